@@ -1,0 +1,1 @@
+"""The equations: functions on arrays, written like the papers they cite."""

@@ -1,0 +1,195 @@
+"""Gains of the classical enhancers: what of each bin is kept, given the noise power.
+
+All take power spectrograms ``V = |X|^2`` and noise power of shape (N, F), frames first,
+and return gains in [0, 1] of the same shape.
+
+References
+----------
+S. Boll, "Suppression of acoustic noise in speech using spectral subtraction", IEEE
+Trans. ASSP 27(2), 1979. M. Berouti, R. Schwartz and J. Makhoul, "Enhancement of speech
+corrupted by acoustic noise", ICASSP 1979 [over-subtraction and floor]. Y. Ephraim and
+D. Malah, "Speech enhancement using a minimum mean-square error short-time spectral
+amplitude estimator", IEEE Trans. ASSP 32(6), 1984 [decision-directed], and "... log-
+spectral amplitude estimator", IEEE Trans. ASSP 33(2), 1985 [log-MMSE].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+#: A posteriori SNR above which a larger one changes no gain: it keeps products finite.
+_MAX_POSTERIOR_SNR = 1e4
+#: Argument of the exponential integral below which its gain exceeds 1 anyway.
+_MIN_EXP1_ARGUMENT = 1e-6
+
+
+def spectral_subtraction_gain(
+    V: np.ndarray,
+    noise: np.ndarray,
+    over_subtraction: float = 2.0,
+    floor: float = 0.01,
+    exponent: float = 1.0,
+) -> np.ndarray:
+    r"""Gain of spectral subtraction with over-subtraction and a spectral floor.
+
+    .. math:: |S|^{2p} = \max(|X|^{2p} - \alpha |N|^{2p},\ \beta |N|^{2p}),
+        \qquad G = \min(|S| / |X|, 1)
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power of the noisy speech, :math:`|X|^2`.
+    noise : ndarray of shape (N, F) or (F,)
+        Power of the noise, :math:`|N|^2`.
+    over_subtraction : float
+        :math:`\alpha`.
+    floor : float
+        :math:`\beta`.
+    exponent : float
+        :math:`p`: 1 subtracts powers, 1/2 magnitudes.
+
+    Returns
+    -------
+    ndarray of shape (N, F)
+        Gain in [0, 1]; 0 where there is neither speech nor noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> V, noise = np.array([[4.0, 2.0]]), np.array([1.0, 1.0])
+    >>> spectral_subtraction_gain(V, noise, over_subtraction=2, floor=0.02)
+    array([[0.70710678, 0.1       ]])
+    """
+    noisy, noise = (V, noise) if exponent == 1 else (V**exponent, noise**exponent)
+    speech = noisy - over_subtraction * noise
+    np.maximum(speech, floor * noise, out=speech)
+    # What is below the floor already is left as it is.
+    np.minimum(speech, noisy, out=speech)
+    tiny = np.finfo(V.dtype).tiny
+    speech /= np.maximum(noisy, tiny)
+    if exponent == 1:
+        return np.sqrt(speech, out=speech)
+    return speech ** (0.5 / exponent)
+
+
+def wiener_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
+    r"""Wiener gain :math:`h = S_{yx} / S_{xx} = \xi / (1 + \xi)`.
+
+    With noise that is independent of the speech, :math:`S_{yx} = S_{ss}` and
+    :math:`S_{xx} = S_{ss} + S_{nn}`.
+
+    Parameters
+    ----------
+    prior_snr : ndarray
+        :math:`\xi = S_{ss} / S_{nn}`.
+    posterior_snr : ndarray
+        Not used: every gain rule is called with both.
+
+    Returns
+    -------
+    ndarray
+        Gain in [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wiener_gain(np.array([1.0, 3.0]), np.array([2.0, 4.0]))
+    array([0.5 , 0.75])
+    """
+    return prior_snr / (1 + prior_snr)
+
+
+def log_mmse_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
+    r"""Gain that minimises the squared error of the log-amplitude.
+
+    .. math:: G = \frac{\xi}{1 + \xi} \exp\Big(\frac12 \int_v^\infty
+        \frac{e^{-t}}{t} dt\Big), \qquad v = \frac{\xi}{1 + \xi} \gamma
+
+    (Ephraim and Malah 1985, Eq. 20), at most 1.
+
+    Parameters
+    ----------
+    prior_snr : ndarray
+        A priori SNR :math:`\xi`.
+    posterior_snr : ndarray
+        A posteriori SNR :math:`\gamma = |X|^2 / S_{nn}`.
+
+    Returns
+    -------
+    ndarray
+        Gain in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_mmse_gain(np.array([1.0]), np.array([2.0])).round(4)
+    array([0.558])
+    """
+    from scipy.special import exp1
+
+    wiener = prior_snr / (1 + prior_snr)
+    v = np.maximum(wiener * posterior_snr, _MIN_EXP1_ARGUMENT)
+    return np.minimum(wiener * np.exp(0.5 * exp1(v)), 1.0)
+
+
+def decision_directed_gain(
+    V: np.ndarray,
+    noise: np.ndarray,
+    rule: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    smoothing: float = 0.98,
+    min_prior_snr: float = 10**-2.5,
+    previous: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Gains frame after frame, the a priori SNR smoothed by the last decision.
+
+    .. math:: \xi_t = a \frac{G_{t-1}^2 V_{t-1}}{S_{nn,t}}
+        + (1 - a) \max(\gamma_t - 1, 0)
+
+    (Ephraim and Malah 1984, Eq. 51), at least `min_prior_snr`. This smoothing is what
+    keeps musical noise away.
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power of the noisy speech.
+    noise : ndarray of shape (N, F)
+        Power of the noise, positive.
+    rule : callable
+        Gain of (prior_snr, posterior_snr): :func:`wiener_gain`, :func:`log_mmse_gain`.
+    smoothing : float
+        :math:`a`.
+    min_prior_snr : float
+        Floor of :math:`\xi`: the residual noise.
+    previous : ndarray of shape (F,), default=None
+        Speech power of the frame before the first; None without one.
+
+    Returns
+    -------
+    gain : ndarray of shape (N, F)
+        Gain in [0, 1].
+    speech : ndarray of shape (F,)
+        Speech power of the last frame: `previous` of the next block.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> V = np.array([[100.0], [1.0]])
+    >>> gain, speech = decision_directed_gain(V, np.ones((2, 1)), wiener_gain)
+    >>> gain.round(2)
+    array([[0.99],
+           [0.99]])
+    """
+    gain = np.empty_like(V)
+    posterior = np.minimum(V / noise, V.dtype.type(_MAX_POSTERIOR_SNR))
+    instantaneous = np.maximum(posterior - 1, 0)
+    speech = np.zeros_like(V[0]) if previous is None else previous
+    if previous is None:
+        speech = instantaneous[0] * noise[0]
+    for t in range(len(V)):
+        prior = smoothing * speech / noise[t] + (1 - smoothing) * instantaneous[t]
+        prior = np.maximum(prior, min_prior_snr)
+        gain[t] = rule(prior, posterior[t])
+        speech = gain[t] ** 2 * V[t]
+    return gain, speech

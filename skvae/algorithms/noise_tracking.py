@@ -1,0 +1,169 @@
+r"""Noise power from noisy speech alone: MMSE estimation by speech presence probability.
+
+T. Gerkmann and R. C. Hendriks, "Unbiased MMSE-based noise power estimation with low
+complexity and low tracking delay", IEEE Trans. Audio, Speech and Language Processing
+20(4), 2012; equation numbers are theirs. It needs no silence at the beginning.
+
+Where the paper's frames overlap by one half, ours overlap by three quarters, and the
+noise power is smoothed by 0.9 a frame instead of 0.8 (chosen on validation data). A
+caller that is in haste averages neighbouring frames, which carry nearly the same noise,
+and updates once for each such group. On noise alone the estimate is about 1 dB low for
+single frames and 0.2 dB low for groups of four, since peaks of noise pass for speech.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+#: A priori SNR of a bin where speech is present (15 dB), Section IV.
+_SPEECH_SNR = 10**1.5
+#: Smoothing of the presence probability, Eq. (23), and the probability above which the
+#: tracker is taken to be stuck, Eq. (24).
+_PRESENCE_SMOOTHING = 0.9
+_STUCK = 0.99
+#: Frames whose mean is the first estimate, if there is nothing better.
+_N_FIRST_FRAMES = 5
+#: Floor of the noise power, relative to the mean power of the recording so far.
+_RELATIVE_FLOOR = 1e-10
+
+
+class NoiseState(NamedTuple):
+    """Where the tracker stands after a block of frames.
+
+    Attributes
+    ----------
+    noise : ndarray of shape (F,)
+        Noise power.
+    presence : ndarray of shape (F,)
+        Smoothed probability that speech is present.
+    """
+
+    noise: np.ndarray
+    presence: np.ndarray
+
+
+def noise_floor(V: np.ndarray) -> np.floating:
+    """Least noise power that is told from zero in a recording.
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power of the noisy speech.
+
+    Returns
+    -------
+    numpy.floating
+        Positive, also for silence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bool(noise_floor(np.zeros((2, 3))) > 0)
+    True
+    """
+    floor = V.dtype.type(_RELATIVE_FLOOR) * V.mean()
+    # Far enough from the smallest number that ratios to it stay finite.
+    return np.maximum(floor, np.sqrt(np.finfo(V.dtype).tiny))
+
+
+def initial_noise(V: np.ndarray, n_frames: int = _N_FIRST_FRAMES) -> np.ndarray:
+    """Mean power of the first frames: noise, if speech has not begun.
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power of the noisy speech.
+    n_frames : int
+        Number of frames.
+
+    Returns
+    -------
+    ndarray of shape (F,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> initial_noise(np.array([[1.0], [3.0], [100.0]]), n_frames=2)
+    array([2.])
+    """
+    return V[:n_frames].mean(0)
+
+
+def track_noise(
+    V: np.ndarray,
+    state: NoiseState | None = None,
+    *,
+    smoothing: float = 0.9,
+    frames_per_update: int = 1,
+    first: np.ndarray | None = None,
+) -> tuple[np.ndarray, NoiseState]:
+    """Noise power of every frame, from this and earlier frames.
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power of the noisy speech.
+    state : NoiseState, default=None
+        State after the block of frames before these.
+    smoothing : float
+        Weight of the old noise power, per frame.
+    frames_per_update : int
+        Frames that are averaged for one update, and get one estimate.
+    first : ndarray of shape (F,), default=None
+        Noise power to begin with, from a noise-only recording for instance.
+
+    Returns
+    -------
+    noise : ndarray of shape (N, F)
+        Noise power, positive.
+    state : NoiseState
+        What the next block starts from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> V = np.random.default_rng(0).exponential(2.0, (500, 100))
+    >>> noise, _ = track_noise(V)
+    >>> float(np.round(10 * np.log10(noise[100:].mean() / 2.0)))
+    -1.0
+    """
+    if state is None:
+        noise = initial_noise(V) if first is None else first
+        state = NoiseState(noise.astype(V.dtype), np.full_like(V[0], 0.5))
+    floor = noise_floor(V)
+    noise, presence = np.maximum(state.noise, floor), state.presence.copy()
+    smoothing **= frames_per_update
+    presence_smoothing = V.dtype.type(_PRESENCE_SMOOTHING**frames_per_update)
+    odds = V.dtype.type(1 + _SPEECH_SNR)
+    exponent = V.dtype.type(-_SPEECH_SNR / (1 + _SPEECH_SNR))
+
+    # Everything in place: this loop is most of what a classical method costs.
+    estimates = np.empty_like(V)
+    probability, change = np.empty_like(noise), np.empty_like(noise)
+    for start in range(0, len(V), frames_per_update):
+        group = slice(start, start + frames_per_update)
+        periodogram = V[start] if frames_per_update == 1 else V[group].mean(0)
+        # (18) with equal priors: 1 / (1 + (1 + xi) exp(-gamma xi / (1 + xi)))
+        np.divide(periodogram, noise, out=probability)
+        probability *= exponent
+        np.exp(probability, out=probability)
+        probability *= odds
+        probability += 1
+        np.reciprocal(probability, out=probability)
+        # (23), (24): where speech seems present for long, the tracker is stuck.
+        presence *= presence_smoothing
+        np.multiply(probability, 1 - presence_smoothing, out=change)
+        presence += change
+        if presence.max() > _STUCK:
+            np.minimum(probability, _STUCK, out=probability, where=presence > _STUCK)
+        # (22), (8): E[|N|^2 | x] = P(H1|x) noise + P(H0|x) |x|^2, smoothed.
+        np.subtract(periodogram, noise, out=change)
+        change *= 1 - smoothing
+        probability -= 1
+        change *= probability
+        noise -= change
+        np.maximum(noise, floor, out=noise)
+        estimates[group] = noise
+    return estimates, NoiseState(noise, presence)

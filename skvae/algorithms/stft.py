@@ -1,0 +1,381 @@
+"""Short-time Fourier transform with exact reconstruction for every length.
+
+Frames come first: the spectrum of a waveform has shape (N, F). The frames lie on the
+grid of `hop_length`; where the window leaves samples at the edges of a recording
+(almost) unseen, frames before its beginning or after its end are added, so that
+weighted overlap-add (Griffin and Lim, 1984, Eq. 6) inverts the transform for every
+length from one sample on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from scipy import fft as scipy_fft
+
+#: An edge sample counts as seen when its squared window weights reach this share of
+#: the weights in the interior: overlap-add divides by them.
+_MIN_COVERAGE = 0.01
+#: Frames transformed together: about what fits the second-level cache.
+_FRAMES_AT_ONCE = 64
+
+
+def _cosine_window(*coefficients: float) -> Callable[[int], np.ndarray]:
+    def window(n_fft: int) -> np.ndarray:
+        phase = 2 * np.pi * np.arange(n_fft) / n_fft
+        return sum(
+            (-1) ** k * a * np.cos(k * phase) for k, a in enumerate(coefficients)
+        )
+
+    return window
+
+
+def _sine_window(n_fft: int) -> np.ndarray:
+    return np.sin(np.pi * (np.arange(n_fft) + 0.5) / n_fft)
+
+
+#: Periodic windows that need no import of scipy.signal, which takes longer than
+#: enhancing a recording by a classical method.
+WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
+    "hann": _cosine_window(0.5, 0.5),
+    "hamming": _cosine_window(0.54, 0.46),
+    "blackman": _cosine_window(0.42, 0.5, 0.08),
+    "sine": _sine_window,
+    "boxcar": np.ones,
+}
+
+
+def make_window(window: str | tuple[float, ...], n_fft: int) -> np.ndarray:
+    """Window of `n_fft` samples.
+
+    Parameters
+    ----------
+    window : str or tuple of float
+        "hann", "hamming", "blackman", "sine", "boxcar", any other name that
+        :func:`scipy.signal.get_window` knows, or the samples themselves.
+    n_fft : int
+        Number of samples.
+
+    Returns
+    -------
+    ndarray of shape (n_fft,)
+
+    Examples
+    --------
+    >>> make_window("hann", 4)
+    array([0. , 0.5, 1. , 0.5])
+    """
+    if isinstance(window, str):
+        if window in WINDOWS:
+            return np.asarray(WINDOWS[window](n_fft), dtype=np.float64)
+        from scipy.signal import get_window
+
+        try:
+            return np.asarray(get_window(window, n_fft))
+        except ValueError as error:
+            raise ValueError(
+                f"`window` must be one of {sorted(WINDOWS)}, another name known to "
+                f"scipy.signal.get_window or an array, got {window!r}."
+            ) from error
+    weights = np.asarray(window, dtype=np.float64)
+    if weights.shape != (n_fft,) or not np.isfinite(weights).all():
+        raise ValueError(
+            f"`window` must hold n_fft={n_fft} finite numbers, got an array of shape "
+            f"{weights.shape}."
+        )
+    return weights
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where the frames of a short-time Fourier transform lie, and its two directions.
+
+    Parameters
+    ----------
+    n_fft : int
+        Samples in a frame.
+    hop_length : int
+        Samples from one frame to the next.
+    window : str or tuple of float
+        As for :func:`make_window`.
+    center : bool
+        Whether frame t is centred on sample t * hop_length (True) or starts there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> framing = Framing(n_fft=8, hop_length=2)
+    >>> x = np.arange(5.0)
+    >>> X = framing.analyse(x)
+    >>> X.shape
+    (3, 5)
+    >>> np.allclose(framing.synthesise(X, 5), x)
+    True
+    """
+
+    n_fft: int
+    hop_length: int
+    window: str | tuple[float, ...] = "hann"
+    center: bool = True
+
+    def __post_init__(self):
+        if not 1 <= self.hop_length <= self.n_fft:
+            raise ValueError(
+                f"`hop_length` must lie in [1, n_fft={self.n_fft}], "
+                f"got {self.hop_length}."
+            )
+        energy = self._squared_window_sums
+        if not energy.min() > 1e-10 * energy.max():
+            raise ValueError(
+                f"`window`={_short(self.window)} with n_fft={self.n_fft} and "
+                f"hop_length={self.hop_length} leaves samples without weight (it "
+                "violates NOLA), so nothing could be reconstructed: lower hop_length."
+            )
+
+    @property
+    def n_bins(self) -> int:
+        """Number of frequency bins, F."""
+        return self.n_fft // 2 + 1
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """The window, shape (n_fft,)."""
+        return make_window(self.window, self.n_fft)
+
+    @cached_property
+    def _squared_window_sums(self) -> np.ndarray:
+        """Interior sum of the squared windows that see a sample, by its phase."""
+        padded = np.zeros(-(-self.n_fft // self.hop_length) * self.hop_length)
+        padded[: self.n_fft] = self.weights**2
+        return padded.reshape(-1, self.hop_length).sum(0)
+
+    @property
+    def _grid_origin(self) -> int:
+        """First sample of the frame 0 of the grid."""
+        return -(self.n_fft // 2) if self.center else 0
+
+    def _coverage(self, samples: np.ndarray, first: int, last: int) -> np.ndarray:
+        """Share of its interior weight that each sample gets from some grid frames."""
+        energy = self.weights**2
+        seen = np.zeros(len(samples))
+        for frame in range(first, last + 1):
+            position = samples - self._grid_origin - frame * self.hop_length
+            inside = (position >= 0) & (position < self.n_fft)
+            seen[inside] += energy[position[inside]]
+        full = self._squared_window_sums
+        return seen / full[(samples - self._grid_origin) % self.hop_length]
+
+    @cached_property
+    def _lead(self) -> int:
+        """Number of frames before the grid's first, for the first samples' sake."""
+        samples = np.arange(self.n_fft)
+        last = 2 * self.n_fft // self.hop_length + 1
+        lead = 0
+        while self._coverage(samples, -lead, last).min() < _MIN_COVERAGE:
+            lead += 1
+        return lead
+
+    @property
+    def origin(self) -> int:
+        """First sample of the first frame; never positive."""
+        return self._grid_origin - self._lead * self.hop_length
+
+    def n_frames(self, length: int) -> int:
+        """Number of frames, N, of a waveform of `length` samples."""
+        return _n_frames(self, length)
+
+    def samples_of(self, first: int, last: int) -> tuple[int, int]:
+        """Samples that the frames ``first`` to ``last - 1`` see.
+
+        They may lie before the recording (negative) or behind its end.
+        """
+        start = self.origin + first * self.hop_length
+        return start, start + (last - 1 - first) * self.hop_length + self.n_fft
+
+    def transform_frames(self, segment: np.ndarray) -> np.ndarray:
+        """Spectra of the frames that fit into a segment.
+
+        Parameters
+        ----------
+        segment : ndarray of shape (n_samples,)
+            Samples from the first of one frame to the last of another.
+
+        Returns
+        -------
+        ndarray of shape (N, F)
+            complex64 for float32, else complex128.
+        """
+        frames = np.lib.stride_tricks.sliding_window_view(segment, self.n_fft)
+        frames = frames[:: self.hop_length]
+        weights = self.weights.astype(segment.dtype)
+        dtype = np.complex64 if segment.dtype == np.float32 else np.complex128
+        spectra = np.empty((len(frames), self.n_bins), dtype)
+        for start in range(0, len(frames), _FRAMES_AT_ONCE):
+            chunk = slice(start, start + _FRAMES_AT_ONCE)
+            windowed = frames[chunk] * weights
+            spectra[chunk] = scipy_fft.rfft(windowed, axis=-1, overwrite_x=True)
+        return spectra
+
+    def analyse(self, waveform: np.ndarray) -> np.ndarray:
+        """Spectra of a whole waveform.
+
+        Parameters
+        ----------
+        waveform : ndarray of float, shape (n_samples,)
+
+        Returns
+        -------
+        ndarray of shape (N, F)
+        """
+        start, stop = self.samples_of(0, self.n_frames(len(waveform)))
+        return self.transform_frames(pad_segment(waveform, start, stop))
+
+    def synthesise(self, spectra: np.ndarray, length: int) -> np.ndarray:
+        """Waveform of `length` samples that has these spectra, in least squares.
+
+        Parameters
+        ----------
+        spectra : ndarray of shape (N, F)
+        length : int
+            Number of samples.
+
+        Returns
+        -------
+        ndarray of shape (length,)
+        """
+        overlap_add = OverlapAdd(self, length, spectra.dtype)
+        return overlap_add.push(spectra)
+
+
+class OverlapAdd:
+    """Weighted overlap-add, a block of frames at a time.
+
+    Parameters
+    ----------
+    framing : Framing
+        Where the frames lie.
+    length : int
+        Number of samples of the whole waveform.
+    dtype : numpy.dtype
+        Dtype of the spectra.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> framing = Framing(n_fft=8, hop_length=2)
+    >>> x = np.arange(20.0)
+    >>> X = framing.analyse(x)
+    >>> overlap_add = OverlapAdd(framing, 20, X.dtype)
+    >>> pieces = [overlap_add.push(X[:6]), overlap_add.push(X[6:])]
+    >>> np.allclose(np.concatenate(pieces), x)
+    True
+    """
+
+    def __init__(self, framing: Framing, length: int, dtype: np.dtype):
+        self.framing = framing
+        self.length = length
+        self._n_frames = framing.n_frames(length)
+        self._dtype = np.dtype(np.float32 if dtype == np.complex64 else np.float64)
+        self._weights = framing.weights.astype(self._dtype)
+        # Whole hops in a frame, the last one padded with zeros.
+        self._n_slices = -(-framing.n_fft // framing.hop_length)
+        self._done = 0
+        self._tail = np.zeros((self._n_slices - 1, framing.hop_length), self._dtype)
+        self._tail_energy = np.zeros_like(self._tail)
+
+    def push(self, spectra: np.ndarray) -> np.ndarray:
+        """Add the next frames.
+
+        Parameters
+        ----------
+        spectra : ndarray of shape (n_new_frames, F)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The samples that no later frame will change; all that are left after the
+            last frame.
+        """
+        hop, n_slices = self.framing.hop_length, self._n_slices
+        n_new = len(spectra)
+        added = np.zeros((n_new + n_slices - 1, hop), self._dtype)
+        energy = np.zeros_like(added)
+        added[: n_slices - 1] = self._tail
+        energy[: n_slices - 1] = self._tail_energy
+        n_padded = n_slices * hop
+        squared = np.zeros(n_padded, self._dtype)
+        squared[: self.framing.n_fft] = self._weights**2
+        squared = squared.reshape(n_slices, hop)
+        for start in range(0, n_new, _FRAMES_AT_ONCE):
+            stop = min(start + _FRAMES_AT_ONCE, n_new)
+            frames = np.zeros((stop - start, n_padded), self._dtype)
+            frames[:, : self.framing.n_fft] = scipy_fft.irfft(
+                spectra[start:stop], self.framing.n_fft, axis=-1
+            )
+            frames[:, : self.framing.n_fft] *= self._weights
+            frames = frames.reshape(-1, n_slices, hop)
+            for k in range(n_slices):
+                added[start + k : stop + k] += frames[:, k]
+        for k in range(n_slices):
+            energy[k : n_new + k] += squared[k]
+
+        first_sample = self.framing.origin + self._done * hop
+        self._done += n_new
+        if self._done > self._n_frames:
+            raise ValueError(
+                f"expected {self._n_frames} frames for {self.length} samples, "
+                f"got {self._done}."
+            )
+        if self._done < self._n_frames:
+            self._tail, self._tail_energy = added[n_new:].copy(), energy[n_new:].copy()
+            added, energy = added[:n_new], energy[:n_new]
+        begin = max(0, -first_sample)
+        end = self.length - first_sample
+        finished = added.reshape(-1)[begin:end]
+        return finished / energy.reshape(-1)[begin:end]
+
+
+def pad_segment(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Samples ``start`` to ``stop - 1`` of a waveform, zero outside of it.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (n_samples,)
+    start, stop : int
+        May lie outside of [0, n_samples].
+
+    Returns
+    -------
+    ndarray of shape (stop - start,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pad_segment(np.ones(2), -1, 4)
+    array([0., 1., 1., 0., 0.])
+    """
+    inside = waveform[max(0, start) : max(0, stop)]
+    before = max(0, -start)
+    segment = np.zeros(stop - start, waveform.dtype)
+    segment[before : before + len(inside)] = inside
+    return segment
+
+
+@lru_cache(maxsize=4096)
+def _n_frames(framing: Framing, length: int) -> int:
+    # Frames of the grid: those centred on, or starting at, a sample of the recording;
+    # a centred one may also stand right behind the last, as in librosa.
+    last = (length if framing.center else length - 1) // framing.hop_length
+    samples = np.arange(max(0, length - framing.n_fft), length)
+    earliest = (samples[0] - framing._grid_origin - framing.n_fft) // framing.hop_length
+    first = max(-framing._lead, int(earliest))
+    while framing._coverage(samples, first, last).min() < _MIN_COVERAGE:
+        last += 1
+    return last + 1 + framing._lead
+
+
+def _short(window: str | tuple[float, ...]) -> str:
+    return repr(window) if isinstance(window, str) else "(an array)"

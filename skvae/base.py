@@ -1,0 +1,502 @@
+"""What every enhancer shares: kinds of input, pairs, seeds, blocks, jobs and scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from skvae.algorithms.stft import OverlapAdd
+from skvae.metrics import mean_defined, si_sdr
+from skvae.spectrogram import (
+    Spectrogram,
+    SpectrogramArray,
+    check_sample_rate,
+    open_spectrograms,
+)
+from skvae.stft import STFT
+from skvae.utils.parameters import check_real
+from skvae.utils.progress import Progress
+from skvae.utils.random import draw_seed
+from skvae.utils.utterances import Kind, read_clean, read_collection
+from skvae.utils.waveforms import restore_dtype
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Separation:
+    """All that an enhancer knows of one utterance.
+
+    Attributes
+    ----------
+    enhanced : ndarray of shape (n_samples,), or Spectrogram
+        The speech.
+    noise : ndarray of shape (n_samples,), or Spectrogram
+        The rest; the two sum to the input.
+    mask : ndarray of shape (n_bins, n_frames)
+        Share of the input that was taken for speech, in [0, 1].
+    mask_std : ndarray of shape (n_bins, n_frames), or None
+        Posterior standard deviation of the mask, where the method has a posterior.
+    n_iter : int
+        Iterations that it took, summed over the blocks of a long recording.
+    history : list of float
+        Objective after each iteration, where the method has one.
+    """
+
+    enhanced: Any
+    noise: Any
+    mask: np.ndarray
+    mask_std: np.ndarray | None = None
+    n_iter: int = 0
+    history: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class MaskEstimate:
+    """What a method finds in a block of frames.
+
+    Attributes
+    ----------
+    mask : ndarray of shape (n_frames, n_bins)
+        Share of each bin that is speech, in [0, 1].
+    mask_std : ndarray of shape (n_frames, n_bins), or None
+        Its posterior standard deviation.
+    n_iter : int
+        Number of iterations.
+    history : sequence of float
+        Objective after each of them.
+    state : object
+        What the next block of the same recording starts from.
+    """
+
+    mask: np.ndarray
+    mask_std: np.ndarray | None = None
+    n_iter: int = 0
+    history: Sequence[float] = ()
+    state: Any = None
+
+
+class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
+    """Base of all enhancers, which multiply a spectrogram by a mask.
+
+    A method writes its constructor, with the six parameters below among its own,
+    :meth:`_estimate_mask`, and :meth:`_fit` if it learns something.
+
+    Parameters
+    ----------
+    stft : STFT, default=None
+        Analysis of waveforms; None means ``STFT()``. Spectrograms bring their own.
+    attenuation_limit : float, default=None
+        The noise is lowered by at most so many dB; None means no limit.
+    block_seconds : float, default=60.0
+        Longer recordings are enhanced in blocks of this length; None means never.
+    random_state : int, Generator or None, default=None
+        Where `seed_` comes from.
+    n_jobs : int, default=None
+        Number of utterances that are enhanced side by side, as in scikit-learn.
+    verbose : int, default=0
+        Whether to show progress on standard error.
+
+    Attributes
+    ----------
+    stft_ : STFT
+        The analysis that is used.
+    seed_ : int
+        Every utterance starts its own generator from it, so that results depend on
+        neither the order of the utterances nor `n_jobs`.
+    n_features_in_ : int
+        Number of samples of each row, where `fit` saw a 2-D array.
+    """
+
+    #: Seconds that neighbouring blocks share, their masks cross-faded. A method that
+    #: runs through the frames in order and hands on its whole state needs none.
+    _block_overlap: float = 0.0
+
+    stft: STFT | None
+    attenuation_limit: float | None
+    block_seconds: float | None
+    random_state: Any
+    n_jobs: int | None
+    verbose: int
+
+    @abstractmethod
+    def _estimate_mask(
+        self, V: np.ndarray, rng: np.random.Generator, state: Any
+    ) -> MaskEstimate:
+        """Find the speech in a block of frames.
+
+        Parameters
+        ----------
+        V : ndarray of shape (N, F)
+            Power spectrogram |X|^2, the mean over the channels.
+        rng : Generator
+            The utterance's own.
+        state : object or None
+            The `state` of the block before; None for the first.
+
+        Returns
+        -------
+        MaskEstimate
+        """
+
+    def _fit(
+        self,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        rng: np.random.Generator,
+    ) -> None:
+        """Learn from clean speech, and from noisy speech beside it if there is any."""
+
+    def _check_parameters(self) -> None:
+        """Raise a ValueError for a parameter of the method that is out of range."""
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None) -> BaseEnhancer:
+        """Fit the enhancer.
+
+        Parameters
+        ----------
+        X : list of waveforms, 2-D array, or list of Spectrogram
+            Clean speech if `y` is None, else noisy speech. Beware: noisy speech
+            without `y` is taken for clean.
+        y : list of waveforms, 2-D array, or None, default=None
+            Clean speech of the same lengths.
+
+        Returns
+        -------
+        BaseEnhancer
+            Itself.
+        """
+        items, kind = read_collection(self, X, reset=True)
+        for name, low, optional in (
+            ("attenuation_limit", 0, True),
+            ("block_seconds", 0, True),
+            ("verbose", 0, False),
+        ):
+            open_low = name == "block_seconds"
+            check_real(
+                name, getattr(self, name), low=low, optional=optional, open_low=open_low
+            )
+        self._check_parameters()
+        self.stft_ = self._choose_stft(items[0] if kind.spectral else None)
+        utterances = self._open(items)
+        clean_items = read_clean(y, len(utterances))
+        self.seed_ = draw_seed(self.random_state)
+        rng = np.random.default_rng(self.seed_)
+        if clean_items is None:
+            self._fit(None, utterances, rng)
+        else:
+            self._fit(utterances, self._open_clean(clean_items, utterances), rng)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Enhance utterances.
+
+        Parameters
+        ----------
+        X : list of waveforms, 2-D array, or list of Spectrogram
+            Noisy speech.
+
+        Returns
+        -------
+        list of ndarray, 2-D array, or list of Spectrogram
+            Enhanced speech: what came in, with the same lengths and dtypes.
+        """
+        check_is_fitted(self)
+        items, kind = read_collection(self, X)
+        tasks = [(_enhance, (self, s, kind.spectral)) for s in self._open(items)]
+        enhanced = self._run(tasks, "enhancing")
+        if kind is Kind.ARRAY:
+            return np.stack(enhanced)
+        return (
+            SpectrogramArray(enhanced) if kind is Kind.SPECTROGRAM_ARRAY else enhanced
+        )
+
+    def separate(self, X: Any) -> list[Separation]:
+        """Enhance utterances and keep all that is known: noise, mask, history.
+
+        Parameters
+        ----------
+        X : list of waveforms, 2-D array, or list of Spectrogram
+            Noisy speech.
+
+        Returns
+        -------
+        list of Separation
+            Its `enhanced` and `noise` are of the kind of the utterance.
+        """
+        check_is_fitted(self)
+        items, kind = read_collection(self, X)
+        tasks = [(_separate, (self, s, kind.spectral)) for s in self._open(items)]
+        return self._run(tasks, "separating")
+
+    def score(self, X: Any, y: Any) -> float:
+        """Mean SI-SDR of the enhanced utterances in dB; higher is better.
+
+        Parameters
+        ----------
+        X : list of waveforms, 2-D array, or list of Spectrogram
+            Noisy speech.
+        y : list of waveforms or 2-D array
+            Clean speech of the same lengths.
+
+        Returns
+        -------
+        float
+            Utterances whose clean speech is silent do not count.
+        """
+        check_is_fitted(self)
+        items, _ = read_collection(self, X)
+        utterances = self._open(items)
+        clean = read_clean(y, len(utterances))
+        if clean is None:
+            raise ValueError(
+                "y must hold the clean speech to score against, as a list of waveforms "
+                f"or a 2-D array, got {type(y).__name__}."
+            )
+        opened = self._open_clean(clean, utterances)
+        tasks = [
+            (_score, (self, noisy, target))
+            for noisy, target in zip(utterances, opened, strict=True)
+        ]
+        return mean_defined(self._run(tasks, "scoring"))
+
+    def enhance_blocks(self, channels: Sequence[Any]) -> Iterator[np.ndarray]:
+        """Enhance one recording in bounded memory, a block at a time.
+
+        All channels are multiplied by one mask, found in their mean power, so that
+        they keep their places in space.
+
+        Parameters
+        ----------
+        channels : sequence of waveforms
+            The channels of one recording, of equal lengths.
+
+        Yields
+        ------
+        ndarray of shape (n_channels, n_samples)
+            The next samples of the enhanced recording, as floats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skvae import WienerFilter
+        >>> enhancer = WienerFilter(block_seconds=1.0).fit([np.ones(10)])
+        >>> stereo = np.random.default_rng(0).standard_normal((2, 40_000))
+        >>> sum(piece.shape[1] for piece in enhancer.enhance_blocks(stereo))
+        40000
+        """
+        check_is_fitted(self)
+        spectrograms = self._open(channels, of="channel")
+        if len({spectrogram.length for spectrogram in spectrograms}) != 1:
+            raise ValueError(
+                "`channels` must have equal lengths, got "
+                f"{[spectrogram.length for spectrogram in spectrograms]}."
+            )
+        yield from self._filter(spectrograms)
+
+    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
+        if spectrogram is None:
+            return STFT() if self.stft is None else clone(self.stft)
+        brought = STFT(
+            spectrogram.n_fft,
+            spectrogram.hop_length,
+            window=spectrogram.window,
+            center=spectrogram.center,
+            sample_rate=spectrogram.sample_rate,
+        )
+        if self.stft is not None:
+            framing = self.stft.framing()
+            open_spectrograms([spectrogram], framing, self.stft.sample_rate)
+        return brought
+
+    def _open(
+        self, items: Sequence[Any], *, of: str = "utterance"
+    ) -> list[Spectrogram]:
+        sample_rate = check_sample_rate(self.stft_.sample_rate)
+        return open_spectrograms(items, self.stft_.framing(), sample_rate, of=of)
+
+    def _open_clean(
+        self, clean: Sequence[Any], utterances: list[Spectrogram]
+    ) -> list[Spectrogram]:
+        opened = self._open(clean, of="clean speech of utterance")
+        for k, (one, other) in enumerate(zip(utterances, opened, strict=True)):
+            if one.length != other.length:
+                raise ValueError(
+                    f"utterance {k} has {one.length} samples in X but {other.length} "
+                    "in y: pairs must have equal lengths (are the lists in one order?)."
+                )
+        return opened
+
+    def _noise_profile(self, noise: Any) -> np.ndarray | None:
+        """Power of a noise-only recording, shape (N, F), or None without one."""
+        if noise is None:
+            return None
+        if isinstance(noise, list | tuple) and len(noise) == 1:
+            noise = noise[0]
+        [spectrogram] = self._open([noise], of="`noise`:")
+        return power(spectrogram.frames())
+
+    def _run(
+        self, tasks: list[tuple[Callable[..., Result], tuple]], label: str
+    ) -> list[Result]:
+        if not self.verbose:
+            return Parallel(n_jobs=self.n_jobs)(
+                delayed(function)(*arguments) for function, arguments in tasks
+            )
+        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(function)(*arguments) for function, arguments in tasks
+        )
+        collected = []
+        with Progress(len(tasks), label) as progress:
+            for result in results:
+                collected.append(result)
+                progress.advance()
+        return collected
+
+    def _filter(self, channels: list[Spectrogram]) -> Iterator[np.ndarray]:
+        """Yield the next finished samples of all channels, (n_channels, n_samples)."""
+        first = channels[0]
+        outputs: list[OverlapAdd] | None = None
+        for _, frames, estimate in self._mask_blocks(channels):
+            if outputs is None:
+                outputs = [
+                    OverlapAdd(first.framing, first.length, X.dtype) for X in frames
+                ]
+            pieces = [
+                output.push(estimate.mask * X)
+                for output, X in zip(outputs, frames, strict=True)
+            ]
+            yield np.stack(pieces)
+
+    def _mask_blocks(
+        self, channels: Sequence[Spectrogram]
+    ) -> Iterator[tuple[int, list[np.ndarray], MaskEstimate]]:
+        """Yield the blocks of a recording in order: first frame, frames, and mask.
+
+        The frames (N, F) of each channel and the mask follow one another without gap
+        or overlap. Where blocks were estimated with an overlap, the masks in it are
+        cross-faded: since frames lie on one grid, nothing can click.
+        """
+        n_frames = channels[0].n_frames
+        frames_per_second = channels[0].sample_rate / channels[0].hop_length
+        overlap = round(self._block_overlap * frames_per_second)
+        size = n_frames
+        if self.block_seconds is not None:
+            # Whole windows, so that groups of frames begin where blocks begin.
+            window = -(-channels[0].n_fft // channels[0].hop_length)
+            n_windows = round(self.block_seconds * frames_per_second / window)
+            size = max(n_windows, 1) * window + overlap
+        least_mask = 0.0
+        if self.attenuation_limit is not None:
+            least_mask = 10 ** (-self.attenuation_limit / 20)
+
+        rng = np.random.default_rng(self.seed_)
+        state, before, start = None, None, 0
+        while True:
+            stop = start + size
+            # A remainder too short to learn anything from joins the last block.
+            if n_frames - stop <= size // 4:
+                stop = n_frames
+            frames = [channel.frames(start, stop) for channel in channels]
+            V = power(frames[0])
+            for X in frames[1:]:
+                V += power(X)
+            V /= len(frames)
+            estimate = self._estimate_mask(V, rng, state)
+            mask = np.maximum(estimate.mask, least_mask).astype(V.dtype, copy=False)
+            mask_std = estimate.mask_std
+            if before is not None:
+                mask[:overlap] = _cross_fade(before[0], mask[:overlap])
+                if mask_std is not None:
+                    mask_std[:overlap] = _cross_fade(before[1], mask_std[:overlap])
+            kept = slice(0, stop - start - (overlap if stop < n_frames else 0))
+            yield (
+                start,
+                [X[kept] for X in frames],
+                MaskEstimate(
+                    mask[kept],
+                    None if mask_std is None else mask_std[kept],
+                    estimate.n_iter,
+                    estimate.history,
+                ),
+            )
+            if stop == n_frames:
+                return
+            if overlap:
+                rest = slice(kept.stop, None)
+                before = mask[rest], None if mask_std is None else mask_std[rest]
+            start, state = start + kept.stop, estimate.state
+
+
+def power(X: np.ndarray) -> np.ndarray:
+    """Power of a complex array, without the square root in its modulus.
+
+    Examples
+    --------
+    >>> power(np.array([3 + 4j]))
+    array([25.])
+    """
+    return X.real**2 + X.imag**2
+
+
+def _cross_fade(before: Any, after: np.ndarray) -> np.ndarray:
+    rise = (np.arange(len(after), dtype=after.dtype) + 0.5)[:, None] / len(after)
+    return (1 - rise) * before + rise * after
+
+
+def _enhance(enhancer: BaseEnhancer, spectrogram: Spectrogram, spectral: bool) -> Any:
+    if spectral:
+        blocks = enhancer._mask_blocks([spectrogram])
+        frames = [estimate.mask * X for _, [X], estimate in blocks]
+        return spectrogram.replace(np.concatenate(frames).T)
+    pieces = [piece[0] for piece in enhancer._filter([spectrogram])]
+    return restore_dtype(np.concatenate(pieces), spectrogram.dtype)
+
+
+def _separate(
+    enhancer: BaseEnhancer, spectrogram: Spectrogram, spectral: bool
+) -> Separation:
+    frames, estimates = [], []
+    for _, [X], estimate in enhancer._mask_blocks([spectrogram]):
+        frames.append(estimate.mask * X)
+        estimates.append(estimate)
+    filtered = spectrogram.replace(np.concatenate(frames).T)
+    stds: list[Any] = [estimate.mask_std for estimate in estimates]
+    enhanced: Any
+    noise: Any
+    if spectral:
+        enhanced = filtered
+        noise = spectrogram.replace(spectrogram.data - filtered.data)
+    else:
+        enhanced, noise = _split(spectrogram, filtered)
+    return Separation(
+        enhanced=enhanced,
+        noise=noise,
+        mask=np.concatenate([estimate.mask for estimate in estimates]).T,
+        mask_std=None if stds[0] is None else np.concatenate(stds).T,
+        n_iter=sum(estimate.n_iter for estimate in estimates),
+        history=[value for estimate in estimates for value in estimate.history],
+    )
+
+
+def _split(noisy: Spectrogram, filtered: Spectrogram) -> tuple[np.ndarray, np.ndarray]:
+    """Speech and noise as waveforms that sum to the input, in 16 bits too."""
+    enhanced = filtered.to_waveform()
+    if noisy.dtype == np.int16:
+        noise = noisy.to_waveform().astype(np.int32) - enhanced
+        return enhanced, noise.clip(-32768, 32767).astype(np.int16)
+    return enhanced, restore_dtype(noisy.samples() - filtered.samples(), noisy.dtype)
+
+
+def _score(enhancer: BaseEnhancer, noisy: Spectrogram, clean: Spectrogram) -> float:
+    enhanced = np.concatenate([piece[0] for piece in enhancer._filter([noisy])])
+    return si_sdr(clean.samples(), enhanced)

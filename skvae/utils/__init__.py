@@ -1,0 +1,1 @@
+"""Validation, seeds, progress and files: what every layer above may use."""

@@ -1,0 +1,77 @@
+"""Random numbers come from explicit generators: the global ones are never touched."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+
+#: What :func:`check_generator` accepts.
+RandomState = int | np.integer | np.random.Generator | np.random.RandomState | None
+
+#: Seeds are below this: the range that NumPy, scikit-learn and PyTorch all take.
+SEED_LIMIT = 2**31
+
+
+def check_generator(random_state: RandomState = None) -> np.random.Generator:
+    """Turn `random_state` into a NumPy generator.
+
+    Parameters
+    ----------
+    random_state : int, Generator, RandomState or None
+        A seed; a generator, which is used as it is and so moves on; a legacy
+        ``RandomState``, from which a seed is drawn; or None for a generator that
+        differs each time.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The generator.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is none of these, or a negative seed.
+
+    Examples
+    --------
+    >>> int(check_generator(0).integers(100))
+    85
+    >>> rng = check_generator(0)
+    >>> check_generator(rng) is rng
+    True
+    """
+    if random_state is None:
+        return np.random.default_rng()
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(SEED_LIMIT, dtype=np.int64))
+    is_seed = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if not is_seed or random_state < 0:
+        raise ValueError(
+            "random_state must be None, an integer >= 0, a numpy.random.Generator or "
+            f"a numpy.random.RandomState, got {random_state!r}."
+        )
+    return np.random.default_rng(int(random_state))
+
+
+def draw_seed(random_state: RandomState = None) -> int:
+    """Draw one integer from `random_state`, to start other generators from.
+
+    Parameters
+    ----------
+    random_state : int, Generator, RandomState or None
+        As for :func:`check_generator`.
+
+    Returns
+    -------
+    int
+        A seed in ``[0, 2**31)``.
+
+    Examples
+    --------
+    >>> draw_seed(0) == draw_seed(0)
+    True
+    """
+    return int(check_generator(random_state).integers(SEED_LIMIT))

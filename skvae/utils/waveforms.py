@@ -1,0 +1,118 @@
+"""One waveform: opened as floats, and given back in the dtype it came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+#: What full scale is in 16-bit audio: the only integers that are taken for audio.
+INT16_SCALE = 32768.0
+
+
+def float_dtype(dtype: np.dtype) -> np.dtype:
+    """Precision in which a waveform of `dtype` is processed.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        The waveform's own dtype.
+
+    Returns
+    -------
+    numpy.dtype
+        float32 for float32, float16 and int16; float64 for everything else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float_dtype(np.dtype("int16"))
+    dtype('float32')
+    """
+    single = dtype in (np.float32, np.float16, np.int16)
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
+    """Read and validate one waveform.
+
+    Parameters
+    ----------
+    waveform : array-like or object with ``__array__``, shape (n_samples,)
+        Audio of one channel: an array, a list of numbers, an
+        :class:`~skvae.datasets.AudioFile`. 16-bit integers are divided by 32768.
+    name : str
+        How errors call it.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        float32 or float64; the input itself where nothing had to be changed.
+
+    Raises
+    ------
+    ValueError
+        If it is complex, not numeric, not one-dimensional, empty, or holds NaN or inf.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> open_waveform(np.array([16384, -32768], dtype=np.int16))
+    array([ 0.5, -1. ], dtype=float32)
+    """
+    if isinstance(waveform, str | bytes):
+        raise ValueError(
+            f"{name} must be an array of samples, got the text {waveform!r}: "
+            "wrap a file name in skvae.datasets.AudioFile."
+        )
+    samples = np.asarray(waveform)
+    if np.iscomplexobj(samples):
+        raise ValueError(f"Complex data not supported: {name} is complex.")
+    if samples.ndim != 1:
+        raise ValueError(
+            f"{name} must have shape (n_samples,), got {samples.shape}: "
+            "pass one channel, or the mean of the channels."
+        )
+    if samples.size == 0:
+        raise ValueError(f"{name} must have at least one sample, got 0 sample(s).")
+    target = float_dtype(samples.dtype)
+    if samples.dtype == np.int16:
+        samples = samples.astype(target) / target.type(INT16_SCALE)
+    else:
+        try:
+            samples = samples.astype(target, copy=False)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} must hold numbers: {error}") from error
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{name} must be finite, but it contains NaN or inf.")
+    return samples
+
+
+def restore_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Give processed samples the dtype of the waveform that they come from.
+
+    Parameters
+    ----------
+    samples : ndarray of float
+        Processed samples.
+    dtype : numpy.dtype
+        Dtype of the input. Floats are kept and int16 is scaled back, rounded and
+        clipped; other integers, which carry no scale, become float64.
+
+    Returns
+    -------
+    ndarray
+        The samples in that dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> restore_dtype(np.array([0.5, 2.0]), np.dtype("int16"))
+    array([16384, 32767], dtype=int16)
+    """
+    if dtype == np.int16:
+        scaled = np.rint(samples * samples.dtype.type(INT16_SCALE))
+        return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+    if dtype.kind == "f":
+        return samples.astype(dtype, copy=False)
+    return samples.astype(np.float64, copy=False)
