@@ -16,12 +16,15 @@ _EXPORTS = {
     "STFT": "skvae.stft",
     "ISTFT": "skvae.stft",
     "Spectrogram": "skvae.spectrogram",
+    "LogMel": "skvae.features",
     "BaseEnhancer": "skvae.base",
     "MaskEstimate": "skvae.base",
     "Separation": "skvae.base",
     "SpectralSubtraction": "skvae.classical",
     "WienerFilter": "skvae.classical",
     "LogMMSE": "skvae.classical",
+    "ISNMF": "skvae.factorization",
+    "RPCA": "skvae.factorization",
 }
 
 __all__ = ["__version__", *_EXPORTS]

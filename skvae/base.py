@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from skvae.metrics import mean_defined, si_sdr
 from skvae.spectrogram import (
     Spectrogram,
     SpectrogramArray,
+    check_lengths,
     check_sample_rate,
     open_spectrograms,
 )
@@ -176,15 +178,12 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
             Itself.
         """
         items, kind = read_collection(self, X, reset=True)
-        for name, low, optional in (
-            ("attenuation_limit", 0, True),
-            ("block_seconds", 0, True),
-            ("verbose", 0, False),
-        ):
-            open_low = name == "block_seconds"
-            check_real(
-                name, getattr(self, name), low=low, optional=optional, open_low=open_low
-            )
+        check_real("attenuation_limit", self.attenuation_limit, low=0, optional=True)
+        check_real(
+            "block_seconds", self.block_seconds, low=0, open_low=True, optional=True
+        )
+        if not isinstance(self.verbose, bool):
+            check_real("verbose", self.verbose, low=0)
         self._check_parameters()
         self.stft_ = self._choose_stft(items[0] if kind.spectral else None)
         utterances = self._open(items)
@@ -269,7 +268,9 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         ]
         return mean_defined(self._run(tasks, "scoring"))
 
-    def enhance_blocks(self, channels: Sequence[Any]) -> Iterator[np.ndarray]:
+    def enhance_blocks(
+        self, channels: Sequence[Any], sample_rate: int | None = None
+    ) -> Iterator[np.ndarray]:
         """Enhance one recording in bounded memory, a block at a time.
 
         All channels are multiplied by one mask, found in their mean power, so that
@@ -279,6 +280,10 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         ----------
         channels : sequence of waveforms
             The channels of one recording, of equal lengths.
+        sample_rate : int, default=None
+            A multiple of the rate that the enhancer was made for; None means that rate.
+            Frequencies above the enhancer's band are multiplied by the mean of the mask
+            in the highest sixteenth of the band.
 
         Yields
         ------
@@ -295,7 +300,16 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         40000
         """
         check_is_fitted(self)
-        spectrograms = self._open(channels, of="channel")
+        framing = self.stft_.framing()
+        own_rate = check_sample_rate(self.stft_.sample_rate)
+        sample_rate = own_rate if sample_rate is None else sample_rate
+        if sample_rate % own_rate:
+            raise ValueError(
+                f"`sample_rate` must be a multiple of {own_rate}, got {sample_rate}: "
+                "resample the recording."
+            )
+        framing = framing.stretch(sample_rate // own_rate)
+        spectrograms = open_spectrograms(channels, framing, sample_rate, of="channel")
         if len({spectrogram.length for spectrogram in spectrograms}) != 1:
             raise ValueError(
                 "`channels` must have equal lengths, got "
@@ -328,12 +342,7 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         self, clean: Sequence[Any], utterances: list[Spectrogram]
     ) -> list[Spectrogram]:
         opened = self._open(clean, of="clean speech of utterance")
-        for k, (one, other) in enumerate(zip(utterances, opened, strict=True)):
-            if one.length != other.length:
-                raise ValueError(
-                    f"utterance {k} has {one.length} samples in X but {other.length} "
-                    "in y: pairs must have equal lengths (are the lists in one order?)."
-                )
+        check_lengths(utterances, opened)
         return opened
 
     def _noise_profile(self, noise: Any) -> np.ndarray | None:
@@ -344,6 +353,34 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
             noise = noise[0]
         [spectrogram] = self._open([noise], of="`noise`:")
         return power(spectrogram.frames())
+
+    @contextmanager
+    def _iterations(self, n_iter: int) -> Iterator[Callable[[], bool]]:
+        """Let callbacks, and people if `verbose`, follow the iterations of `fit`.
+
+        Parameters
+        ----------
+        n_iter : int
+            How many there will be at most.
+
+        Yields
+        ------
+        callable
+            To be called after each of them; true if a callback wants to stop.
+        """
+        context = self._init_callback_context(max_subtasks=n_iter)
+        context.call_on_fit_task_begin(estimator=self)
+        label = f"fitting {type(self).__name__}"
+        with Progress(n_iter, label, enabled=bool(self.verbose)) as progress:
+
+            def advance() -> bool:
+                progress.advance()
+                iteration = context.subcontext(task_name="iteration")
+                iteration.call_on_fit_task_begin(estimator=self)
+                return bool(iteration.call_on_fit_task_end(estimator=self))
+
+            yield advance
+        context.call_on_fit_task_end(estimator=self)
 
     def _run(
         self, tasks: list[tuple[Callable[..., Result], tuple]], label: str
@@ -382,6 +419,9 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
     ) -> Iterator[tuple[int, list[np.ndarray], MaskEstimate]]:
         """Yield the blocks of a recording in order: first frame, frames, and mask.
 
+        Recordings at a multiple of the enhancer's rate have frames of more bins at the
+        same times: the mask is found in the bins of its band.
+
         The frames (N, F) of each channel and the mask follow one another without gap
         or overlap. Where blocks were estimated with an overlap, the masks in it are
         cross-faded: since frames lie on one grid, nothing can click.
@@ -399,6 +439,9 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         if self.attenuation_limit is not None:
             least_mask = 10 ** (-self.attenuation_limit / 20)
 
+        n_bins = self.stft_.framing().n_bins
+        # A window m times as long gathers m times the amplitude.
+        multiple = channels[0].n_fft // self.stft_.n_fft
         rng = np.random.default_rng(self.seed_)
         state, before, start = None, None, 0
         while True:
@@ -410,10 +453,13 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
             V = power(frames[0])
             for X in frames[1:]:
                 V += power(X)
-            V /= len(frames)
+            V = V[:, :n_bins] / V.dtype.type(len(frames) * multiple**2)
             estimate = self._estimate_mask(V, rng, state)
             mask = np.maximum(estimate.mask, least_mask).astype(V.dtype, copy=False)
             mask_std = estimate.mask_std
+            if multiple > 1:
+                mask = _extend(mask, channels[0].shape[0])
+                mask_std = None
             if before is not None:
                 mask[:overlap] = _cross_fade(before[0], mask[:overlap])
                 if mask_std is not None:
@@ -446,6 +492,15 @@ def power(X: np.ndarray) -> np.ndarray:
     array([25.])
     """
     return X.real**2 + X.imag**2
+
+
+def _extend(mask: np.ndarray, n_bins: int) -> np.ndarray:
+    """Continue a mask above its band by the mean of its highest sixteenth."""
+    n_top = -(-mask.shape[1] // 16)
+    above = mask[:, -n_top:].mean(1, keepdims=True)
+    return np.concatenate(
+        [mask, np.broadcast_to(above, (len(mask), n_bins - mask.shape[1]))], axis=1
+    )
 
 
 def _cross_fade(before: Any, after: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ _NOISE_ESTIMATES = ("auto", "mmse-spp", "first-frames", "profile")
 class _ClassicalState(NamedTuple):
     """What a block hands to the next: noise, and the method's own memory."""
 
-    noise: NoiseState | np.ndarray
+    noise: NoiseState | tuple[np.ndarray, float]
     memory: Any
 
 
@@ -114,11 +114,12 @@ class ClassicalEnhancer(BaseEnhancer):
                 frames_per_update=window if self._updates_per_window else 1,
             )
         if kept is None:
-            kept = first if estimate == "profile" else None
-        if kept is None:
-            kept = initial_noise(V, self.n_noise_frames)
-        noise = np.maximum(kept, noise_floor(V))
-        return np.broadcast_to(noise, V.shape), kept
+            if estimate == "first-frames":
+                first = initial_noise(V, self.n_noise_frames)
+            kept = first, 0.0
+        noise, floor_before = kept
+        floor = noise_floor(V, floor_before)
+        return np.maximum(noise, floor[:, None]), (noise, float(floor[-1]))
 
 
 class SpectralSubtraction(ClassicalEnhancer):
@@ -249,7 +250,7 @@ class _DecisionDirected(ClassicalEnhancer):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_real("smoothing", self.smoothing, low=0, high=1)
-        check_real("min_prior_snr", self.min_prior_snr)
+        check_real("min_prior_snr", self.min_prior_snr, high=0)
 
     @staticmethod
     @abstractmethod

@@ -93,10 +93,13 @@ class Spectrogram:
                 f"samples, n_fft={n_fft} and hop_length={framing.hop_length}, "
                 f"got {data.shape}."
             )
+        if not np.isfinite(data).all():
+            raise ValueError("`data` must be finite, but it contains NaN or inf.")
         if dtype is None:
             dtype = np.float32 if single else np.float64
         self._set(
-            frames=data.T,
+            # One layout, so that sums over it do not depend on where it comes from.
+            frames=np.ascontiguousarray(data.T),
             waveform=None,
             dtype=np.dtype(dtype),
             framing=framing,
@@ -132,7 +135,7 @@ class Spectrogram:
         Spectrogram
         """
         if not reads_itself(waveform):
-            dtype = np.asarray(waveform).dtype
+            dtype = np.asarray(waveform).dtype.newbyteorder("=")
             waveform = open_waveform(waveform, name)
         else:
             dtype = np.dtype(waveform.dtype)
@@ -260,7 +263,7 @@ class Spectrogram:
             waveform = self.framing.synthesise(self._frames, self.length)
         elif reads_itself(waveform):
             inside = slice(max(0, start), max(0, min(stop, self.length)))
-            if inside == slice(0, self.length):
+            if inside == slice(0, self.length) or not hasattr(waveform, "__getitem__"):
                 waveform = open_waveform(waveform, repr(waveform))
             elif inside.start < inside.stop:
                 waveform = open_waveform(waveform[inside], repr(waveform))
@@ -473,6 +476,35 @@ def _check_parameters(
                 f"{name} is a spectrogram with {what}={got!r}, expected {wanted!r}."
             )
     return spectrogram
+
+
+def check_lengths(utterances: Sequence[Spectrogram], clean: Sequence[Any]) -> None:
+    """Raise a ValueError that names the first pair of unequal lengths.
+
+    Parameters
+    ----------
+    utterances : list of Spectrogram
+        Those of X.
+    clean : list of Spectrogram or of waveforms
+        Those of y, as many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skvae import STFT
+    >>> check_lengths(STFT().fit_transform([np.ones(3)]), [np.ones(2)])
+    Traceback (most recent call last):
+        ...
+    ValueError: utterance 0 has 3 samples in X but 2 in y: pairs must have equal
+    lengths (are the lists in one order?).
+    """
+    for k, (one, other) in enumerate(zip(utterances, clean, strict=True)):
+        length = other.length if is_spectrogram(other) else len(other)
+        if one.length != length:
+            raise ValueError(
+                f"utterance {k} has {one.length} samples in X but {length} in y: "
+                "pairs must have equal lengths (are the lists in one order?)."
+            )
 
 
 def check_sample_rate(sample_rate: Any) -> int:

@@ -13,6 +13,7 @@ from skvae.metrics import mean_si_sdr
 from skvae.spectrogram import (
     Spectrogram,
     SpectrogramArray,
+    check_lengths,
     check_sample_rate,
     make_framing,
     open_spectrograms,
@@ -213,7 +214,11 @@ class ISTFT(TransformerMixin, BaseEstimator):
         spectrograms, _ = _spectrograms_only(self, X)
         clean = read_clean(y, len(spectrograms))
         if clean is None:
-            raise ValueError("y must hold the clean speech to score against, got None.")
+            raise ValueError(
+                "y must hold the clean speech to score against, as a list of waveforms "
+                f"or a 2-D array, got {type(y).__name__}."
+            )
+        check_lengths(spectrograms, clean)
         return mean_si_sdr(clean, (s.to_waveform() for s in spectrograms))
 
 

@@ -25,7 +25,7 @@ _PRESENCE_SMOOTHING = 0.9
 _STUCK = 0.99
 #: Frames whose mean is the first estimate, if there is nothing better.
 _N_FIRST_FRAMES = 5
-#: Floor of the noise power, relative to the mean power of the recording so far.
+#: Floor of the noise power, relative to the mean power of the loudest frame so far.
 _RELATIVE_FLOOR = 1e-10
 
 
@@ -38,34 +38,40 @@ class NoiseState(NamedTuple):
         Noise power.
     presence : ndarray of shape (F,)
         Smoothed probability that speech is present.
+    floor : float
+        Least noise power of the last frame.
     """
 
     noise: np.ndarray
     presence: np.ndarray
+    floor: float
 
 
-def noise_floor(V: np.ndarray) -> np.floating:
-    """Least noise power that is told from zero in a recording.
+def noise_floor(V: np.ndarray, before: float = 0.0) -> np.ndarray:
+    """Least noise power that is told from zero, by what was heard so far.
 
     Parameters
     ----------
     V : ndarray of shape (N, F)
         Power of the noisy speech.
+    before : float
+        The floor of the frame before the first.
 
     Returns
     -------
-    numpy.floating
-        Positive, also for silence.
+    ndarray of shape (N,)
+        Positive, also for silence, and never falling.
 
     Examples
     --------
     >>> import numpy as np
-    >>> bool(noise_floor(np.zeros((2, 3))) > 0)
-    True
+    >>> noise_floor(np.array([[1.0, 3.0], [0.0, 0.0], [6.0, 0.0]]))
+    array([2.e-10, 2.e-10, 3.e-10])
     """
-    floor = V.dtype.type(_RELATIVE_FLOOR) * V.mean()
     # Far enough from the smallest number that ratios to it stay finite.
-    return np.maximum(floor, np.sqrt(np.finfo(V.dtype).tiny))
+    least = max(before, np.sqrt(np.finfo(V.dtype).tiny))
+    floor = np.maximum(V.mean(1) * V.dtype.type(_RELATIVE_FLOOR), V.dtype.type(least))
+    return np.maximum.accumulate(floor)
 
 
 def initial_noise(V: np.ndarray, n_frames: int = _N_FIRST_FRAMES) -> np.ndarray:
@@ -131,9 +137,9 @@ def track_noise(
     """
     if state is None:
         noise = initial_noise(V) if first is None else first
-        state = NoiseState(noise.astype(V.dtype), np.full_like(V[0], 0.5))
-    floor = noise_floor(V)
-    noise, presence = np.maximum(state.noise, floor), state.presence.copy()
+        state = NoiseState(noise.astype(V.dtype), np.full_like(V[0], 0.5), 0.0)
+    floors = noise_floor(V, state.floor)
+    noise, presence = state.noise.copy(), state.presence.copy()
     smoothing **= frames_per_update
     presence_smoothing = V.dtype.type(_PRESENCE_SMOOTHING**frames_per_update)
     odds = V.dtype.type(1 + _SPEECH_SNR)
@@ -145,6 +151,8 @@ def track_noise(
     for start in range(0, len(V), frames_per_update):
         group = slice(start, start + frames_per_update)
         periodogram = V[start] if frames_per_update == 1 else V[group].mean(0)
+        floor = floors[group][-1]
+        np.maximum(noise, floor, out=noise)
         # (18) with equal priors: 1 / (1 + (1 + xi) exp(-gamma xi / (1 + xi)))
         np.divide(periodogram, noise, out=probability)
         probability *= exponent
@@ -166,4 +174,4 @@ def track_noise(
         noise -= change
         np.maximum(noise, floor, out=noise)
         estimates[group] = noise
-    return estimates, NoiseState(noise, presence)
+    return estimates, NoiseState(noise, presence, float(floors[-1]))

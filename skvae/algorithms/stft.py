@@ -135,6 +135,10 @@ class Framing:
                 "violates NOLA), so nothing could be reconstructed: lower hop_length."
             )
 
+    def __reduce__(self):
+        # Without what is cached: caches must not change hashes (joblib's).
+        return Framing, (self.n_fft, self.hop_length, self.window, self.center)
+
     @property
     def n_bins(self) -> int:
         """Number of frequency bins, F."""
@@ -182,6 +186,34 @@ class Framing:
     def origin(self) -> int:
         """First sample of the first frame; never positive."""
         return self._grid_origin - self._lead * self.hop_length
+
+    def stretch(self, multiple: int) -> Framing:
+        """Frames of the same times and frequencies at a multiple of the sample rate.
+
+        Parameters
+        ----------
+        multiple : int
+            How many times the sample rate.
+
+        Returns
+        -------
+        Framing
+
+        Examples
+        --------
+        >>> Framing(512, 128).stretch(3)
+        Framing(n_fft=1536, hop_length=384, window='hann', center=True)
+        """
+        if multiple == 1:
+            return self
+        if not isinstance(self.window, str):
+            raise ValueError(
+                "a window given as an array cannot be stretched to another sample "
+                "rate: name it, or resample the recording."
+            )
+        return Framing(
+            self.n_fft * multiple, self.hop_length * multiple, self.window, self.center
+        )
 
     def n_frames(self, length: int) -> int:
         """Number of frames, N, of a waveform of `length` samples."""

@@ -18,7 +18,7 @@ def check_real(
     integer: bool = False,
     optional: bool = False,
 ) -> None:
-    """Raise a ValueError unless a parameter is a number in its range.
+    """Raise a ValueError unless a parameter is a finite number in its range.
 
     Parameters
     ----------
@@ -46,7 +46,12 @@ def check_real(
         return
     kind = numbers.Integral if integer else numbers.Real
     is_number = isinstance(value, kind) and not isinstance(value, bool)
-    if is_number and low <= value <= high and not (open_low and value == low):
+    if (
+        is_number
+        and math.isfinite(value)
+        and low <= value <= high
+        and not (open_low and value == low)
+    ):
         return
     left = "(" if open_low or low == -math.inf else "["
     right = ")" if high == math.inf else "]"

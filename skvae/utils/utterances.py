@@ -76,6 +76,9 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
     ValueError
         If it is empty, mixed, text, or no collection at all.
     """
+    if reset:  # the widths of an earlier fit hold no longer
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
     if isinstance(X, str | bytes) or is_spectrogram(X):
         what = f"the text {X!r}" if isinstance(X, str | bytes) else "one spectrogram"
         raise ValueError(f"X must be a list of utterances, got {what}: pass a list.")
@@ -93,8 +96,7 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
     array = validate_data(estimator, X, reset=reset, dtype=None)
     if array.dtype.kind not in "fiub":
         array = validate_data(estimator, X, reset=reset, dtype="numeric")
-    if reset:
-        _warn_if_channels(array)
+    _warn_if_channels(array)
     return Utterances(array, Kind.ARRAY)
 
 
@@ -104,12 +106,14 @@ def _is_list(X: Any) -> bool:
         return getattr(X, "dtype", None) == np.dtype(object)
     if not isinstance(X, list | tuple):
         return False
-    is_nested_numbers = len(X) > 0 and all(
+    if len(X) == 0:
+        return True
+    is_nested_numbers = all(
         isinstance(item, list | tuple)
         and all(isinstance(value, numbers.Number) for value in item[:1])
         for item in X
     )
-    is_flat_numbers = any(isinstance(item, numbers.Number) for item in X)
+    is_flat_numbers = all(isinstance(item, numbers.Number) for item in X)
     return not (is_nested_numbers or is_flat_numbers)
 
 
@@ -135,7 +139,7 @@ def _warn_if_channels(array: np.ndarray) -> None:
             f"samples. If it is one recording of {n_columns} channels, as soundfile "
             "reads it, pass [X.mean(axis=1)] or list(X.T).",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,  # fit and transform are wrapped by scikit-learn
         )
 
 

@@ -29,7 +29,7 @@ def float_dtype(dtype: np.dtype) -> np.dtype:
     >>> float_dtype(np.dtype("int16"))
     dtype('float32')
     """
-    single = dtype in (np.float32, np.float16, np.int16)
+    single = dtype.newbyteorder("=") in (np.float32, np.float16, np.int16)
     return np.dtype(np.float32 if single else np.float64)
 
 
@@ -76,7 +76,7 @@ def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
     if samples.size == 0:
         raise ValueError(f"{name} must have at least one sample, got 0 sample(s).")
     target = float_dtype(samples.dtype)
-    if samples.dtype == np.int16:
+    if samples.dtype.newbyteorder("=") == np.int16:
         samples = samples.astype(target) / target.type(INT16_SCALE)
     else:
         try:

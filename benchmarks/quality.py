@@ -1,0 +1,144 @@
+"""How good the enhancers are on pairs of noisy and clean speech.
+
+    python benchmarks/quality.py --pairs PAIRS --models spectral-subtraction wiener
+
+PAIRS is a folder with clean/, noisy/ and pairs.csv, whose columns are pair, speaker,
+environment, noise_file, snr_db and seconds; ``validation_pairs.py`` makes one. All
+pairs, and those of each SNR or noise, get a table: means with 95 % bootstrap intervals,
+the noisy speech first. The last table holds paired differences to the noisy speech,
+which tell small gains from none where two intervals overlap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import pandas
+
+from skvae.datasets import AudioFile, find_audio
+from skvae.evaluation import (
+    DEFAULT_METRICS,
+    compare,
+    evaluate,
+    format_summary,
+    summarize,
+)
+from skvae.pretrained import list_models, load_pretrained
+
+#: What --by takes: the column of pairs.csv, and how the title of a table puts it.
+GROUPS = {"snr": ("snr_db", "{} dB"), "noise": ("environment", "{}")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse(argv)
+    info, noisy, clean = read_pairs(arguments.pairs)
+    speech = None if arguments.speech is None else find_audio(arguments.speech)
+    tables = {}
+    for name in ["noisy", *arguments.models]:
+        enhancer = None if name == "noisy" else load(name, speech)
+        tables[name] = evaluate(
+            enhancer,
+            noisy,
+            clean,
+            arguments.metrics,
+            info=info,
+            n_jobs=arguments.n_jobs,
+            verbose=not arguments.quiet,
+        )
+        if arguments.csv is not None:
+            # After each model, so that nothing is lost where a later one fails.
+            rows = [table.assign(model=model) for model, table in tables.items()]
+            pandas.concat(rows).to_csv(arguments.csv)
+    print(report(tables, arguments.by))
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    names = [model.name for model in list_models()]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", required=True, help="folder of pairs")
+    parser.add_argument(
+        "--models", nargs="+", default=names, choices=names, metavar="NAME",
+        help=f"any of {', '.join(names)}; all by default",
+    )  # fmt: skip
+    parser.add_argument(
+        "--speech", metavar="FOLDER", help="clean speech that models are fitted on"
+    )
+    parser.add_argument("--by", choices=GROUPS, default="snr")
+    parser.add_argument(
+        "--metrics", nargs="+", default=list(DEFAULT_METRICS), metavar="NAME"
+    )
+    parser.add_argument("--n-jobs", type=int, default=None)
+    parser.add_argument("--csv", metavar="OUT", help="file for the score of every pair")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser.parse_args(argv)
+
+
+def read_pairs(
+    folder: str,
+) -> tuple[pandas.DataFrame, list[AudioFile], list[AudioFile]]:
+    pairs = pandas.read_csv(os.path.join(folder, "pairs.csv"))
+    noisy, clean = (
+        [AudioFile(os.path.join(folder, side, f"{pair}.wav")) for pair in pairs["pair"]]
+        for side in ("noisy", "clean")
+    )
+    info = pairs[["speaker", "environment", "noise_file", "snr_db"]]
+    return info, noisy, clean
+
+
+def load(name: str, speech: list[AudioFile] | None):
+    """Fitted model; only those that learn are given the speech."""
+    [model] = [model for model in list_models() if model.name == name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        return load_pretrained(name, clean=speech if model.learns else None)
+
+
+def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
+    column, title = GROUPS[by]
+    summary = pandas.concat(
+        summarize(table, by=column).assign(model=model)
+        for model, table in tables.items()
+    )
+    parts = []
+    for group in summary[column].drop_duplicates():
+        rows = summary[summary[column] == group]
+        rows = model_first(rows.drop(columns=column))
+        name = "all pairs" if group == "all" else title.format(group)
+        parts += [name, "-" * len(name), format_summary(rows), ""]
+
+    against = [
+        compare(table, tables["noisy"]).assign(model=model, errors=0)
+        for model, table in tables.items()
+        if model != "noisy"
+    ]
+    differences = pandas.concat(against).drop(columns=["mean", "other"])
+    differences = differences.rename(
+        columns={"difference": "mean", "dropped": "undefined"}
+    )
+    name = "over noisy, paired"
+    parts += [name, "-" * len(name), format_summary(model_first(differences)), ""]
+
+    width = max(map(len, tables))
+    parts.append("seconds of work per second of audio, median over the pairs")
+    parts += [
+        f"{model.rjust(width)}  {table['rtf'].median():.4f}"
+        for model, table in tables.items()
+        if model != "noisy"
+    ]
+    return "\n".join(parts)
+
+
+def model_first(rows: pandas.DataFrame) -> pandas.DataFrame:
+    others = [column for column in rows if column != "model"]
+    return rows[["model", *others]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

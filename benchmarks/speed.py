@@ -1,0 +1,168 @@
+"""What enhancement costs beside the Fourier transform, and how fast it starts.
+
+    python benchmarks/speed.py [--models NAME ...] [--seconds 10] [--rounds 21]
+
+Each round times the transform and its inverse alone, and then every model in a random
+order, on one thread. What is printed are medians over the rounds, and ratios formed
+within a round: whatever slows the machine down for a while slows down both parts. The
+exit status is 1 if spectral subtraction costs more than LIMIT times the transforms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from skvae import STFT
+from skvae.datasets import make_noise, make_speech, mix_at_snr
+from skvae.pretrained import list_models, load_pretrained
+
+RATE = 16_000
+
+#: What spectral subtraction may cost, in units of the transform and its inverse.
+LIMIT, LIMITED = 2.0, "spectral-subtraction"
+
+#: The transform and its inverse alone, as a line of the table.
+ALONE = "STFT + ISTFT"
+
+#: Models that have taken this many seconds sit out the rounds after the third.
+PATIENCE, FEWEST_ROUNDS = 10.0, 3
+
+#: Seconds of audio in the file that the command line is started on.
+FILE_SECONDS = 10
+
+#: What a command that computes nothing, but needs SciPy and scikit-learn, starts with.
+BARE = "import scipy.signal, sklearn.base"
+
+#: Variables that keep the libraries of a new process to one thread.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    names = [model.name for model in list_models()]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--models", nargs="+", default=names, choices=names, metavar="NAME"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="of audio (10)")
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--starts", type=int, default=5, help="cold starts (5)")
+    arguments = parser.parse_args(argv)
+
+    passed = True
+    # One warning of synthetic speech would be enough, and speed does not mind it.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", UserWarning)
+        models = {name: load_pretrained(name) for name in arguments.models}
+        for dtype in (np.float32, np.float64):
+            noisy = make_noisy(arguments.seconds).astype(dtype)
+            passed &= report_costs(models, noisy, arguments.rounds)
+    if arguments.starts:
+        report_cold_start(arguments.starts)
+    return 0 if passed else 1
+
+
+def make_noisy(seconds: float) -> np.ndarray:
+    n_samples = round(seconds * RATE)
+    clean = make_speech(n_samples, RATE, random_state=0)
+    noise = make_noise(n_samples, "pink", RATE, random_state=0)
+    return mix_at_snr(clean, noise, 5.0, rng=0)
+
+
+def report_costs(models: dict, noisy: np.ndarray, n_rounds: int) -> bool:
+    """Print a line a model; False if the limited one is too slow."""
+    # The bare transforms: the estimators validate, and STFT() computes nothing yet.
+    framing = STFT().framing()
+    tasks: dict[str, Callable[[], object]] = {
+        ALONE: lambda: framing.synthesise(framing.analyse(noisy), len(noisy))
+    }
+    for name, model in models.items():
+        tasks[name] = lambda model=model: model.transform([noisy])
+    times = time_rounds(tasks, n_rounds)
+
+    seconds = len(noisy) / RATE
+    print(f"{noisy.dtype}, {seconds:g} s of audio, one thread")
+    print(f"{'':20}  ms per s of audio  times {ALONE} [quartiles]  rounds")
+    alone = times[ALONE]
+    passed = True
+    for name, spent in times.items():
+        ratio = spent / alone[: len(spent)]
+        low, median, high = np.quantile(ratio, [0.25, 0.5, 0.75])
+        cost = 1000 * np.median(spent) / seconds
+        verdict = ""
+        if name == LIMITED:
+            passed = bool(median <= LIMIT)
+            verdict = f"  {'PASS' if passed else 'FAIL'}: at most {LIMIT:g}"
+        print(
+            f"{name:20}  {cost:17.3f}  {median:12.2f} [{low:.2f}, {high:.2f}]"
+            f"  {len(spent):6d}{verdict}"
+        )
+    print()
+    return passed
+
+
+def time_rounds(
+    tasks: dict[str, Callable[[], object]], n_rounds: int
+) -> dict[str, np.ndarray]:
+    """Seconds of every task in every round, all tasks in each round before the next."""
+    rng = np.random.default_rng(0)
+    names = list(tasks)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:  # imports, caches
+        tasks[name]()
+    for _ in range(n_rounds):
+        for i in rng.permutation(len(names)):
+            name = names[i]
+            is_slow = sum(times[name]) > PATIENCE and len(times[name]) >= FEWEST_ROUNDS
+            if is_slow:
+                continue
+            begin = time.perf_counter()
+            tasks[name]()
+            times[name].append(time.perf_counter() - begin)
+    return {name: np.array(spent) for name, spent in times.items()}
+
+
+def report_cold_start(n_starts: int) -> None:
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, "noisy.wav")
+        soundfile.write(source, make_noisy(FILE_SECONDS), RATE)
+        target = os.path.join(folder, "enhanced.wav")
+        options = ["--model", "wiener", "--overwrite", "--quiet"]
+        command = ["-m", "skvae.cli", "enhance", source, "-o", target, *options]
+        enhance = [sys.executable, *command]
+        bare = [sys.executable, "-c", BARE]
+        times = time_rounds({"bare": start(bare), "enhance": start(enhance)}, n_starts)
+    print(f"cold start, medians of {n_starts}")
+    for seconds, what in (
+        (times["enhance"], f"skvae enhance --model wiener, {FILE_SECONDS} s of audio"),
+        (times["bare"], f"python -c {BARE!r}"),
+        (times["enhance"] - times["bare"], "difference within a round"),
+    ):
+        print(f"{np.median(seconds):6.2f} s  {what}")
+
+
+def start(command: list[str]) -> Callable[[], object]:
+    """Task that runs a command in a new process."""
+    environment = {**os.environ, **ONE_THREAD}
+    return lambda: subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, env=environment
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

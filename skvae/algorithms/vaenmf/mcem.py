@@ -1,0 +1,103 @@
+r"""Monte Carlo EM: Metropolis draws of z, multiplicative updates of W, H and the gain.
+
+S. Leglaive, L. Girin and R. Horaud, "A variance modeling framework based on variational
+autoencoders for speech enhancement", MLSP 2018. Each update is the majorise-minimise
+step, of exponent 1/2, of the Monte Carlo average of the Itakura-Saito cost, with the
+model of the mixture refreshed before each. The chains go on from one iteration to the
+next.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skvae.algorithms.vaenmf.metropolis import PROPOSAL_VARIANCE, Chain
+from skvae.algorithms.vaenmf.model import (
+    Noise,
+    Posterior,
+    SpeechPrior,
+    negative_log_likelihood,
+    update_noise,
+)
+from skvae.algorithms.vaenmf.reconstruction import metropolis_wiener
+
+
+def mcem(
+    V: Tensor,
+    prior: SpeechPrior,
+    noise: Noise,
+    generator: torch.Generator,
+    *,
+    n_iter: int = 100,
+    n_burn_in: int = 30,
+    n_samples: int = 10,
+    proposal_variance: float = PROPOSAL_VARIANCE,
+    exponent: float = 0.5,
+    smoothing: int = 1,
+    with_gain: bool = True,
+    tol: float = 0.0,
+) -> Posterior:
+    """Separate speech and noise by Monte Carlo EM.
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture, in the unit of the speech prior.
+    prior : SpeechPrior
+        Encoder and decoder.
+    noise : Noise
+        Where the noise starts; it is changed.
+    generator : torch.Generator
+        Source of all draws.
+    n_iter : int
+        Iterations.
+    n_burn_in, n_samples : int
+        Metropolis steps of an iteration: those dropped and those kept.
+    proposal_variance : float
+        Variance of the random walk.
+    exponent : float
+        Of the updates: 1/2.
+    smoothing : int
+        Bins over which the bases of the noise are smoothed.
+    with_gain : bool
+        Whether each frame has a gain.
+    tol : float
+        Iterations end when the cost changes by less than this, up or down: it is a
+        Monte Carlo estimate, which goes up by chance.
+
+    Returns
+    -------
+    Posterior
+        Its history is the mean of log(V_x) + V / V_x over bins and samples.
+    """
+    mean, _ = prior.encode(V)
+    chain = Chain(V, prior, mean, generator, proposal_variance)
+    variances = V.new_empty(n_samples, *V.shape)
+    history: list[float] = []
+    for _ in range(n_iter):
+        chain.refresh(noise)
+        for r, _ in enumerate(chain.run(n_burn_in + n_samples, n_samples)):
+            variances[r] = chain.variance
+        update_noise(
+            V,
+            list(variances),
+            noise,
+            exponent=exponent,
+            smoothing=smoothing,
+            with_gain=with_gain,
+        )
+        V_b = noise.power()
+        history.append(
+            sum(
+                negative_log_likelihood(V, torch.addcmul(V_b, v, noise.gain))
+                for v in variances
+            )
+            / n_samples
+        )
+        if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
+            break
+    moments = metropolis_wiener(
+        V, prior, chain.z, noise, generator, proposal_variance=proposal_variance
+    )
+    return Posterior(moments.mean, moments.std(), chain.z, noise, history)

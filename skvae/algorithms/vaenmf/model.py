@@ -1,0 +1,309 @@
+"""The VAE-NMF model: its parameters, its cost, and the updates of its noise.
+
+Y. Bando et al., "Statistical speech enhancement based on probabilistic integration of
+variational autoencoder and non-negative matrix factorization", ICASSP 2018 [the model,
+without the gain]. S. Leglaive, L. Girin and R. Horaud, "A variance modeling framework
+based on variational autoencoders for speech enhancement", MLSP 2018 [the gain].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skvae.algorithms.isnmf import update_H, update_W
+
+#: The decoder's log-variance is kept within these: exp of it, squared, is finite and
+#: not zero in float32.
+MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -25.0, 15.0
+#: Least power of the noise, and least gain, in the unit of the mixture's mean power:
+#: divisions by their squares are finite in float32.
+FLOOR = 1e-10
+
+
+class SpeechPrior(NamedTuple):
+    """What an inference needs to know of speech: two functions.
+
+    Attributes
+    ----------
+    encode : callable
+        Power (N, F) -> mean (N, L) and log-variance (N, L) of q(z | s).
+    decode : callable
+        z (..., N, L) -> log-variance of speech (..., N, F); differentiable.
+    """
+
+    encode: Callable[[Tensor], tuple[Tensor, Tensor]]
+    decode: Callable[[Tensor], Tensor]
+
+    def variance(self, z: Tensor) -> Tensor:
+        """Variance of speech, sigma^2(z), shape (..., N, F)."""
+        log_variance = self.decode(z)
+        return log_variance.clamp_(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE).exp_()
+
+
+@dataclass
+class Noise:
+    """Parameters of the noise, and the gain of the speech.
+
+    Attributes
+    ----------
+    W : Tensor of shape (K, F)
+        Bases; each sums to one.
+    H : Tensor of shape (N, K)
+        Activations.
+    gain : Tensor of shape (N, 1)
+        Gain of each frame.
+    """
+
+    W: Tensor
+    H: Tensor
+    gain: Tensor
+
+    def power(self) -> Tensor:
+        """Noise power, H W, shape (N, F)."""
+        return (self.H @ self.W).clamp_min_(FLOOR)
+
+
+@dataclass
+class Posterior:
+    """What an inference found.
+
+    Attributes
+    ----------
+    mask : Tensor of shape (N, F)
+        Posterior mean of the Wiener gain.
+    mask_std : Tensor of shape (N, F), or None
+        Its posterior standard deviation.
+    z : Tensor of shape (N, L)
+        Latent variables: mean, or last draw.
+    noise : Noise
+        Parameters of the noise, and gains.
+    history : list of float
+        Cost after each iteration; which one, the inference says.
+    """
+
+    mask: Tensor
+    mask_std: Tensor | None
+    z: Tensor
+    noise: Noise
+    history: list[float] = field(default_factory=list)
+
+
+def initial_noise(
+    V: Tensor, n_components: int, generator: torch.Generator, W: Tensor | None = None
+) -> Noise:
+    """Noise to start from: random, with the power of the mixture.
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture.
+    n_components : int
+        K, where `W` does not say it.
+    generator : torch.Generator
+        Source of W and H.
+    W : Tensor of shape (K, F), default=None
+        Bases to start from instead.
+
+    Returns
+    -------
+    Noise
+        With gains of one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> V = torch.full((4, 3), 2.0)
+    >>> noise = initial_noise(V, 5, torch.Generator().manual_seed(0))
+    >>> noise.W.shape, noise.H.shape
+    (torch.Size([5, 3]), torch.Size([4, 5]))
+    >>> round(noise.power().mean().item(), 4)
+    2.0
+    """
+    if W is None:
+        W = _uniform((n_components, V.shape[1]), V, generator)
+    W = W / W.sum(1, keepdim=True)
+    H = _uniform((len(V), len(W)), V, generator)
+    H *= V.sum() / H.sum().clamp_min(FLOOR)
+    return Noise(W, H.clamp_min_(FLOOR), torch.ones_like(V[:, :1]))
+
+
+def negative_log_likelihood(V: Tensor, V_x: Tensor) -> float:
+    """Mean over the bins of log V_x + V / V_x: the cost that MCEM and MCMC lower.
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture.
+    V_x : Tensor of shape (..., N, F)
+        Its model.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import torch
+    >>> negative_log_likelihood(torch.ones(2, 2), torch.ones(2, 2))
+    1.0
+    """
+    return float((V_x.log() + V / V_x).mean())
+
+
+def mixture_parts(V: Tensor, variances: Sequence[Tensor], noise: Noise) -> Tensor:
+    r"""Sums over samples of V / V_x^2 and 1 / V_x, that the updates of W and H need.
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture.
+    variances : sequence of Tensor, each of shape (N, F)
+        Speech variance of each sample, without the gain.
+    noise : Noise
+        Parameters of the noise.
+
+    Returns
+    -------
+    Tensor of shape (2, N, F)
+        :math:`\sum_r V / V_{x,r}^2` and :math:`\sum_r 1 / V_{x,r}`.
+    """
+    V_b = noise.power()
+    parts = V.new_zeros(2, *V.shape)
+    inverse = torch.empty_like(V)
+    for variance in variances:
+        torch.addcmul(V_b, variance, noise.gain, out=inverse).reciprocal_()
+        parts[1] += inverse
+        parts[0].addcmul_(inverse, inverse)
+    parts[0] *= V
+    return parts
+
+
+def update_gain(
+    V: Tensor, variances: Sequence[Tensor], noise: Noise, exponent: float = 0.5
+) -> None:
+    r"""Multiplicative step of the gain of each frame, in place.
+
+    .. math:: g_t \leftarrow g_t \left[ \frac{\sum_f V \sum_r \sigma_r^2 / V_{x,r}^2}
+        {\sum_f \sum_r \sigma_r^2 / V_{x,r}} \right]^{1/2}
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture.
+    variances : sequence of Tensor, each of shape (N, F)
+        Speech variance of each sample, without the gain.
+    noise : Noise
+        Its gain is changed.
+    exponent : float
+        1/2 is the majorise-minimise step.
+    """
+    V_b = noise.power()
+    numerator, denominator = torch.zeros_like(noise.gain), torch.zeros_like(noise.gain)
+    inverse, share = torch.empty_like(V), torch.empty_like(V)
+    for variance in variances:
+        torch.addcmul(V_b, variance, noise.gain, out=inverse).reciprocal_()
+        torch.mul(variance, inverse, out=share)
+        denominator += share.sum(1, keepdim=True)
+        share *= inverse
+        numerator += share.mul_(V).sum(1, keepdim=True)
+    ratio = (numerator + FLOOR) / (denominator + FLOOR)
+    noise.gain = (noise.gain * ratio**exponent).clamp_(FLOOR, 1 / FLOOR)
+
+
+def update_noise(
+    V: Tensor,
+    variances: Sequence[Tensor],
+    noise: Noise,
+    *,
+    order: str = "WH",
+    exponent: float = 0.5,
+    smoothing: int = 1,
+    with_gain: bool = False,
+) -> None:
+    """Multiplicative steps of W, H and the gain, in place, the model fresh in each.
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture.
+    variances : sequence of Tensor, each of shape (N, F)
+        Speech variance of each sample, without the gain.
+    noise : Noise
+        What is changed.
+    order : {"WH", "HW"}
+        Which of the two is first.
+    exponent : float
+        1/2 is the majorise-minimise step, which never increases the cost.
+    smoothing : int
+        Bins over which the bases are smoothed; 1 is not at all.
+    with_gain : bool
+        Whether the gains are updated too, last.
+    """
+    for factor in order:
+        parts = mixture_parts(V, variances, noise)
+        if factor == "W":
+            noise.W = update_W(noise.W, noise.H, parts, exponent)
+            normalise(noise, smoothing)
+        else:
+            noise.H = update_H(noise.H, noise.W, parts, exponent)
+    if with_gain:
+        update_gain(V, variances, noise, exponent)
+
+
+def normalise(noise: Noise, smoothing: int = 1) -> None:
+    """Let each base sum to one, in place; H W is kept unless bases are smoothed.
+
+    Parameters
+    ----------
+    noise : Noise
+        What is changed.
+    smoothing : int
+        Bins over which the bases are smoothed, by a triangle; 1 is not at all. It
+        keeps few bases from copying the harmonics of a voice.
+    """
+    sums = noise.W.sum(1, keepdim=True).clamp_min(math.sqrt(FLOOR))
+    noise.W = noise.W / sums
+    noise.H = noise.H * sums.T
+    if smoothing > 1:
+        noise.W = smooth_bins(noise.W, smoothing)
+
+
+def smooth_bins(W: Tensor, n_bins: int) -> Tensor:
+    """Smooth bases by a triangle of odd width, keeping their sums.
+
+    Parameters
+    ----------
+    W : Tensor of shape (K, F)
+        Bases.
+    n_bins : int
+        Width.
+
+    Returns
+    -------
+    Tensor of shape (K, F)
+
+    Examples
+    --------
+    >>> import torch
+    >>> smooth_bins(torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0]]), 3)
+    tensor([[0.0000, 0.2500, 0.5000, 0.2500, 0.0000]])
+    """
+    half = n_bins // 2
+    ramp = torch.arange(1, half + 2, dtype=W.dtype, device=W.device)
+    triangle = torch.cat([ramp, ramp[:-1].flip(0)])
+    triangle = (triangle / triangle.sum()).view(1, 1, -1)
+    padded = torch.nn.functional.pad(W[:, None], (half, half), mode="replicate")
+    smoothed = torch.nn.functional.conv1d(padded, triangle)[:, 0]
+    return smoothed / smoothed.sum(1, keepdim=True).clamp_min(FLOOR)
+
+
+def _uniform(shape: tuple[int, int], V: Tensor, generator: torch.Generator) -> Tensor:
+    """Positive random numbers, drawn in float64 so that they do not depend on dtypes."""
+    drawn = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return drawn.clamp_min_(FLOOR).to(V.device, V.dtype)

@@ -1,0 +1,7 @@
+"""``python -m skvae.cli``."""
+
+import sys
+
+from skvae.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,24 @@
+"""Errors that end a command with a sentence instead of a traceback."""
+
+from __future__ import annotations
+
+
+class CommandError(Exception):
+    """What went wrong, and the exit status that goes with it.
+
+    Parameters
+    ----------
+    message : str
+        What a person can do something about.
+    status : int, default=1
+        Exit status.
+
+    Examples
+    --------
+    >>> CommandError("no such file", status=2).status
+    2
+    """
+
+    def __init__(self, message: str, status: int = 1):
+        super().__init__(message)
+        self.status = status

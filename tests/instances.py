@@ -1,0 +1,51 @@
+"""Public estimators in settings that make a check take milliseconds."""
+
+from __future__ import annotations
+
+import inspect
+
+from sklearn.base import BaseEstimator
+
+import skvae
+from skvae import STFT, BaseEnhancer
+
+# For scikit-learn's rows of ten samples, and for utterances of a third of a second.
+TINY_STFT = STFT(n_fft=8, hop_length=2)
+SMALL_STFT = STFT(n_fft=256)
+
+# What is slow by default; estimators that are not named here are fast as they are.
+SMALL_SETTINGS = {
+    "ISNMF": {
+        "n_components": 4,
+        "n_noise_components": 2,
+        "max_iter": 5,
+        "n_adapt_iter": 5,
+    },
+    "RPCA": {"max_iter": 20},
+}
+
+
+def public_estimators() -> list[type]:
+    """Every public class that can be made, so that no new one is forgotten."""
+    public = [getattr(skvae, name) for name in skvae.__all__]
+    return [
+        value
+        for value in public
+        if inspect.isclass(value)
+        and issubclass(value, BaseEstimator)
+        and not inspect.isabstract(value)
+    ]
+
+
+def public_enhancers() -> list[type[BaseEnhancer]]:
+    return [cls for cls in public_estimators() if issubclass(cls, BaseEnhancer)]
+
+
+def small(cls: type, stft: STFT = SMALL_STFT) -> BaseEstimator:
+    """Instance that is fast."""
+    if cls is STFT:
+        return STFT(**stft.get_params())
+    settings = dict(SMALL_SETTINGS.get(cls.__name__, {}))
+    if "stft" in inspect.signature(cls).parameters:
+        settings["stft"] = stft
+    return cls(**settings)

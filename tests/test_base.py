@@ -1,0 +1,424 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from instances import SMALL_STFT
+from sklearn.base import clone
+from sklearn.callback import FitCallback, ProgressBar
+
+from skvae import (
+    STFT,
+    BaseEnhancer,
+    MaskEstimate,
+    SpectralSubtraction,
+    WienerFilter,
+)
+from skvae.datasets import AudioFile, make_dataset
+
+NOISY, CLEAN = make_dataset(3, (0.3, 0.5), 0.0, random_state=0)
+
+
+class Recorder(BaseEnhancer):
+    """Writes down what it is asked, and gives a mask that says which block it saw."""
+
+    def __init__(
+        self,
+        stft=None,
+        attenuation_limit=None,
+        block_seconds=60.0,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.stft = stft
+        self.attenuation_limit = attenuation_limit
+        self.block_seconds = block_seconds
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.calls = []
+
+    def _fit(self, noisy, clean, rng):
+        self.fitted_with = noisy, clean, rng.random()
+
+    def _estimate_mask(self, V, rng, state):
+        n = 0 if state is None else state
+        self.calls.append((len(V), rng.random(), state))
+        mask = np.full_like(V, 1 / (1 + n))
+        return MaskEstimate(
+            mask, 2 * mask, n_iter=n + 1, history=[float(n)], state=n + 1
+        )
+
+
+def small(**parameters):
+    return Recorder(SMALL_STFT, **parameters)
+
+
+def test_fit_passes_pairs_or_clean_speech():
+    noisy, clean, _ = small().fit(NOISY, CLEAN).fitted_with
+    np.testing.assert_array_equal(noisy[1].to_waveform(), NOISY[1])
+    np.testing.assert_array_equal(clean[1].to_waveform(), CLEAN[1])
+    noisy, clean, _ = small().fit(CLEAN).fitted_with
+    assert noisy is None
+    np.testing.assert_array_equal(clean[2].to_waveform(), CLEAN[2])
+
+
+def test_labels_count_as_no_clean_speech():
+    for labels in ([0, 1, 1], np.array(["a", "b", "a"]), pd.Series([1.0, 2.0, 3.0])):
+        assert small().fit(CLEAN, labels).fitted_with[0] is None
+
+
+@pytest.mark.parametrize(
+    "collect",
+    [
+        tuple,
+        lambda X: pd.Series(X),
+        lambda X: pd.Series(X, index=[7, 3, 5]),
+        lambda X: np.array([*X, None], dtype=object)[:-1],
+        lambda X: [x.tolist() for x in X],
+        lambda X: [pd.Series(x) for x in X],
+    ],
+    ids=["tuple", "series", "series-with-index", "objects", "numbers", "items-series"],
+)
+def test_any_list_of_waveforms_will_do(collect):
+    X, y = collect(NOISY), collect(CLEAN)
+    if isinstance(X, list) and isinstance(X[0], list):
+        X = [np.array(x) for x in X]  # y may be nested lists, X would be an array
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(X, y)
+    wanted = WienerFilter(stft=SMALL_STFT).fit(NOISY, CLEAN)
+    enhanced = enhancer.transform(X)
+    assert isinstance(enhanced, list)
+    for one, other in zip(enhanced, wanted.transform(NOISY), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert enhancer.score(X, y) == pytest.approx(wanted.score(NOISY, CLEAN), abs=1e-3)
+
+
+def test_data_frames_are_arrays():
+    rows = pd.DataFrame(np.stack([x[:4000] for x in NOISY]))
+    enhanced = WienerFilter(stft=SMALL_STFT).fit(rows).transform(rows)
+    assert isinstance(enhanced, np.ndarray) and enhanced.shape == (3, 4000)
+
+
+@pytest.mark.parametrize("call", ["fit", "transform"])
+def test_a_stereo_recording_gets_a_warning_that_says_what_to_do(call):
+    stereo = np.zeros((1000, 2), np.float32)
+    enhancer = WienerFilter(stft=STFT(8, 2)).fit([np.ones(10)])
+    with pytest.warns(UserWarning, match=r"1000 utterances of 2 .*\[X.mean") as caught:
+        getattr(enhancer, call)(stereo)
+    assert caught[0].filename == __file__
+
+
+def test_wide_arrays_get_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        WienerFilter(stft=STFT(8, 2)).fit(np.zeros((999, 2)))
+        WienerFilter(stft=STFT(8, 2)).fit(np.zeros((2, 1000)))
+
+
+def test_seeds_come_from_random_state():
+    def seed(random_state):
+        return small(random_state=random_state).fit(CLEAN).seed_
+
+    assert seed(0) == seed(0) != seed(1)
+    assert seed(None) != seed(None)
+    rng = np.random.default_rng(0)
+    assert seed(rng) != seed(rng)
+    assert (
+        small(random_state=3).fit(CLEAN).fitted_with[2]
+        == (small(random_state=3).fit(CLEAN).fitted_with[2])
+    )
+
+
+def test_every_utterance_starts_its_own_generator_from_the_seed():
+    enhancer = small(random_state=0).fit(CLEAN)
+    enhancer.transform(NOISY)
+    drawn = [draw for _, draw, _ in enhancer.calls]
+    assert drawn == [np.random.default_rng(enhancer.seed_).random()] * 3
+
+
+def test_blocks_hand_on_their_state_and_cover_every_frame_once():
+    x = np.ones(8000)
+    enhancer = small(block_seconds=0.1).fit(CLEAN)
+    [result] = enhancer.separate([x])
+    n_blocks = len(enhancer.calls)
+    assert n_blocks >= 4
+    assert [state for *_, state in enhancer.calls] == [None, *range(1, n_blocks)]
+    assert sum(n for n, *_ in enhancer.calls) == result.mask.shape[1]
+    assert result.n_iter == sum(range(1, n_blocks + 1))
+    assert result.history == [float(k) for k in range(n_blocks)]
+    # One generator runs through the blocks of an utterance.
+    assert len({draw for _, draw, _ in enhancer.calls}) == n_blocks
+    wanted = np.concatenate(
+        [np.full(n, 1 / (1 + k)) for k, (n, *_) in enumerate(enhancer.calls)]
+    )
+    np.testing.assert_array_equal(result.mask, np.tile(wanted, (129, 1)))
+    np.testing.assert_array_equal(result.mask_std, 2 * result.mask)
+
+
+@pytest.mark.parametrize("n_samples", [*range(1000, 12_000, 517), 40_000])
+def test_overlapping_blocks_are_cross_faded(n_samples):
+    class Overlapping(Recorder):
+        _block_overlap = 0.05
+
+    enhancer = Overlapping(SMALL_STFT, block_seconds=0.1).fit(CLEAN)
+    [result] = enhancer.separate([np.ones(n_samples)])
+    sizes = [n for n, *_ in enhancer.calls]
+    overlap = round(0.05 * 16000 / 64)
+    assert sum(sizes) - overlap * (len(sizes) - 1) == result.mask.shape[1]
+    # Masks fall from block to block: so does what is faded, and without jumps.
+    profile = result.mask[0]
+    assert (np.diff(profile) <= 0).all() and profile[0] == 1
+    assert -np.diff(profile, prepend=1.0).min() <= 0.5 / overlap + 1e-9
+    assert profile[-1] == pytest.approx(1 / len(sizes))
+    np.testing.assert_allclose(result.mask_std, 2 * result.mask)
+
+
+def test_a_short_remainder_joins_the_last_block():
+    enhancer = small(block_seconds=0.1).fit(CLEAN)
+    for n_samples in range(1500, 6000, 100):
+        enhancer.calls.clear()
+        enhancer.transform([np.ones(n_samples)])
+        sizes = [n for n, *_ in enhancer.calls]
+        assert len(sizes) == 1 or sizes[-1] > sizes[0] // 4
+
+
+def test_no_blocks_without_a_length():
+    enhancer = small(block_seconds=None).fit(CLEAN)
+    enhancer.transform([np.ones(50_000)])
+    assert len(enhancer.calls) == 1
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 5])
+def test_channels_come_in_blocks_and_keep_their_places(n_channels):
+    rng = np.random.default_rng(0)
+    channels = rng.standard_normal((n_channels, 20_000))
+    enhancer = WienerFilter(stft=SMALL_STFT, block_seconds=0.2).fit(CLEAN)
+    pieces = list(enhancer.enhance_blocks(channels))
+    assert len(pieces) > 3 and all(len(piece) == n_channels for piece in pieces)
+    enhanced = np.concatenate(pieces, axis=1)
+    assert enhanced.shape == channels.shape
+    if n_channels == 1:
+        np.testing.assert_array_equal(enhanced[0], enhancer.transform([channels[0]])[0])
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        ([], "equal lengths"),
+        ([np.ones(5), np.ones(6)], r"equal lengths, got \[5, 6\]"),
+        ([np.ones(5), np.array([np.nan] * 5)], "channel 1 must be finite"),
+        (np.ones(5), r"channel 0 must have shape"),
+    ],
+)
+def test_impossible_channels_are_refused(channels, message):
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    with pytest.raises(ValueError, match=message):
+        list(enhancer.enhance_blocks(channels))
+
+
+def test_long_files_are_read_in_parts(tmp_path, monkeypatch):
+    path = tmp_path / "long.wav"
+    x = np.tile(NOISY[0], 8)
+    soundfile.write(path, x, 16000, subtype="FLOAT")
+    read = []
+    original = AudioFile.__array__
+
+    def spy(self, dtype=None, copy=None):
+        read.append(len(self))
+        return original(self, dtype, copy)
+
+    monkeypatch.setattr(AudioFile, "__array__", spy)
+    enhancer = WienerFilter(stft=SMALL_STFT, block_seconds=0.3).fit(CLEAN)
+    [from_file] = enhancer.transform([AudioFile(path)])
+    assert len(read) > 5 and max(read) < len(x) / 3
+    [from_array] = enhancer.transform([x])
+    np.testing.assert_array_equal(from_file, from_array)
+    assert from_file.dtype == np.float32
+    part = AudioFile(path, 1000, 6000)
+    np.testing.assert_array_equal(
+        enhancer.transform([part])[0], enhancer.transform([x[1000:6000]])[0]
+    )
+
+
+def test_files_at_another_rate_are_refused(tmp_path):
+    path = tmp_path / "fast.wav"
+    soundfile.write(path, NOISY[0], 44100)
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    with pytest.raises(ValueError, match=r"utterance 1.* 44100 Hz, expected 16000"):
+        enhancer.transform([NOISY[0], AudioFile(path)])
+    assert len(enhancer.transform([AudioFile(path, sample_rate=16000)])) == 1
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(OSError, match="nowhere"):
+        WienerFilter().fit([AudioFile(tmp_path / "nowhere.wav")])
+
+
+def test_spectrograms_bring_their_own_analysis():
+    spectrograms = STFT(128, 32, window="sine", sample_rate=8000).transform(NOISY)
+    enhancer = WienerFilter().fit(spectrograms)
+    assert enhancer.stft_.get_params() == {
+        "n_fft": 128,
+        "hop_length": 32,
+        "window": "sine",
+        "center": True,
+        "sample_rate": 8000,
+    }
+    enhanced = enhancer.transform(spectrograms)
+    assert enhanced[0].framing == spectrograms[0].framing
+    assert [len(x) for x in enhancer.transform(NOISY)] == [len(x) for x in NOISY]
+    with pytest.raises(ValueError, match="n_fft=128, expected 256"):
+        WienerFilter(stft=SMALL_STFT).fit(spectrograms)
+    with pytest.raises(ValueError, match="utterance 1 is a spectrogram with n_fft=128"):
+        WienerFilter(stft=SMALL_STFT).fit(CLEAN).transform(
+            [SMALL_STFT.transform(CLEAN)[0], spectrograms[0]]
+        )
+
+
+def test_its_own_stft_is_not_shared_with_the_parameter():
+    stft = STFT(256)
+    enhancer = WienerFilter(stft=stft).fit(CLEAN)
+    assert enhancer.stft_ is not stft and enhancer.stft is stft
+    before = enhancer.transform(NOISY)
+    stft.n_fft = 64
+    np.testing.assert_array_equal(enhancer.transform(NOISY)[0], before[0])
+
+
+def test_progress_goes_to_standard_error(capsys):
+    enhancer = WienerFilter(stft=SMALL_STFT, verbose=1).fit(NOISY)
+    quiet = clone(enhancer).set_params(verbose=0).fit(NOISY)
+    for one, other in zip(
+        enhancer.transform(NOISY), quiet.transform(NOISY), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    enhancer.separate(NOISY)
+    enhancer.score(NOISY, CLEAN)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for label in ("enhancing: 3/3", "separating: 3/3", "scoring: 3/3"):
+        assert label in captured.err
+    quiet.transform(NOISY)
+    assert capsys.readouterr().err == ""
+    enhancer.set_params(verbose=True, n_jobs=2).fit(NOISY)
+    import joblib
+
+    with joblib.parallel_config(backend="threading"):
+        enhanced = enhancer.transform(NOISY)
+    np.testing.assert_array_equal(enhanced[2], quiet.transform(NOISY)[2])
+
+
+class CountingCallback(FitCallback):
+    """Counts the fits that it saw begin and end."""
+
+    def __init__(self):
+        self.seen = []
+
+    def setup(self, estimator, context):
+        self.seen.append("setup")
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        self.seen.append("begin")
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.seen.append("end")
+
+    def teardown(self, estimator, context):
+        self.seen.append("teardown")
+
+
+@pytest.mark.parametrize("make", [ProgressBar, CountingCallback])
+@pytest.mark.parametrize("method", [SpectralSubtraction, WienerFilter])
+def test_callbacks_of_scikit_learn_do_not_disturb_fit(make, method):
+    enhancer = method(stft=SMALL_STFT).set_callbacks(make())
+    enhanced = enhancer.fit(NOISY).transform(NOISY)
+    wanted = method(stft=SMALL_STFT).fit(NOISY).transform(NOISY)
+    np.testing.assert_array_equal(enhanced[0], wanted[0])
+    assert enhancer.fit(NOISY, CLEAN).score(NOISY, CLEAN) > 0
+
+
+def test_scores_leave_out_utterances_whose_clean_speech_is_silent():
+    from sklearn.exceptions import UndefinedMetricWarning
+
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    alone = enhancer.score(NOISY[:1], CLEAN[:1])
+    with pytest.warns(UndefinedMetricWarning, match="silent"):
+        both = enhancer.score(NOISY[:2], [CLEAN[0], np.zeros_like(CLEAN[1])])
+    assert both == alone
+
+
+def test_attenuation_zero_is_the_identity():
+    enhancer = WienerFilter(stft=SMALL_STFT, attenuation_limit=0).fit(CLEAN)
+    np.testing.assert_allclose(enhancer.transform(NOISY)[0], NOISY[0], atol=1e-6)
+
+
+def test_sixteen_bits_are_clipped_and_not_wrapped():
+    class Louder(Recorder):
+        def _estimate_mask(self, V, rng, state):
+            return MaskEstimate(np.full_like(V, 2.0))
+
+    x = np.array([20_000, -20_000] * 500, np.int16)
+    [y] = Louder(SMALL_STFT).fit([x]).transform([x])
+    assert y.dtype == np.int16 and y.max() == 32767 and y.min() == -32768
+
+
+@pytest.mark.parametrize("multiple", [1, 2, 3])
+def test_channels_at_a_multiple_of_the_rate_are_enhanced_in_their_band(multiple):
+    rng = np.random.default_rng(0)
+    n_samples = 8001
+    # Every frequency of the low rate, stretched in time: band-limited by its spectrum.
+    low = np.fft.rfft(rng.standard_normal(n_samples))
+    low[int(0.9 * len(low)) :] = 0
+    x = np.fft.irfft(low, n_samples)
+    fast = np.fft.irfft(
+        np.pad(low, (0, (multiple - 1) * n_samples)), multiple * n_samples
+    )
+    fast = (multiple * fast)[: multiple * n_samples]
+    enhancer = WienerFilter(stft=STFT(256)).fit(CLEAN)
+    [wanted] = np.concatenate(list(enhancer.enhance_blocks([x])), axis=1)
+    [got] = np.concatenate(
+        list(enhancer.enhance_blocks([fast], sample_rate=16000 * multiple)), axis=1
+    )
+    assert len(got) == len(fast)
+    difference = got[::multiple][: len(wanted)] - wanted
+    assert np.linalg.norm(difference) < 0.2 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 44100, 16001])
+def test_other_rates_are_refused(sample_rate):
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    with pytest.raises(ValueError, match=f"multiple of 16000, got {sample_rate}"):
+        list(enhancer.enhance_blocks(NOISY[:1], sample_rate=sample_rate))
+
+
+class Iterating(Recorder):
+    def _fit(self, noisy, clean, rng):
+        self.n_done_ = 0
+        with self._iterations(5) as advance:
+            for _ in range(5):
+                self.n_done_ += 1
+                if advance():
+                    break
+
+
+class StopAfterThree(CountingCallback):
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        super().on_fit_task_end(estimator, context, **kwargs)
+        return estimator.n_done_ == 3
+
+
+def test_callbacks_follow_the_iterations_of_fit_and_may_stop_it():
+    counting, stopping = CountingCallback(), StopAfterThree()
+    assert Iterating(SMALL_STFT).set_callbacks(counting).fit(CLEAN).n_done_ == 5
+    assert counting.seen.count("end") == 6  # five iterations, and fit itself
+    assert (counting.seen[0], counting.seen[-1]) == ("setup", "teardown")
+    assert Iterating(SMALL_STFT).set_callbacks(stopping).fit(CLEAN).n_done_ == 3
+    assert stopping.seen[-1] == "teardown"
+
+
+def test_people_follow_the_iterations_of_fit_if_they_ask_to(capsys):
+    Iterating(SMALL_STFT, verbose=1).fit(CLEAN)
+    assert "fitting Iterating: 5/5" in capsys.readouterr().err
+    Iterating(SMALL_STFT).fit(CLEAN)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+
+from skvae.datasets import make_dataset, make_noise, make_speech
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Synthetic recordings, laid out like the real ones."""
+    root = tmp_path_factory.mktemp("data")
+
+    def write(folder, file, waveform):
+        path = root.joinpath(*folder)
+        path.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path / file, waveform, 16000)
+
+    for k in range(5):
+        waveform = make_speech(16000, random_state=k)
+        write(("speech", "valid", f"speaker{k % 2}"), f"{k}.flac", waveform)
+    for k, environment in enumerate(script("validation_pairs").ENVIRONMENTS):
+        noise = make_noise(24000, "pink", random_state=k)
+        write(("noise", "train", environment), "a.flac", noise)
+    return root
+
+
+def test_quality_prints_a_table_for_each_snr(tmp_path, capsys):
+    noisy, clean = make_dataset(4, (1.0, 1.2), snr=0, random_state=0)
+    rows = []
+    for k, pair in enumerate(zip(noisy, clean, strict=True)):
+        for side, waveform in zip(("noisy", "clean"), pair, strict=True):
+            (tmp_path / side).mkdir(exist_ok=True)
+            soundfile.write(tmp_path / side / f"pair_{k}.wav", 0.5 * waveform, 16000)
+        snr = [-5, 10][k % 2]
+        rows.append((f"pair_{k}", "someone", "hum", "hum.flac", snr, 1.0))
+    columns = ["pair", "speaker", "environment", "noise_file", "snr_db", "seconds"]
+    pandas.DataFrame(rows, columns=columns).to_csv(tmp_path / "pairs.csv", index=False)
+
+    quality = script("quality")
+    arguments = [
+        "--pairs",
+        str(tmp_path),
+        "--quiet",
+        "--csv",
+        str(tmp_path / "out.csv"),
+    ]
+    assert quality.main([*arguments, "--models", "wiener", "spectral-subtraction"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for title in ("all pairs", "-5 dB", "10 dB"):
+        at = lines.index(title)
+        assert lines[at + 2].split() == ["model", "n", "si_sdr", "sdr", "pesq", "estoi"]
+        models = [line.split()[0] for line in lines[at + 3 : at + 6]]
+        assert models == ["noisy", "wiener", "spectral-subtraction"]
+    assert "over noisy, paired" in lines
+
+    table = pandas.read_csv(tmp_path / "out.csv")
+    assert table["model"].value_counts().tolist() == [4, 4, 4]
+    means = table.groupby("model")["si_sdr"].mean()
+    assert means["wiener"] > means["noisy"]
+    mean = lines[lines.index("all pairs") + 4].split()[2]
+    assert float(mean) == pytest.approx(means["wiener"], abs=0.005)
+
+
+def test_quality_fits_models_that_learn_on_the_speech_it_is_given(data, monkeypatch):
+    quality = script("quality")
+    calls = {}
+    monkeypatch.setattr(
+        quality, "load_pretrained", lambda name, clean: calls.update({name: clean})
+    )
+    quality.load("is-nmf", ["speech"])
+    quality.load("wiener", ["speech"])
+    assert calls == {"is-nmf": ["speech"], "wiener": None}
+
+
+def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_path):
+    maker = script("validation_pairs")
+    for name in ("first", "again"):
+        out = str(tmp_path / name)
+        maker.main([out, "--data", str(data), "--pairs", "24"])
+    table = pandas.read_csv(tmp_path / "first" / "pairs.csv")
+    assert tuple(table.columns) == maker.COLUMNS
+    assert table.groupby(["environment", "snr_db"]).size().tolist() == [1] * 24
+    assert table["speaker"][:2].nunique() == 2
+    for pair, snr in zip(table["pair"], table["snr_db"], strict=True):
+        clean, noisy = (
+            soundfile.read(tmp_path / "first" / side / f"{pair}.wav")[0]
+            for side in ("clean", "noisy")
+        )
+        assert np.abs(noisy).max() < 0.99
+        ratio = np.sum(clean**2) / np.sum((noisy - clean) ** 2)
+        assert 10 * np.log10(ratio) == pytest.approx(snr, abs=0.1)
+        again, _ = soundfile.read(tmp_path / "again" / "noisy" / f"{pair}.wav")
+        np.testing.assert_array_equal(noisy, again)
+    # What quality.py reads.
+    info, noisy, clean = script("quality").read_pairs(str(tmp_path / "first"))
+    assert len(info) == len(noisy) == len(clean) == 24
+
+
+def test_speed_times_all_in_one_round_and_judges_spectral_subtraction(
+    capsys, monkeypatch
+):
+    speed = script("speed")
+    arguments = ["--seconds", "0.5", "--rounds", "3", "--starts", "0"]
+    models = ["--models", "wiener", "spectral-subtraction"]
+    monkeypatch.setattr(speed, "LIMIT", np.inf)
+    assert speed.main([*arguments, *models]) == 0
+    out = capsys.readouterr().out
+    assert out.count("PASS") == 2
+    assert out.count("STFT + ISTFT  ") == 2
+    assert "float32" in out
+    assert "float64" in out
+    monkeypatch.setattr(speed, "LIMIT", 0.0)
+    assert speed.main([*arguments, *models]) == 1
+    assert capsys.readouterr().out.count("FAIL") == 2
+
+
+def test_speed_lets_slow_models_sit_out(monkeypatch):
+    speed = script("speed")
+    monkeypatch.setattr(speed, "PATIENCE", 0.0)
+    monkeypatch.setattr(speed, "FEWEST_ROUNDS", 2)
+    times = speed.time_rounds({"a": lambda: None, "b": lambda: None}, 5)
+    assert [len(spent) for spent in times.values()] == [2, 2]
+
+
+def test_cold_start_runs_the_command_line(capsys):
+    script("speed").report_cold_start(1)
+    assert "skvae enhance --model wiener" in capsys.readouterr().out

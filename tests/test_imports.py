@@ -1,0 +1,173 @@
+"""Imports run one way, and what is heavy is loaded by who needs it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skvae
+
+PACKAGE = Path(skvae.__file__).parent
+
+# A module may import from its own layer and from those above it in this table.
+LAYERS = [
+    {"_version"},
+    {"utils"},
+    {"algorithms"},
+    {"networks"},
+    {"spectrogram"},
+    {"metrics"},
+    {"datasets"},
+    {"stft"},
+    {"features"},
+    {"base"},
+    {"classical", "factorization", "masking", "vae", "vaenmf"},
+    {"estimator_checks"},
+    {"recordings", "pretrained", "evaluation", "plot"},
+    {"cli"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+# Names of the package itself, which loads them when they are asked for.
+PUBLIC = dict(skvae._EXPORTS)
+
+HEAVY = ("torch", "librosa", "pandas", "matplotlib")
+
+
+def unit(module: str) -> str:
+    """Part of the package: algorithms for skvae.algorithms.stft."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(tree: ast.AST, module: str, is_package: bool) -> list[tuple[int, str]]:
+    """Lines and modules of all imports of skvae, also those inside functions."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                base = module.split(".")
+                base = base[: len(base) - node.level + is_package]
+                source = ".".join([*base, source]).rstrip(".")
+            for alias in node.names:
+                public = PUBLIC.get(alias.name) if source == "skvae" else None
+                full = public or (
+                    f"skvae.{alias.name}" if source == "skvae" else source
+                )
+                found.append((node.lineno, full))
+    return [(line, name) for line, name in found if name.split(".")[0] == "skvae"]
+
+
+def violations(source: str, module: str, is_package: bool = False) -> list[str]:
+    rank = RANK[unit(module)]
+    return [
+        f"{module}:{line} imports {name}"
+        for line, name in imported(ast.parse(source), module, is_package)
+        if unit(name) not in ("", "__version__") and RANK[unit(name)] > rank
+    ]
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_run_one_way(path):
+    module = name_of(path)
+    if module == "skvae":  # it names the modules and imports none of them
+        wanted = [(0, "skvae._version")]
+        found = imported(ast.parse(path.read_text("utf-8")), module, True)
+        assert [name for _, name in found] == [name for _, name in wanted]
+        return
+    assert unit(module) in RANK, f"say in LAYERS where {module} belongs"
+    source = path.read_text(encoding="utf-8")
+    assert not violations(source, module, path.name == "__init__.py")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import skvae.base",
+        "from skvae.base import BaseEnhancer",
+        "from skvae import BaseEnhancer",
+        "from skvae import base",
+        "from ..base import BaseEnhancer",
+        "from .. import base",
+        "def f():\n    from skvae.datasets import make_noise",
+        "if TYPE_CHECKING:\n    from skvae.stft import STFT",
+    ],
+)
+def test_an_import_the_wrong_way_is_found(source):
+    assert violations(source, "skvae.algorithms.gains")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import numpy",
+        "from skvae.utils.random import draw_seed",
+        "from .stft import Framing",
+        "from . import stft",
+        "from skvae._version import __version__",
+    ],
+)
+def test_an_import_the_right_way_passes(source):
+    assert not violations(source, "skvae.algorithms.gains")
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after some lines."""
+    environment = {k: v for k, v in os.environ.items() if k != "SCIPY_ARRAY_API"}
+    script = f"{code}\nimport sys\nprint('loaded', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_next_to_nothing():
+    loaded = loaded_after("import skvae")
+    assert not loaded & {*HEAVY, "numpy", "scipy", "sklearn", "joblib", "soundfile"}
+    assert {name for name in loaded if name.startswith("skvae")} == {
+        "skvae",
+        "skvae._version",
+    }
+
+
+@pytest.mark.parametrize("name", ["SpectralSubtraction", "WienerFilter", "LogMMSE"])
+def test_classical_methods_load_nothing_heavy_from_end_to_end(name):
+    loaded = loaded_after(
+        "import numpy as np\n"
+        f"from skvae import {name}\n"
+        "x = [np.random.default_rng(0).standard_normal(20_000)]\n"
+        f"enhancer = {name}().fit(x)\n"
+        "enhancer.transform(x), enhancer.separate(x), enhancer.score(x, x)\n"
+        "list(enhancer.enhance_blocks(x))"
+    )
+    assert not loaded & {"torch", "librosa", "matplotlib"}
+    # Each of these takes longer to load than a recording to enhance.
+    assert not loaded & {"scipy.signal", "pesq", "pystoi", "soxr"}
+
+
+def test_every_public_name_is_there():
+    for name in skvae.__all__:
+        assert getattr(skvae, name) is not None
+        assert name in dir(skvae)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        skvae.nothing  # noqa: B018
