@@ -25,6 +25,20 @@ _EXPORTS = {
     "LogMMSE": "skvae.classical",
     "ISNMF": "skvae.factorization",
     "RPCA": "skvae.factorization",
+    "SpeechVAE": "skvae.vae",
+    "VAENMFEnhancer": "skvae.vaenmf",
+    "VEM": "skvae.inference",
+    "GradientVEM": "skvae.inference",
+    "MCEM": "skvae.inference",
+    "MCMC": "skvae.inference",
+    "AudioFile": "skvae.datasets",
+    "load_pretrained": "skvae.pretrained",
+    "list_models": "skvae.pretrained",
+    "enhance_file": "skvae.recordings",
+    "evaluate": "skvae.evaluation",
+    "summarize": "skvae.evaluation",
+    "compare": "skvae.evaluation",
+    "make_enhancement_scorer": "skvae.evaluation",
 }
 
 __all__ = ["__version__", *_EXPORTS]

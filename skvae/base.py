@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.parallel import Parallel, delayed
@@ -86,7 +87,84 @@ class MaskEstimate:
     state: Any = None
 
 
-class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
+class SpeechEstimator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """What enhancers and models of speech share: opening utterances, and iterating."""
+
+    stft: STFT | None
+    stft_: STFT
+    verbose: int
+
+    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
+        if spectrogram is None:
+            return STFT() if self.stft is None else clone(self.stft)
+        brought = STFT(
+            spectrogram.n_fft,
+            spectrogram.hop_length,
+            window=spectrogram.window,
+            center=spectrogram.center,
+            sample_rate=spectrogram.sample_rate,
+        )
+        if self.stft is not None:
+            framing = self.stft.framing()
+            open_spectrograms([spectrogram], framing, self.stft.sample_rate)
+        return brought
+
+    def _open(
+        self, items: Sequence[Any], *, of: str = "utterance"
+    ) -> list[Spectrogram]:
+        sample_rate = check_sample_rate(self.stft_.sample_rate)
+        return open_spectrograms(items, self.stft_.framing(), sample_rate, of=of)
+
+    def _open_clean(
+        self, clean: Sequence[Any], utterances: list[Spectrogram]
+    ) -> list[Spectrogram]:
+        opened = self._open(clean, of="clean speech of utterance")
+        check_lengths(utterances, opened)
+        return opened
+
+    @contextmanager
+    def _iterations(
+        self, n_iter: int, task: str = "iteration"
+    ) -> Iterator[Callable[..., bool]]:
+        """Let callbacks, and people if `verbose`, follow the iterations of `fit`.
+
+        Parameters
+        ----------
+        n_iter : int
+            How many there will be at most.
+        task : str
+            What callbacks know one of them by.
+
+        Yields
+        ------
+        callable
+            To be called after each of them; true if a callback wants to stop. It takes
+            a line to show (optional), and what a fitted estimator would have if `fit`
+            stopped here: a function that gives a dict of attributes (optional).
+        """
+        context = self._init_callback_context(max_subtasks=n_iter)
+        context.call_on_fit_task_begin(estimator=self)
+        label = f"fitting {type(self).__name__}"
+        with Progress(n_iter, label, enabled=bool(self.verbose)) as progress:
+
+            def advance(
+                line: str | None = None,
+                attributes: Callable[[], dict[str, Any]] | None = None,
+            ) -> bool:
+                progress.advance(line)
+                iteration = context.subcontext(task_name=task)
+                iteration.call_on_fit_task_begin(estimator=self)
+                return bool(
+                    iteration.call_on_fit_task_end(
+                        estimator=self, reconstruction_attributes=attributes
+                    )
+                )
+
+            yield advance
+        context.call_on_fit_task_end(estimator=self)
+
+
+class BaseEnhancer(SpeechEstimator, ABC):
     """Base of all enhancers, which multiply a spectrogram by a mask.
 
     A method writes its constructor, with the six parameters below among its own,
@@ -122,12 +200,10 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
     #: runs through the frames in order and hands on its whole state needs none.
     _block_overlap: float = 0.0
 
-    stft: STFT | None
     attenuation_limit: float | None
     block_seconds: float | None
     random_state: Any
     n_jobs: int | None
-    verbose: int
 
     @abstractmethod
     def _estimate_mask(
@@ -315,35 +391,16 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
                 "`channels` must have equal lengths, got "
                 f"{[spectrogram.length for spectrogram in spectrograms]}."
             )
-        yield from self._filter(spectrograms)
+        for pieces in self._filter(spectrograms):
+            yield np.stack(pieces)
 
-    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
-        if spectrogram is None:
-            return STFT() if self.stft is None else clone(self.stft)
-        brought = STFT(
-            spectrogram.n_fft,
-            spectrogram.hop_length,
-            window=spectrogram.window,
-            center=spectrogram.center,
-            sample_rate=spectrogram.sample_rate,
-        )
-        if self.stft is not None:
-            framing = self.stft.framing()
-            open_spectrograms([spectrogram], framing, self.stft.sample_rate)
-        return brought
-
-    def _open(
-        self, items: Sequence[Any], *, of: str = "utterance"
-    ) -> list[Spectrogram]:
-        sample_rate = check_sample_rate(self.stft_.sample_rate)
-        return open_spectrograms(items, self.stft_.framing(), sample_rate, of=of)
-
-    def _open_clean(
-        self, clean: Sequence[Any], utterances: list[Spectrogram]
-    ) -> list[Spectrogram]:
-        opened = self._open(clean, of="clean speech of utterance")
-        check_lengths(utterances, opened)
-        return opened
+    def _block_frames(self, spectrogram: Spectrogram) -> tuple[int, int]:
+        """Frames in a block of a recording, and how many the next block shares."""
+        frames_per_second = spectrogram.sample_rate / spectrogram.hop_length
+        overlap = round(self._block_overlap * frames_per_second)
+        if self.block_seconds is None:
+            return spectrogram.n_frames, overlap
+        return max(round(self.block_seconds * frames_per_second), 1) + overlap, overlap
 
     def _noise_profile(self, noise: Any) -> np.ndarray | None:
         """Power of a noise-only recording, shape (N, F), or None without one."""
@@ -354,53 +411,24 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         [spectrogram] = self._open([noise], of="`noise`:")
         return power(spectrogram.frames())
 
-    @contextmanager
-    def _iterations(self, n_iter: int) -> Iterator[Callable[[], bool]]:
-        """Let callbacks, and people if `verbose`, follow the iterations of `fit`.
-
-        Parameters
-        ----------
-        n_iter : int
-            How many there will be at most.
-
-        Yields
-        ------
-        callable
-            To be called after each of them; true if a callback wants to stop.
-        """
-        context = self._init_callback_context(max_subtasks=n_iter)
-        context.call_on_fit_task_begin(estimator=self)
-        label = f"fitting {type(self).__name__}"
-        with Progress(n_iter, label, enabled=bool(self.verbose)) as progress:
-
-            def advance() -> bool:
-                progress.advance()
-                iteration = context.subcontext(task_name="iteration")
-                iteration.call_on_fit_task_begin(estimator=self)
-                return bool(iteration.call_on_fit_task_end(estimator=self))
-
-            yield advance
-        context.call_on_fit_task_end(estimator=self)
-
     def _run(
         self, tasks: list[tuple[Callable[..., Result], tuple]], label: str
     ) -> list[Result]:
-        if not self.verbose:
-            return Parallel(n_jobs=self.n_jobs)(
+        if effective_n_jobs(self.n_jobs) == 1:
+            results = (function(*arguments) for function, arguments in tasks)
+        else:
+            results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
                 delayed(function)(*arguments) for function, arguments in tasks
             )
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(function)(*arguments) for function, arguments in tasks
-        )
         collected = []
-        with Progress(len(tasks), label) as progress:
+        with Progress(len(tasks), label, enabled=bool(self.verbose)) as progress:
             for result in results:
                 collected.append(result)
                 progress.advance()
         return collected
 
-    def _filter(self, channels: list[Spectrogram]) -> Iterator[np.ndarray]:
-        """Yield the next finished samples of all channels, (n_channels, n_samples)."""
+    def _filter(self, channels: list[Spectrogram]) -> Iterator[list[np.ndarray]]:
+        """Yield the next finished samples of each channel."""
         first = channels[0]
         outputs: list[OverlapAdd] | None = None
         for _, frames, estimate in self._mask_blocks(channels):
@@ -408,11 +436,10 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
                 outputs = [
                     OverlapAdd(first.framing, first.length, X.dtype) for X in frames
                 ]
-            pieces = [
+            yield [
                 output.push(estimate.mask * X)
                 for output, X in zip(outputs, frames, strict=True)
             ]
-            yield np.stack(pieces)
 
     def _mask_blocks(
         self, channels: Sequence[Spectrogram]
@@ -427,19 +454,12 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
         cross-faded: since frames lie on one grid, nothing can click.
         """
         n_frames = channels[0].n_frames
-        frames_per_second = channels[0].sample_rate / channels[0].hop_length
-        overlap = round(self._block_overlap * frames_per_second)
-        size = n_frames
-        if self.block_seconds is not None:
-            # Whole windows, so that groups of frames begin where blocks begin.
-            window = -(-channels[0].n_fft // channels[0].hop_length)
-            n_windows = round(self.block_seconds * frames_per_second / window)
-            size = max(n_windows, 1) * window + overlap
+        size, overlap = self._block_frames(channels[0])
         least_mask = 0.0
         if self.attenuation_limit is not None:
             least_mask = 10 ** (-self.attenuation_limit / 20)
 
-        n_bins = self.stft_.framing().n_bins
+        n_bins = self.stft_.n_fft // 2 + 1
         # A window m times as long gathers m times the amplitude.
         multiple = channels[0].n_fft // self.stft_.n_fft
         rng = np.random.default_rng(self.seed_)
@@ -453,9 +473,12 @@ class BaseEnhancer(CallbackSupportMixin, TransformerMixin, BaseEstimator, ABC):
             V = power(frames[0])
             for X in frames[1:]:
                 V += power(X)
-            V = V[:, :n_bins] / V.dtype.type(len(frames) * multiple**2)
+            if len(frames) * multiple > 1:
+                V = V[:, :n_bins] / V.dtype.type(len(frames) * multiple**2)
             estimate = self._estimate_mask(V, rng, state)
-            mask = np.maximum(estimate.mask, least_mask).astype(V.dtype, copy=False)
+            mask = estimate.mask.astype(V.dtype, copy=False)
+            if least_mask:
+                mask = np.maximum(mask, V.dtype.type(least_mask))
             mask_std = estimate.mask_std
             if multiple > 1:
                 mask = _extend(mask, channels[0].shape[0])

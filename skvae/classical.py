@@ -23,6 +23,9 @@ from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.spectrogram import Spectrogram
 from skvae.utils.parameters import check_option, check_real
 
+#: Frames that are enhanced together: about what fits the second-level cache.
+_FRAMES_AT_ONCE = 192
+
 _NOISE_ESTIMATES = ("auto", "mmse-spp", "first-frames", "profile")
 
 
@@ -54,8 +57,9 @@ class ClassicalEnhancer(BaseEnhancer):
         Number of frames for "first-frames".
     """
 
-    #: Whether one noise estimate serves a whole window of overlapping frames.
-    _updates_per_window = False
+    #: How many windows' worth of overlapping frames share one update of the noise
+    #: tracker; None updates it with every frame.
+    _windows_per_update: float | None = None
 
     noise: Any
     noise_estimate: str
@@ -89,6 +93,18 @@ class ClassicalEnhancer(BaseEnhancer):
     ) -> None:
         profile = self._noise_profile(self.noise)
         self.noise_power_ = None if profile is None else profile.mean(0)
+        self._frames_per_update = 1
+        if self._windows_per_update is not None:
+            frames_per_window = clean[0].n_fft / clean[0].hop_length
+            frames = round(self._windows_per_update * frames_per_window)
+            self._frames_per_update = max(1, frames)
+
+    def _block_frames(self, spectrogram: Spectrogram) -> tuple[int, int]:
+        size, _ = super()._block_frames(spectrogram)
+        # Exact in blocks of any length, it may as well run in short ones.
+        size = min(size, max(_FRAMES_AT_ONCE, self.n_noise_frames))
+        # Whole groups, so that they begin where blocks begin.
+        return -(-size // self._frames_per_update) * self._frames_per_update, 0
 
     def _estimate_mask(
         self, V: np.ndarray, rng: np.random.Generator, state: _ClassicalState | None
@@ -106,12 +122,8 @@ class ClassicalEnhancer(BaseEnhancer):
         if estimate == "auto":
             estimate = "mmse-spp" if first is None else "profile"
         if estimate == "mmse-spp":
-            window = -(-self.stft_.n_fft // self.stft_.framing().hop_length)
             return track_noise(
-                V,
-                kept,
-                first=first,
-                frames_per_update=window if self._updates_per_window else 1,
+                V, kept, first=first, frames_per_update=self._frames_per_update
             )
         if kept is None:
             if estimate == "first-frames":
@@ -195,7 +207,8 @@ class SpectralSubtraction(ClassicalEnhancer):
     True
     """
 
-    _updates_per_window = True
+    # Enough: the method costs little more than the transforms, and no quality is lost.
+    _windows_per_update = 1.5
 
     def __init__(
         self,

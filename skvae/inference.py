@@ -1,4 +1,4 @@
-"""The inferences of VAE-NMF as objects: each with its own parameters, to be searched."""
+"""The inferences of VAE-NMF as objects, each with its own parameters."""
 
 from __future__ import annotations
 
@@ -367,7 +367,9 @@ class MCMC(Inference):
                 raise ValueError(f"`{name}` must be a pair of numbers, got {pair!r}.")
             for k, value in enumerate(pair):
                 optional = name == "rate" and k == 1
-                check_real(f"{name}[{k}]", value, low=0, open_low=True, optional=optional)
+                check_real(
+                    f"{name}[{k}]", value, low=0, open_low=True, optional=optional
+                )
 
     def infer(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -415,6 +416,7 @@ def make_framing(
         hop_length = max(1, n_fft // 4)
     check_real("n_fft", n_fft, low=1, integer=True)
     check_real("hop_length", hop_length, low=1, integer=True)
+    assert hop_length is not None
     if not isinstance(window, str):
         try:
             window = tuple(np.asarray(window, dtype=np.float64).ravel().tolist())
@@ -423,7 +425,11 @@ def make_framing(
                 f"`window` must be a name or an array of {n_fft} numbers, "
                 f"got {window!r}."
             ) from error
-    return Framing(int(n_fft), int(hop_length), window, bool(center))  # type: ignore[arg-type]
+    return _cached_framing(int(n_fft), int(hop_length), window, bool(center))
+
+
+#: One object for each set of parameters: it keeps the window and what follows from it.
+_cached_framing = lru_cache(maxsize=64)(Framing)
 
 
 def open_spectrograms(

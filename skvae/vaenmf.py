@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -17,9 +17,6 @@ from skvae.stft import STFT
 from skvae.utils.device import as_tensor, check_device, torch_generator
 from skvae.utils.parameters import check_real
 from skvae.utils.threads import one_thread
-
-if TYPE_CHECKING:
-    import torch
 
 #: Iterations that learn the bases of a noise-only recording.
 _N_PROFILE_ITER = 100
@@ -80,12 +77,13 @@ class VAENMFEnhancer(BaseEnhancer):
 
     Examples
     --------
-    >>> from skvae import GradientVEM, SpeechVAE, VAENMFEnhancer
+    >>> from skvae import MCEM, SpeechVAE, VAENMFEnhancer
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
-    >>> noisy, clean = make_dataset(6, snr=0, random_state=0)
-    >>> speech = SpeechVAE(n_latent=8, hidden=32, max_iter=20)
-    >>> enhancer = VAENMFEnhancer(speech, GradientVEM(30), random_state=0)
+    >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
+    >>> speech = SpeechVAE(n_latent=4, hidden=64, batch_size=32, max_iter=30)
+    >>> inference = MCEM(20, n_burn_in=5, n_samples=5)
+    >>> enhancer = VAENMFEnhancer(speech, inference, n_components=2, random_state=0)
     >>> _ = enhancer.fit(clean[2:])
     >>> enhancer.score(noisy[:2], clean[:2]) > mean_si_sdr(clean[:2], noisy[:2])
     True
@@ -126,7 +124,7 @@ class VAENMFEnhancer(BaseEnhancer):
         make_inference(self.inference)
         missing = [
             name
-            for name in ("fit", "speech_prior")
+            for name in ("fit", "networks")
             if self.vae is not None and not hasattr(self.vae, name)
         ]
         if missing:
@@ -196,7 +194,7 @@ class VAENMFEnhancer(BaseEnhancer):
     ) -> MaskEstimate:
         import torch
 
-        from skvae.algorithms.vaenmf.model import initial_noise
+        from skvae.algorithms.vaenmf.model import SpeechPrior, initial_noise
 
         device = check_device(self.device, self.n_jobs)
         generator = torch_generator(rng)
@@ -212,8 +210,10 @@ class VAENMFEnhancer(BaseEnhancer):
                 generator,
                 W=None if start is None else as_tensor(start, device).float(),
             )
+            networks = self.vae_.networks(device)
+            prior = SpeechPrior(networks.encode, networks.decode)
             posterior = make_inference(self.inference).infer(
-                power, self.vae_.speech_prior(device), noise, generator
+                power, prior, noise, generator
             )
         std = posterior.mask_std
         return MaskEstimate(

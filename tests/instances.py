@@ -7,7 +7,7 @@ import inspect
 from sklearn.base import BaseEstimator
 
 import skvae
-from skvae import STFT, BaseEnhancer
+from skvae import STFT, VEM, BaseEnhancer, SpeechVAE
 
 # For scikit-learn's rows of ten samples, and for utterances of a third of a second.
 TINY_STFT = STFT(n_fft=8, hop_length=2)
@@ -21,7 +21,13 @@ SMALL_SETTINGS = {
         "max_iter": 5,
         "n_adapt_iter": 5,
     },
-    "RPCA": {"max_iter": 20},
+    "RPCA": {"n_iter": 20},
+    "VAENMFEnhancer": {
+        "vae": SpeechVAE(n_latent=2, hidden=8, max_iter=2),
+        "inference": VEM(3),
+        "n_components": 2,
+    },
+    "SpeechVAE": {"n_latent": 2, "hidden": 8, "max_iter": 3},
 }
 
 
@@ -33,6 +39,7 @@ def public_estimators() -> list[type]:
         for value in public
         if inspect.isclass(value)
         and issubclass(value, BaseEstimator)
+        and hasattr(value, "fit")
         and not inspect.isabstract(value)
     ]
 

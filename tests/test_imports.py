@@ -26,6 +26,7 @@ LAYERS = [
     {"stft"},
     {"features"},
     {"base"},
+    {"inference"},
     {"classical", "factorization", "masking", "vae", "vaenmf"},
     {"estimator_checks"},
     {"recordings", "pretrained", "evaluation", "plot"},

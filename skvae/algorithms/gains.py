@@ -42,7 +42,7 @@ def spectral_subtraction_gain(
     V : ndarray of shape (N, F)
         Power of the noisy speech, :math:`|X|^2`.
     noise : ndarray of shape (N, F) or (F,)
-        Power of the noise, :math:`|N|^2`.
+        Power of the noise, :math:`|N|^2`, positive.
     over_subtraction : float
         :math:`\alpha`.
     floor : float
@@ -53,7 +53,7 @@ def spectral_subtraction_gain(
     Returns
     -------
     ndarray of shape (N, F)
-        Gain in [0, 1]; 0 where there is neither speech nor noise.
+        Gain in [0, 1]; 1 where all is silent, unless `floor` is 0.
 
     Examples
     --------
@@ -62,16 +62,22 @@ def spectral_subtraction_gain(
     >>> spectral_subtraction_gain(V, noise, over_subtraction=2, floor=0.02)
     array([[0.70710678, 0.1       ]])
     """
-    noisy, noise = (V, noise) if exponent == 1 else (V**exponent, noise**exponent)
-    speech = noisy - over_subtraction * noise
-    np.maximum(speech, floor * noise, out=speech)
-    # What is below the floor already is left as it is.
-    np.minimum(speech, noisy, out=speech)
-    tiny = np.finfo(V.dtype).tiny
-    speech /= np.maximum(noisy, tiny)
-    if exponent == 1:
-        return np.sqrt(speech, out=speech)
-    return speech ** (0.5 / exponent)
+    # As shares of the noisy power: max(1 - alpha r, beta r) with r = |N|^2p / |X|^2p,
+    # at most 1, since what is below the floor already is left as it is. Infinite ratios
+    # end there too.
+    with np.errstate(divide="ignore", over="ignore"):
+        ratio = noise / V
+        if exponent != 1:
+            ratio **= exponent
+    share = ratio * -over_subtraction
+    share += 1
+    if floor > 0:
+        ratio *= floor
+        np.maximum(share, ratio, out=share)
+        np.minimum(share, 1, out=share)
+    else:
+        np.maximum(share, 0, out=share)
+    return np.sqrt(share, out=share) if exponent == 1 else share ** (0.5 / exponent)
 
 
 def wiener_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
@@ -144,8 +150,7 @@ def decision_directed_gain(
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Gains frame after frame, the a priori SNR smoothed by the last decision.
 
-    .. math:: \xi_t = a \frac{G_{t-1}^2 V_{t-1}}{S_{nn,t}}
-        + (1 - a) \max(\gamma_t - 1, 0)
+    .. math:: \xi_t = a\, G_{t-1}^2 \gamma_{t-1} + (1 - a) \max(\gamma_t - 1, 0)
 
     (Ephraim and Malah 1984, Eq. 51), at least `min_prior_snr`. This smoothing is what
     keeps musical noise away.
@@ -163,20 +168,20 @@ def decision_directed_gain(
     min_prior_snr : float
         Floor of :math:`\xi`: the residual noise.
     previous : ndarray of shape (F,), default=None
-        Speech power of the frame before the first; None without one.
+        :math:`G^2 \gamma` of the frame before the first; None without one.
 
     Returns
     -------
     gain : ndarray of shape (N, F)
         Gain in [0, 1].
-    speech : ndarray of shape (F,)
-        Speech power of the last frame: `previous` of the next block.
+    decided : ndarray of shape (F,)
+        :math:`G^2 \gamma` of the last frame: `previous` of the next block.
 
     Examples
     --------
     >>> import numpy as np
     >>> V = np.array([[100.0], [1.0]])
-    >>> gain, speech = decision_directed_gain(V, np.ones((2, 1)), wiener_gain)
+    >>> gain, _ = decision_directed_gain(V, np.ones((2, 1)), wiener_gain)
     >>> gain.round(2)
     array([[0.99],
            [0.99]])
@@ -184,12 +189,10 @@ def decision_directed_gain(
     gain = np.empty_like(V)
     posterior = np.minimum(V / noise, V.dtype.type(_MAX_POSTERIOR_SNR))
     instantaneous = np.maximum(posterior - 1, 0)
-    speech = np.zeros_like(V[0]) if previous is None else previous
-    if previous is None:
-        speech = instantaneous[0] * noise[0]
+    decided = instantaneous[0] if previous is None else previous
     for t in range(len(V)):
-        prior = smoothing * speech / noise[t] + (1 - smoothing) * instantaneous[t]
+        prior = smoothing * decided + (1 - smoothing) * instantaneous[t]
         prior = np.maximum(prior, min_prior_snr)
         gain[t] = rule(prior, posterior[t])
-        speech = gain[t] ** 2 * V[t]
-    return gain, speech
+        decided = gain[t] ** 2 * posterior[t]
+    return gain, decided

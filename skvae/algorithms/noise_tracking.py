@@ -36,14 +36,14 @@ class NoiseState(NamedTuple):
     ----------
     noise : ndarray of shape (F,)
         Noise power.
-    presence : ndarray of shape (F,)
-        Smoothed probability that speech is present.
+    absence : ndarray of shape (F,)
+        Probability that speech is absent, summed over time with falling weights.
     floor : float
         Least noise power of the last frame.
     """
 
     noise: np.ndarray
-    presence: np.ndarray
+    absence: np.ndarray
     floor: float
 
 
@@ -135,43 +135,60 @@ def track_noise(
     >>> float(np.round(10 * np.log10(noise[100:].mean() / 2.0)))
     -1.0
     """
+    kept = _PRESENCE_SMOOTHING**frames_per_update
     if state is None:
         noise = initial_noise(V) if first is None else first
-        state = NoiseState(noise.astype(V.dtype), np.full_like(V[0], 0.5), 0.0)
-    floors = noise_floor(V, state.floor)
-    noise, presence = state.noise.copy(), state.presence.copy()
-    smoothing **= frames_per_update
-    presence_smoothing = V.dtype.type(_PRESENCE_SMOOTHING**frames_per_update)
-    odds = V.dtype.type(1 + _SPEECH_SNR)
-    exponent = V.dtype.type(-_SPEECH_SNR / (1 + _SPEECH_SNR))
-
-    # Everything in place: this loop is most of what a classical method costs.
-    estimates = np.empty_like(V)
+        absence = np.full_like(V[0], 0.5 / (1 - kept))
+        state = NoiseState(noise.astype(V.dtype), absence, 0.0)
+    periodograms = V if frames_per_update == 1 else _group_means(V, frames_per_update)
+    floors = noise_floor(periodograms, state.floor)
+    # Everything in place, and constants as arrays, which NumPy takes at half the cost
+    # of a float: this loop is most of what a classical method costs.
+    one, odds, kept_absence, adapted, least_probability = (
+        np.array(value, V.dtype)
+        for value in (
+            *(1.0, 1 + _SPEECH_SNR, kept),
+            *(1 - smoothing**frames_per_update, 1 - _STUCK),
+        )
+    )
+    least_absence = (1 - _STUCK) / (1 - kept)
+    estimates = np.empty_like(periodograms)
+    log_odds = periodograms * V.dtype.type(-_SPEECH_SNR / (1 + _SPEECH_SNR))
+    noise, absence = np.maximum(state.noise, floors[0]), state.absence.copy()
     probability, change = np.empty_like(noise), np.empty_like(noise)
-    for start in range(0, len(V), frames_per_update):
-        group = slice(start, start + frames_per_update)
-        periodogram = V[start] if frames_per_update == 1 else V[group].mean(0)
-        floor = floors[group][-1]
-        np.maximum(noise, floor, out=noise)
-        # (18) with equal priors: 1 / (1 + (1 + xi) exp(-gamma xi / (1 + xi)))
-        np.divide(periodogram, noise, out=probability)
-        probability *= exponent
+    for t in range(len(periodograms)):
+        # (18) with equal priors: the probability that speech is absent is w / (1 + w)
+        # with w = (1 + xi) exp(-gamma xi / (1 + xi)).
+        np.divide(log_odds[t], noise, out=probability)
         np.exp(probability, out=probability)
         probability *= odds
-        probability += 1
-        np.reciprocal(probability, out=probability)
+        np.add(probability, one, out=change)
+        probability /= change
         # (23), (24): where speech seems present for long, the tracker is stuck.
-        presence *= presence_smoothing
-        np.multiply(probability, 1 - presence_smoothing, out=change)
-        presence += change
-        if presence.max() > _STUCK:
-            np.minimum(probability, _STUCK, out=probability, where=presence > _STUCK)
+        absence *= kept_absence
+        absence += probability
+        if absence[absence.argmin()] < least_absence:
+            stuck = absence < least_absence
+            np.maximum(probability, least_probability, out=probability, where=stuck)
         # (22), (8): E[|N|^2 | x] = P(H1|x) noise + P(H0|x) |x|^2, smoothed.
-        np.subtract(periodogram, noise, out=change)
-        change *= 1 - smoothing
-        probability -= 1
+        np.subtract(periodograms[t], noise, out=change)
+        probability *= adapted
         change *= probability
-        noise -= change
-        np.maximum(noise, floor, out=noise)
-        estimates[group] = noise
-    return estimates, NoiseState(noise, presence, float(floors[-1]))
+        change += noise
+        noise = np.maximum(change, floors[t], out=estimates[t])
+    result = NoiseState(noise.copy(), absence, float(floors[-1]))
+    if frames_per_update > 1:
+        estimates = np.repeat(estimates, frames_per_update, axis=0)[: len(V)]
+    return estimates, result
+
+
+def _group_means(V: np.ndarray, size: int) -> np.ndarray:
+    """Means of groups of frames, the last one of those that are left."""
+    means = V[::size].copy()
+    for k in range(1, size):
+        frames = V[k::size]
+        means[: len(frames)] += frames
+    n_in_last = len(V) - (len(means) - 1) * size
+    means[:-1] /= size
+    means[-1] /= n_in_last
+    return means

@@ -55,11 +55,13 @@ def test_subtraction_does_not_write_to_its_input():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
-def test_subtraction_of_silence_is_zero(dtype, exponent):
+@pytest.mark.parametrize("level", [1e-30, 1e-19, 1e9])
+def test_subtraction_from_silence_stays_within_zero_and_one(dtype, exponent, level):
     V = np.zeros((3, 4), dtype)
-    noise = np.full_like(V, 1e-19)
+    noise = np.full_like(V, level)
     gain = spectral_subtraction_gain(V, noise, exponent=exponent)
-    assert gain.dtype == dtype and not gain.any()
+    assert gain.dtype == dtype
+    assert (gain >= 0).all() and (gain <= 1).all()
 
 
 def test_subtraction_keeps_less_of_louder_noise_and_more_of_louder_speech():
@@ -130,12 +132,10 @@ def slow_decision_directed(V, noise, rule, a, least, previous=None):
             posterior = min(V[t, f] / noise[t, f], 1e4)
             now = max(posterior - 1, 0)
             if t > 0:
-                speech = gain[t - 1, f] ** 2 * V[t - 1, f]
-            elif previous is None:
-                speech = now * noise[t, f]
+                decided = gain[t - 1, f] ** 2 * V[t - 1, f] / noise[t - 1, f]
             else:
-                speech = previous[f]
-            prior = max(a * speech / noise[t, f] + (1 - a) * now, least)
+                decided = now if previous is None else previous[f]
+            prior = max(a * decided + (1 - a) * now, least)
             gain[t, f] = rule(np.array(prior), np.array(posterior))
     return gain
 
@@ -144,10 +144,10 @@ def slow_decision_directed(V, noise, rule, a, least, previous=None):
 @pytest.mark.parametrize("previous", [None, np.linspace(0.1, 9, 5)])
 def test_decision_directed_gains_agree_with_the_recursion(rule, previous):
     V, noise = powers()
-    got, speech = decision_directed_gain(V, noise, rule, 0.9, 0.01, previous)
+    got, decided = decision_directed_gain(V, noise, rule, 0.9, 0.01, previous)
     wanted = slow_decision_directed(V, noise, rule, 0.9, 0.01, previous)
     np.testing.assert_allclose(got, wanted, rtol=1e-10)
-    np.testing.assert_allclose(speech, wanted[-1] ** 2 * V[-1], rtol=1e-10)
+    np.testing.assert_allclose(decided, wanted[-1] ** 2 * V[-1] / noise[-1], rtol=1e-10)
 
 
 @pytest.mark.parametrize("rule", [wiener_gain, log_mmse_gain])

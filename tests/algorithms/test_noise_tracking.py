@@ -121,10 +121,10 @@ def test_blocks_continue_where_the_one_before_ended(group, split):
 def test_a_state_is_not_written_to():
     V = white(50)
     _, state = track_noise(V)
-    before = state.noise.copy(), state.presence.copy()
+    before = state.noise.copy(), state.absence.copy()
     track_noise(V, state)
     assert np.array_equal(state.noise, before[0])
-    assert np.array_equal(state.presence, before[1])
+    assert np.array_equal(state.absence, before[1])
 
 
 def test_a_profile_is_what_it_starts_from():

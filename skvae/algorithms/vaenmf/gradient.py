@@ -89,16 +89,24 @@ def gradient_vem(
     history: list[float] = []
     for iteration in range(1, n_iter + 1):
         variances, cost, gradients = _lower_bound(
-            V, prior, noise, mean, log_variance, n_samples, prior_weight, latent_prior,
+            V,
+            prior,
+            noise,
+            mean,
+            log_variance,
+            n_samples,
+            prior_weight,
+            latent_prior,
             generator,
         )
         history.append(cost)
-        step = learning_rate * (1 - _BETA2**iteration) ** 0.5 / (1 - _BETA1**iteration)
         for k, parameter in enumerate((mean, log_variance)):
             first, second = moments[2 * k], moments[2 * k + 1]
             first.lerp_(gradients[k], 1 - _BETA1)
             second.mul_(_BETA2).addcmul_(gradients[k], gradients[k], value=1 - _BETA2)
-            parameter.addcdiv_(first, second.sqrt().add_(_ADAM_EPS), value=-step)
+            scale = (second / (1 - _BETA2**iteration)).sqrt_().add_(_ADAM_EPS)
+            step = learning_rate / (1 - _BETA1**iteration)
+            parameter.addcdiv_(first, scale, value=-step)
         update_noise(
             V,
             variances,

@@ -5,8 +5,8 @@ enhancement based on probabilistic integration of variational autoencoder and
 non-negative matrix factorization", ICASSP 2018; equation numbers are theirs. W and H
 have gamma priors of shape a0, a1 and rate b0, b1; z has the standard normal one.
 
-The paper's conditionals of W and H, (21)-(22) (which lost fractions in print), come from
-a lower bound of the likelihood that touches it at the present values: with
+The paper's conditionals of W and H, (21)-(22) (which lost fractions in print), come
+from a lower bound of the likelihood that touches it at the present values: with
 lambda = V_x,
 
     W ~ GIG(a0, b0 + H^T (1 / lambda), W^2 * H^T (V / lambda^2)),    H likewise.
@@ -152,7 +152,9 @@ def _sweep_exact(
     N, F = V.shape
     speech = variance * noise.gain
     powers = component_powers(V, speech, noise, generator)
-    tau = torch.stack([(c / h[:, None]).sum(0) for c, h in zip(powers, noise.H.T, strict=True)])
+    tau = torch.stack(
+        [(c / h[:, None]).sum(0) for c, h in zip(powers, noise.H.T, strict=True)]
+    )
     rho = torch.full_like(noise.W, rate[0])
     noise.W = sample_gig(shape[0] - N, rho, tau, generator).clamp_min_(FLOOR)
     powers = component_powers(V, speech, noise, generator)
@@ -186,9 +188,7 @@ def component_powers(
     list of Tensor, K of shape (N, F)
     """
     variances = [h[:, None] * w for h, w in zip(noise.H.T, noise.W, strict=True)]
-    drawn = [
-        _complex_normal(variance, generator) for variance in (speech, *variances)
-    ]
+    drawn = [_complex_normal(variance, generator) for variance in (speech, *variances)]
     V_x = speech + sum(variances)
     surplus = (V.sqrt() - sum(drawn)) / V_x
     return [

@@ -88,9 +88,9 @@ class Chain:
         proposal = torch.add(self.z, draws, alpha=self.scale)
         variance = self.prior.variance(proposal)
         log_posterior = self._log_posterior(proposal, variance)
-        u = torch.rand(
-            len(self.z), generator=self.generator, dtype=self.z.dtype
-        ).to(self.z.device)
+        u = torch.rand(len(self.z), generator=self.generator, dtype=self.z.dtype).to(
+            self.z.device
+        )
         accepted = u.log() < log_posterior - self.log_posterior
         rows = accepted[:, None]
         self.z = torch.where(rows, proposal, self.z)
@@ -120,7 +120,7 @@ class Chain:
                 yield
 
     def _log_posterior(self, z: Tensor, variance: Tensor) -> Tensor:
-        """log p(x|z) p(z) of each frame, shape (N,), up to a constant."""
+        """Log of p(x|z) p(z) of each frame, shape (N,), up to a constant."""
         V_x, ratio = self._scratch
         torch.addcmul(self.V_b, variance, self.gain, out=V_x)
         torch.div(self.V, V_x, out=ratio)

@@ -304,6 +304,6 @@ def smooth_bins(W: Tensor, n_bins: int) -> Tensor:
 
 
 def _uniform(shape: tuple[int, int], V: Tensor, generator: torch.Generator) -> Tensor:
-    """Positive random numbers, drawn in float64 so that they do not depend on dtypes."""
+    """Positive random numbers, drawn in float64: the same for every dtype."""
     drawn = torch.rand(shape, generator=generator, dtype=torch.float64)
     return drawn.clamp_min_(FLOOR).to(V.device, V.dtype)

@@ -1,4 +1,4 @@
-r"""Variational EM that re-uses the encoder as the posterior of z.
+r"""Variational EM that reuses the encoder as the posterior of z.
 
 M. Pariente, A. Deleforge and E. Vincent, "A statistically principled and
 computationally efficient approach to speech enhancement using variational
@@ -98,9 +98,7 @@ def vem(
         inverse_gamma = _inverse_gamma(prior, mean, log_variance, n_samples, generator)
         inverse_gamma /= noise.gain
         V_b = noise.power()
-        mask = torch.addcmul(torch.ones_like(V), V_b, inverse_gamma).reciprocal_()
-        covariance_ss = mask * V_b
-        mean_power = mask.square().mul_(V)
+        mask, mean_power, covariance_ss = source_posterior(V, inverse_gamma, V_b)
         history.append(_cost(V, inverse_gamma, mask))
         # E-z: (21)
         if not covariance:
@@ -135,6 +133,33 @@ def vem(
     else:
         moments = latent_wiener(prior, mean, log_variance, noise, generator)
     return Posterior(moments.mean, moments.std(), mean, noise, history)
+
+
+def source_posterior(
+    V: Tensor, inverse_gamma: Tensor, V_b: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Posterior of speech and noise given z: (16)-(17).
+
+    Parameters
+    ----------
+    V : Tensor of shape (N, F)
+        Power of the mixture.
+    inverse_gamma : Tensor of shape (N, F)
+        1 / gamma^2.
+    V_b : Tensor of shape (N, F)
+        Power of the noise.
+
+    Returns
+    -------
+    mask : Tensor of shape (N, F)
+        gamma^2 / (gamma^2 + V_b), by which the mean of s is x times it.
+    mean_power : Tensor of shape (N, F)
+        |mu_s|^2.
+    covariance : Tensor of shape (N, F)
+        Sigma_ss, which is Sigma_nn too.
+    """
+    mask = torch.addcmul(torch.ones_like(V), V_b, inverse_gamma).reciprocal_()
+    return mask, mask.square().mul_(V), mask * V_b
 
 
 def _inverse_gamma(

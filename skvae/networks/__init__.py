@@ -1,0 +1,1 @@
+"""PyTorch modules, their losses, and the one loop that trains them."""

@@ -1,0 +1,399 @@
+"""Encoder and decoder of a variational autoencoder of speech spectra.
+
+``feedforward`` treats each frame alone, as in Y. Bando et al., "Statistical speech
+enhancement based on probabilistic integration of variational autoencoder and
+non-negative matrix factorization", ICASSP 2018, and in M. Pariente et al., "A
+statistically principled and computationally efficient approach to speech enhancement
+using variational autoencoders", INTERSPEECH 2019. ``bilstm`` reads whole sequences, as
+in Y. Bando et al., "Adaptive neural speech enhancement with a denoising variational
+autoencoder", INTERSPEECH 2020: several layers in the encoder, one in the decoder.
+
+Power is in a unit of its own, in which the mean over an utterance is a number between
+zero and ten or so. To all of it, what the encoder reads and what the decoder explains,
+a floor is added: the variance of a faint white noise that is part of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from skvae.algorithms.vaenmf.model import MAX_LOG_VARIANCE, MIN_LOG_VARIANCE
+from skvae.networks.random import dropped_out
+from skvae.networks.state import load_arrays
+
+ARCHITECTURES = ("feedforward", "bilstm")
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+FEATURES = ("log", "power")
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """What it takes, beside the weights, to build the networks again.
+
+    Parameters
+    ----------
+    n_bins : int
+        F.
+    n_latent : int
+        L.
+    hidden : tuple of int
+        Units of the encoder's layers, in each direction for "bilstm". The decoder has
+        the same in the opposite order, or one BiLSTM as large as the encoder's last.
+    architecture : {"feedforward", "bilstm"}
+        Kind of layer.
+    activation : {"tanh", "relu"}
+        Of the hidden layers; "bilstm" has its own.
+    features : {"log", "power"}
+        What the encoder reads.
+    floor : float
+        What is added to all power.
+    dropout : float
+        Share of the hidden units that is left out in training. It is no part of what
+        the weights mean, so configurations that differ in it are equal.
+
+    Examples
+    --------
+    >>> config = VAEConfig(513, 32, (128,))
+    >>> sum(weight.numel() for weight in SpeechNetwork(config).parameters())
+    144449
+    """
+
+    n_bins: int
+    n_latent: int
+    hidden: tuple[int, ...]
+    architecture: str = "feedforward"
+    activation: str = "tanh"
+    features: str = "log"
+    floor: float = 1e-3
+    dropout: float = field(default=0.0, compare=False)
+
+
+class SpeechNetwork(nn.Module):
+    """The two networks, as functions of power and of latent variables.
+
+    Parameters
+    ----------
+    config : VAEConfig
+        Their sizes.
+
+    Attributes
+    ----------
+    feature_mean : Tensor of shape (F,)
+        What is subtracted from the encoder's input.
+    feature_scale : Tensor of shape ()
+        What it is divided by then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> mean, log_variance = network.encode(torch.ones(7, 5))
+    >>> mean.shape, network.decode(mean).shape
+    (torch.Size([7, 2]), torch.Size([7, 5]))
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, config: VAEConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = _stack(config, config.n_bins, config.hidden)
+        self.latent_mean = nn.Linear(self.encoder.n_out, config.n_latent)
+        self.latent_log_variance = nn.Linear(self.encoder.n_out, config.n_latent)
+        sizes = config.hidden[::-1]
+        if config.architecture == "bilstm":
+            sizes = sizes[:1]
+        self.decoder = _stack(config, config.n_latent, sizes)
+        self.log_variance = nn.Linear(self.decoder.n_out, config.n_bins)
+        self.register_buffer("feature_mean", torch.zeros(config.n_bins))
+        self.register_buffer("feature_scale", torch.ones(()))
+
+    def log_power(self, power: Tensor) -> Tensor:
+        """Logarithm of the power with the floor: what the decoder is to explain.
+
+        Parameters
+        ----------
+        power : Tensor of shape (..., F)
+
+        Returns
+        -------
+        Tensor of shape (..., F)
+        """
+        return (power + self.config.floor).log_()
+
+    def encode(
+        self,
+        power: Tensor,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Posterior q(z | s) of the latent variables.
+
+        Parameters
+        ----------
+        power : Tensor of shape (..., N, F)
+            Power of speech, in the unit of the model.
+        lengths : Tensor of int, shape (B,), default=None
+            Numbers of frames, where power (B, N, F) holds padded sequences. What the
+            padding gives means nothing.
+        generator : torch.Generator, default=None
+            Source of dropout; there is none without it.
+
+        Returns
+        -------
+        mean, log_variance : Tensor of shape (..., N, L)
+        """
+        if self.config.features == "log":
+            features = self.log_power(power)
+        else:
+            features = power + self.config.floor
+        features = (features - self.feature_mean) / self.feature_scale
+        hidden = self.encoder(features, lengths, generator)
+        return self.latent_mean(hidden), bounded(self.latent_log_variance(hidden))
+
+    def decode(
+        self,
+        z: Tensor,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Logarithm of the variance of speech.
+
+        Parameters
+        ----------
+        z : Tensor of shape (..., N, L)
+            Latent variables.
+        lengths : Tensor of int, shape (B,), default=None
+            As for :meth:`encode`.
+        generator : torch.Generator, default=None
+            As for :meth:`encode`.
+
+        Returns
+        -------
+        Tensor of shape (..., N, F)
+        """
+        return bounded(self.log_variance(self.decoder(z, lengths, generator)))
+
+
+def bounded(log_variance: Tensor) -> Tensor:
+    """Logarithm of a variance, kept where its exponential is harmless in float32.
+
+    A hard limit: nothing changes inside, and what lies outside is either digital
+    silence without a floor or louder than any speech.
+
+    Parameters
+    ----------
+    log_variance : Tensor
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import torch
+    >>> bounded(torch.tensor([-100.0, 3.0, 100.0]))
+    tensor([-25.,   3.,  15.])
+    """
+    return log_variance.clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE)
+
+
+class FeedForward(nn.Module):
+    """Dense layers, each frame by itself.
+
+    Parameters
+    ----------
+    n_in : int
+        Inputs.
+    sizes : tuple of int
+        Units of each layer.
+    activation : str
+        A key of :data:`ACTIVATIONS`.
+    dropout : float
+        Share of units left out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> FeedForward(3, (5, 4), "relu", 0.0)(torch.ones(2, 7, 3)).shape
+    torch.Size([2, 7, 4])
+    """
+
+    def __init__(
+        self, n_in: int, sizes: tuple[int, ...], activation: str, dropout: float
+    ):
+        super().__init__()
+        inputs = (n_in, *sizes[:-1])
+        self.layers = nn.ModuleList(map(nn.Linear, inputs, sizes))
+        self.activation = activation
+        self.dropout = dropout
+        self.n_out = sizes[-1]
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Outputs (..., n_out) of inputs (..., n_in); `lengths` do not matter."""
+        for layer in self.layers:
+            x = ACTIVATIONS[self.activation](layer(x))
+            x = dropped_out(x, self.dropout, generator)
+        return x
+
+
+class BiLSTM(nn.Module):
+    """Bidirectional long short-term memories, one on another.
+
+    Parameters
+    ----------
+    n_in : int
+        Inputs.
+    sizes : tuple of int
+        Units of each layer in each direction.
+    dropout : float
+        Share of units left out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> BiLSTM(3, (5, 4), 0.0)(torch.ones(2, 7, 3)).shape
+    torch.Size([2, 7, 8])
+    """
+
+    def __init__(self, n_in: int, sizes: tuple[int, ...], dropout: float):
+        super().__init__()
+        inputs = (n_in, *(2 * size for size in sizes[:-1]))
+        self.layers = nn.ModuleList(
+            nn.LSTM(n, size, batch_first=True, bidirectional=True)
+            for n, size in zip(inputs, sizes, strict=True)
+        )
+        self.dropout = dropout
+        self.n_out = 2 * sizes[-1]
+
+    def forward(
+        self,
+        x: Tensor,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Outputs (..., N, n_out) of inputs (..., N, n_in)."""
+        leading, n_frames = x.shape[:-2], x.shape[-2]
+        x = x.reshape(-1, *x.shape[-2:])
+        for layer in self.layers:
+            if lengths is None:
+                x, _ = layer(x)
+            else:  # packed, so that the way back starts at the end, not in the padding
+                packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
+                x, _ = pad_packed_sequence(
+                    layer(packed)[0], True, total_length=n_frames
+                )
+            x = dropped_out(x, self.dropout, generator)
+        return x.reshape(*leading, *x.shape[-2:])
+
+
+def initial_network(config: VAEConfig, generator: torch.Generator) -> SpeechNetwork:
+    """Networks with random weights.
+
+    Parameters
+    ----------
+    config : VAEConfig
+        Their sizes.
+    generator : torch.Generator
+        Source of the weights, on the CPU. The global one is not touched.
+
+    Returns
+    -------
+    SpeechNetwork
+
+    Examples
+    --------
+    >>> import torch
+    >>> config = VAEConfig(5, 2, (8,))
+    >>> one, other = (
+    ...     initial_network(config, torch.Generator().manual_seed(0)) for _ in range(2)
+    ... )
+    >>> torch.equal(one.latent_mean.weight, other.latent_mean.weight)
+    True
+    """
+    network = empty_network(config)
+    with torch.no_grad():
+        network.feature_mean.zero_()
+        network.feature_scale.fill_(1.0)
+        for module in network.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+                module.bias.zero_()
+            elif isinstance(module, nn.LSTM):
+                bound = module.hidden_size**-0.5
+                for weight in module.parameters():
+                    weight.uniform_(-bound, bound, generator=generator)
+    return network
+
+
+def network_from(config: VAEConfig, state: Mapping[str, np.ndarray]) -> SpeechNetwork:
+    """Networks with given weights.
+
+    Parameters
+    ----------
+    config : VAEConfig
+        Their sizes.
+    state : mapping of str to ndarray
+        The weights, as :func:`skvae.networks.state.to_arrays` gives them.
+
+    Returns
+    -------
+    SpeechNetwork
+        On the CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvae.networks.state import to_arrays
+    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> again = network_from(network.config, to_arrays(network))
+    >>> torch.equal(network.encode(torch.ones(1, 5))[0],
+    ...             again.encode(torch.ones(1, 5))[0])
+    True
+    """
+    network = empty_network(config)
+    load_arrays(network, state)
+    return network
+
+
+def empty_network(config: VAEConfig) -> SpeechNetwork:
+    """Networks whose weights are yet to be filled in.
+
+    Parameters
+    ----------
+    config : VAEConfig
+        Their sizes.
+
+    Returns
+    -------
+    SpeechNetwork
+
+    Examples
+    --------
+    >>> empty_network(VAEConfig(5, 2, (8,))).log_variance.bias.shape
+    torch.Size([5])
+    """
+    # Modules draw their weights from the global generator, but not on "meta".
+    with torch.device("meta"):
+        network = SpeechNetwork(config)
+    return network.to_empty(device="cpu")
+
+
+def _stack(
+    config: VAEConfig, n_in: int, sizes: tuple[int, ...]
+) -> FeedForward | BiLSTM:
+    if config.architecture == "bilstm":
+        return BiLSTM(n_in, sizes, config.dropout)
+    return FeedForward(n_in, sizes, config.activation, config.dropout)

@@ -1,0 +1,412 @@
+"""What holds of the inferences whatever the data: descent, posteriors, recovery."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from skvae.algorithms.vaenmf import mcem as mcem_module
+from skvae.algorithms.vaenmf.gradient import gradient_vem
+from skvae.algorithms.vaenmf.mcem import mcem
+from skvae.algorithms.vaenmf.mcmc import component_powers, mcmc
+from skvae.algorithms.vaenmf.metropolis import Chain
+from skvae.algorithms.vaenmf.model import (
+    FLOOR,
+    Noise,
+    SpeechPrior,
+    initial_noise,
+    negative_log_likelihood,
+    smooth_bins,
+    update_gain,
+    update_noise,
+)
+from skvae.algorithms.vaenmf.reconstruction import metropolis_wiener
+from skvae.algorithms.vaenmf.vem import exp_expected_log, source_posterior, vem
+
+from .conftest import F, K, N, generator, linear_prior, small_noise
+
+INFERENCES = {
+    "vem": lambda *a: vem(*a, n_iter=10),
+    "vem paper": lambda *a: vem(*a, n_iter=10, encoder_input="power", exponent=0.5),
+    "vem heuristic": lambda *a: vem(*a, n_iter=10, covariance=False),
+    "vem z": lambda *a: vem(*a, n_iter=10, reconstruction="z", with_gain=True),
+    "gradient": lambda *a: gradient_vem(*a, n_iter=10, with_gain=True),
+    "mcem": lambda *a: mcem(*a, n_iter=3, n_burn_in=3, n_samples=2),
+    "mcmc": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3),
+    "mcmc exact": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3, exact=True),
+    "mcmc masks": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3, reconstruction="masks"),
+}
+
+
+def powers(n_frames, n_bins, seed=0, dtype=torch.float64):
+    drawn = torch.rand(n_frames, n_bins, generator=generator(seed), dtype=dtype)
+    return -drawn.clamp_min(1e-12).log()
+
+
+# Descent
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("with_gain", [True, False])
+def test_updates_of_exponent_one_half_never_increase_the_cost(seed, with_gain):
+    V = powers(9, 8, seed)
+    V[2] = 0
+    V[:, 3] *= 1e6
+    variances = [powers(9, 8, 100 * seed + r) for r in range(1, 4)]
+    noise = small_noise(9, 8, 3, seed)
+
+    def cost():
+        V_b = noise.power()
+        return sum(negative_log_likelihood(V, v * noise.gain + V_b) for v in variances)
+
+    before = cost()
+    for _ in range(5):
+        update_noise(V, variances, noise, order="W")
+        assert cost() <= before + 1e-10
+        before = cost()
+        update_noise(V, variances, noise, order="H")
+        assert cost() <= before + 1e-10
+        before = cost()
+        if with_gain:
+            update_gain(V, variances, noise)
+            assert cost() <= before + 1e-10
+            before = cost()
+
+
+# The E-step of VEM
+
+
+def test_source_posterior_is_the_limit_of_the_gaussian_one():
+    """s and n given x = s + n + e, as the variance of e goes to nothing."""
+    gamma, b, x = 2.3, 0.7, 1.9
+    for variance, tolerance in ((1e-3, 1e-2), (1e-9, 1e-7)):
+        covariance = np.diag([gamma, b])
+        ones = np.ones(2)
+        total = ones @ covariance @ ones + variance
+        mean = covariance @ ones * x / total
+        posterior = covariance - np.outer(covariance @ ones, covariance @ ones) / total
+        mask, mean_power, sigma = (
+            part.item()
+            for part in source_posterior(
+                *(
+                    torch.tensor([[v]], dtype=torch.float64)
+                    for v in (x**2, 1 / gamma, b)
+                )
+            )
+        )
+        assert mask * x == pytest.approx(mean[0], rel=tolerance)
+        assert (1 - mask) * x == pytest.approx(mean[1], rel=tolerance)
+        assert mean_power == pytest.approx(mean[0] ** 2, rel=tolerance)
+        wanted = sigma * np.array([[1, -1], [-1, 1]])
+        np.testing.assert_allclose(posterior, wanted, atol=2 * tolerance)
+
+
+@pytest.mark.parametrize("k", [1e-8, 0.01, 0.5, 1.0, 1.5, 10.0, 1e4])
+def test_exp_expected_log_agrees_with_simulation(k):
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2, 400_000)) / math.sqrt(2)
+    s = (math.sqrt(k) + noise[0]) ** 2 + noise[1] ** 2
+    wanted = math.exp(np.log(s).mean())
+    assert exp_expected_log(torch.tensor([k])).item() == pytest.approx(wanted, rel=0.01)
+
+
+# Metropolis
+
+
+def bump(n_bins=4):
+    """One latent variable and a decoder that bends."""
+    slopes = torch.linspace(-2, 3, n_bins, dtype=torch.float64)
+
+    def decode(z):
+        return (2 * z).tanh() * slopes
+
+    def encode(power):
+        zero = torch.zeros(*power.shape[:-1], 1, dtype=power.dtype)
+        return zero, zero
+
+    return SpeechPrior(encode, decode)
+
+
+@pytest.fixture(scope="module")
+def bumpy():
+    """A frame seen 4000 times, chains of which went on long enough, and the truth."""
+    prior = bump()
+    V = torch.tensor([[3.0, 0.1, 0.5, 6.0]], dtype=torch.float64).expand(4000, 4)
+    noise = Noise(
+        torch.full((1, 4), 0.25, dtype=torch.float64),
+        torch.full((4000, 1), 2.0, dtype=torch.float64),
+        torch.full((4000, 1), 1.3, dtype=torch.float64),
+    )
+    grid = torch.linspace(-6, 6, 4001, dtype=torch.float64)[:, None]
+    V_x = 1.3 * prior.variance(grid) + 0.5
+    log_density = -(V_x.log() + V[0] / V_x).sum(1) - 0.5 * grid[:, 0] ** 2
+    density = (log_density - log_density.max()).exp()
+    density /= density.sum()
+    return prior, V, noise, grid[:, 0], density
+
+
+def test_metropolis_draws_from_the_posterior(bumpy):
+    prior, V, noise, grid, density = bumpy
+    z = torch.randn(4000, 1, generator=generator(1), dtype=torch.float64)
+    chain = Chain(V, prior, z, generator(0), proposal_variance=1.0)
+    chain.refresh(noise)
+    for _ in range(60):
+        chain.step()
+    distribution = density.cumsum(0).numpy()
+    result = stats.kstest(
+        chain.z[:, 0].numpy(), lambda x: np.interp(x, grid.numpy(), distribution)
+    )
+    assert result.pvalue > 1e-3
+    assert 0.2 < chain.acceptance < 0.9
+
+
+def test_metropolis_wiener_is_the_posterior_mean_of_the_gain(bumpy):
+    prior, V, noise, grid, density = bumpy
+    z = torch.randn(4000, 1, generator=generator(1), dtype=torch.float64)
+    moments = metropolis_wiener(
+        V, prior, z, noise, generator(0), n_steps=80, n_kept=20, proposal_variance=1.0
+    )
+    speech = 1.3 * prior.variance(grid[:, None])
+    gains = speech / (speech + 0.5)
+    mean = (density[:, None] * gains).sum(0)
+    spread = ((density[:, None] * (gains - mean) ** 2).sum(0)).sqrt()
+    error = 5 * spread / math.sqrt(4000)
+    assert (moments.mean.mean(0) - mean).abs().sub(error).max() < 0
+    assert (moments.std() >= 0).all()
+
+
+def test_a_proposal_of_variance_001_moves_by_a_tenth():
+    """Not by a hundredth, as where a variance is taken for a standard deviation."""
+    prior = bump()
+    V = torch.ones(5000, 4, dtype=torch.float64)
+    noise = small_noise(5000, 4, 2)
+    noise.H += 1e9  # all noise: everything is accepted but for the prior
+    chain = Chain(V, prior, torch.zeros(5000, 1, dtype=torch.float64), generator(0))
+    chain.refresh(noise)
+    chain.step()
+    assert chain.z.std().item() == pytest.approx(0.1, rel=0.05)
+
+
+def test_mcem_begins_each_iteration_with_the_present_gain(V, prior, noise, monkeypatch):
+    """Public code goes on with the gain of the iteration before."""
+    original = Chain.step
+
+    def step(chain):
+        assert chain.gain is noise.gain
+        torch.testing.assert_close(chain.V_b, noise.power())
+        V_x = chain.variance * noise.gain + noise.power()
+        wanted = -(V_x.log() + V / V_x).sum(1) - 0.5 * chain.z.square().sum(1)
+        torch.testing.assert_close(chain.log_posterior, wanted)
+        original(chain)
+
+    monkeypatch.setattr(Chain, "step", step)
+    mcem(V, prior, noise, generator(), n_iter=3, n_burn_in=2, n_samples=2)
+
+
+def test_the_kept_variance_is_that_of_the_state(V, prior, noise):
+    chain = Chain(V, prior, prior.encode(V)[0], generator(), 0.5)
+    chain.refresh(noise)
+    for _ in chain.run(20, 20):
+        torch.testing.assert_close(chain.variance, prior.variance(chain.z))
+
+
+def test_a_rise_of_the_cost_does_not_stop_mcem(V, prior, noise, monkeypatch):
+    costs = iter([1.0, 1.5, 1.2, 1.2, 0.0])
+    monkeypatch.setattr(
+        mcem_module, "negative_log_likelihood", lambda V, V_x: next(costs)
+    )
+    found = mcem(V, prior, noise, generator(), n_iter=5, n_samples=1, tol=0.1)
+    assert found.history == [1.0, 1.5, 1.2, 1.2]
+
+
+@pytest.mark.parametrize("name", ["vem", "gradient"])
+def test_a_large_tolerance_stops_at_once(V, prior, noise, name):
+    function = {"vem": vem, "gradient": gradient_vem}[name]
+    assert len(function(V, prior, noise, generator(), tol=1e9).history) == 2
+
+
+# The exact Gibbs sampler
+
+
+def test_components_given_the_mixture_have_the_gaussian_posterior():
+    noise = small_noise(1, 1, 2)
+    speech, x = torch.tensor([[1.3]], dtype=torch.float64), 2.0
+    n = 20_000
+    many = Noise(noise.W, noise.H.expand(n, 2), noise.gain.expand(n, 1))
+    V = torch.full((n, 1), x**2, dtype=torch.float64)
+    drawn = component_powers(V, speech.expand(n, 1), many, generator())
+    total = speech.item() + noise.power().item()
+    for k, power in enumerate(drawn):
+        variance = (noise.H[0, k] * noise.W[k, 0]).item()
+        share = variance / total
+        wanted = (share * x) ** 2 + variance * (1 - share)
+        assert power.mean().item() == pytest.approx(wanted, rel=0.05)
+
+
+def test_exact_gibbs_has_uniform_ranks():
+    """Simulation-based calibration (Talts et al., 2018) on a small model.
+
+    Parameters from the prior, data from the parameters: then the rank of the true value
+    of anything among posterior draws is uniform.
+    """
+    n_bins, n_frames, n_components, n_draws, n_repeats = 4, 3, 2, 7, 120
+    prior = linear_prior(n_bins, 1, seed=1)
+    rng = generator(0)
+
+    def exponential(*shape):
+        return -torch.rand(*shape, generator=rng, dtype=torch.float64).log()
+
+    ranks = []
+    for _ in range(n_repeats):
+        W = exponential(n_components, n_bins)
+        H = exponential(n_frames, n_components)
+        z = torch.randn(n_frames, 1, generator=rng, dtype=torch.float64)
+        V_b = H @ W
+        V = exponential(n_frames, n_bins) * (prior.variance(z) + V_b)
+        noise = Noise(W / n_bins, H * n_bins, torch.ones(n_frames, 1, dtype=V.dtype))
+        # A chain that starts at a draw from the posterior, which the truth is, stays
+        # in it; thinned draws from it are nearly independent of their start.
+        draws = []
+        for _ in range(n_draws):
+            mcmc(
+                V,
+                SpeechPrior(
+                    lambda V, z=z: (z, torch.full_like(z, -80.0)), prior.decode
+                ),
+                noise,
+                rng,
+                n_burn_in=5,
+                n_samples=1,
+                n_latent_steps=2,
+                rate=(1.0, 1.0),
+                proposal_variance=1.0,
+                exact=True,
+            )
+            draws.append(noise.power().sum().item())
+            noise = Noise(noise.W / n_bins, noise.H * n_bins, noise.gain)
+        ranks.append(sum(draw < V_b.sum().item() for draw in draws))
+    counts = np.bincount(ranks, minlength=n_draws + 1)
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+# Recovery
+
+
+@pytest.mark.parametrize("name", ["mcem", "gradient"])
+def test_the_noise_and_the_latent_variables_of_the_model_are_recovered(name):
+    n_frames, n_bins = 600, 30
+    prior = linear_prior(n_bins, 2, seed=4)
+    truth = small_noise(n_frames, n_bins, 1, seed=2)
+    truth.H *= 150
+    truth.gain = torch.ones_like(truth.gain)
+    z = torch.randn(n_frames, 2, generator=generator(1), dtype=torch.float64)
+    V = powers(n_frames, n_bins, 3) * (prior.variance(z) + truth.power())
+    noise = initial_noise(V, 1, generator(7))
+    if name == "mcem":
+        options = {"n_iter": 60, "n_burn_in": 5, "n_samples": 5, "with_gain": False}
+        found = mcem(V, prior, noise, generator(8), **options)
+    else:
+        found = gradient_vem(
+            V, prior, noise, generator(8), n_iter=200, learning_rate=0.05
+        )
+    correlation = np.corrcoef(noise.W[0].numpy(), truth.W[0].numpy())[0, 1]
+    assert correlation > 0.85
+    level = noise.power().mean() / truth.power().mean()
+    assert 0.7 < level.item() < 1.4
+    # What the exact posterior with the true noise knows of z is the measure.
+    chain = Chain(V, prior, z.clone(), generator(9), proposal_variance=0.3)
+    chain.refresh(truth)
+    ideal = sum(chain.z.clone() for _ in chain.run(200, 150)) / 150
+
+    def error(estimate):
+        return (estimate - z).square().mean().item()
+
+    assert error(ideal) < 0.7
+    # One draw of a chain has twice the error of the mean; few gradients are rough.
+    assert error(found.z) < 2.5 * error(ideal)
+
+
+# Whatever comes in
+
+
+@pytest.mark.parametrize("name", INFERENCES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "mixture",
+    ["silence", "one frame", "few frames", "loud", "quiet", "click", "gaps"],
+)
+def test_results_are_finite_and_masks_between_zero_and_one(name, dtype, mixture):
+    prior = linear_prior(dtype=dtype)
+    V = powers(2 if mixture == "few frames" else N, F, dtype=dtype)
+    if mixture == "one frame":
+        V = V[:1]
+    V *= {"silence": 0.0, "loud": 1e4, "quiet": 1e-10}.get(mixture, 1.0)
+    if mixture == "click":
+        V[:3] = 0
+        V[3] = 1e6
+        V[4:] = 0
+    if mixture == "gaps":
+        V[::2] = 0
+        V[:, 1] = 0
+    noise = initial_noise(V, K, generator())
+    found = INFERENCES[name](V, prior, noise, generator())
+    for part in (found.mask, found.z, noise.W, noise.H, noise.gain):
+        assert torch.isfinite(part).all()
+    assert np.isfinite(found.history).all()
+    assert (found.mask >= 0).all()
+    assert (found.mask <= 1).all()
+    assert found.mask.dtype == dtype
+    if found.mask_std is not None:
+        assert (found.mask_std <= 0.5 + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["vem", "vem paper", "gradient"])
+def test_single_precision_is_close_to_double(name, monkeypatch):
+    def same_numbers(real):
+        def draw(*arguments, dtype=None, **options):
+            return real(*arguments, dtype=torch.float64, **options).to(dtype)
+
+        return draw
+
+    monkeypatch.setattr(torch, "rand", same_numbers(torch.rand))
+    monkeypatch.setattr(torch, "randn", same_numbers(torch.randn))
+    double = linear_prior()
+    single = SpeechPrior(
+        lambda P: tuple(part.float() for part in double.encode(P.double())),
+        lambda z: double.decode(z.double()).float(),
+    )
+    masks = []
+    for dtype, prior in ((torch.float32, single), (torch.float64, double)):
+        V = powers(N, F).to(dtype)
+        noise = initial_noise(V, K, generator())
+        masks.append(INFERENCES[name](V, prior, noise, generator()).mask.double())
+    torch.testing.assert_close(masks[0], masks[1], atol=2e-3, rtol=0)
+
+
+def test_the_same_seed_gives_the_same_result(V, prior):
+    for infer in INFERENCES.values():
+        one, other = (
+            infer(V, prior, initial_noise(V, K, generator(1)), generator(2)).mask
+            for _ in range(2)
+        )
+        assert torch.equal(one, other)
+
+
+def test_initial_bases_may_be_given(V):
+    W = torch.rand(2, F, generator=generator(), dtype=torch.float64)
+    noise = initial_noise(V, 7, generator(), W=W)
+    torch.testing.assert_close(noise.W, W / W.sum(1, keepdim=True))
+    assert noise.power().mean().item() == pytest.approx(V.mean().item())
+
+
+def test_smoothing_keeps_sums_and_flattens():
+    W = torch.rand(3, 50, generator=generator(), dtype=torch.float64)
+    W /= W.sum(1, keepdim=True)
+    smoothed = smooth_bins(W, 5)
+    torch.testing.assert_close(smoothed.sum(1), torch.ones(3, dtype=torch.float64))
+    assert smoothed.std() < W.std() / 1.5
+    assert smoothed.min() > FLOOR
