@@ -194,7 +194,8 @@ class VAENMFEnhancer(BaseEnhancer):
     ) -> MaskEstimate:
         import torch
 
-        from skvae.algorithms.vaenmf.model import SpeechPrior, initial_noise
+        from skvae.algorithms.vaenmf.model import initial_noise
+        from skvae.networks.prior import speech_prior
 
         device = check_device(self.device, self.n_jobs)
         generator = torch_generator(rng)
@@ -210,8 +211,7 @@ class VAENMFEnhancer(BaseEnhancer):
                 generator,
                 W=None if start is None else as_tensor(start, device).float(),
             )
-            networks = self.vae_.networks(device)
-            prior = SpeechPrior(networks.encode, networks.decode)
+            prior = speech_prior(self.vae_.networks(device))
             posterior = make_inference(self.inference).infer(
                 power, prior, noise, generator
             )

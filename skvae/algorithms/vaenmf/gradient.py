@@ -15,12 +15,12 @@ from torch import Tensor
 
 from skvae.algorithms.vaenmf.masks import MaskMoments
 from skvae.algorithms.vaenmf.model import (
-    MAX_LOG_VARIANCE,
-    MIN_LOG_VARIANCE,
     Noise,
     Posterior,
     SpeechPrior,
+    sum_log,
     update_noise,
+    workspace,
 )
 from skvae.algorithms.vaenmf.reconstruction import draw, latent_wiener
 
@@ -86,18 +86,20 @@ def gradient_vem(
     """
     mean, log_variance = (part.clone() for part in prior.encode(V))
     moments = [torch.zeros_like(part) for part in (mean, mean, mean, mean)]
+    variances, memory = V.new_empty(n_samples, *V.shape), workspace(V)
     history: list[float] = []
     for iteration in range(1, n_iter + 1):
-        variances, cost, gradients = _lower_bound(
+        cost, gradients = _lower_bound(
             V,
             prior,
             noise,
             mean,
             log_variance,
-            n_samples,
             prior_weight,
             latent_prior,
             generator,
+            variances,
+            memory,
         )
         history.append(cost)
         for k, parameter in enumerate((mean, log_variance)):
@@ -109,11 +111,12 @@ def gradient_vem(
             parameter.addcdiv_(first, scale, value=-step)
         update_noise(
             V,
-            variances,
+            list(variances),
             noise,
             exponent=exponent,
             smoothing=smoothing,
             with_gain=with_gain,
+            memory=memory,
         )
         if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             break
@@ -129,17 +132,19 @@ def _lower_bound(
     noise: Noise,
     mean: Tensor,
     log_variance: Tensor,
-    n_samples: int,
     prior_weight: float,
     latent_prior: tuple[Tensor, Tensor] | None,
     generator: torch.Generator,
-) -> tuple[list[Tensor], float, tuple[Tensor, Tensor]]:
-    """Variances of the draws, negative bound per bin, and its gradient by (a, b).
+    variances: Tensor,
+    memory: Tensor,
+) -> tuple[float, tuple[Tensor, Tensor]]:
+    """Negative bound per bin and its gradient by (a, b); variances of the draws.
 
     The gradient is that of the sum over a frame's bins, so that a frame's steps do not
     depend on how many others there are.
     """
-    V_b = noise.power()
+    n_samples = len(variances)
+    V_b = noise.power(out=memory[0])
     deviation = (0.5 * log_variance).exp()
     prior_mean, prior_variance = latent_prior or (0.0, 1.0)
     variance = deviation.square()
@@ -148,20 +153,20 @@ def _lower_bound(
     divergence = 0.5 * ((variance + offset.square()) / prior_variance - log_variance)
     by_mean = prior_weight * offset / prior_variance
     by_log_variance = prior_weight * 0.5 * (variance / prior_variance - 1)
-    variances, cost = [], prior_weight * float(divergence.sum())
-    for _ in range(n_samples):
-        z = draw(mean, log_variance, generator).requires_grad_()
-        with torch.enable_grad():
-            o = prior.decode(z)
-        speech = o.detach().clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE).exp_()
-        V_x = torch.addcmul(V_b, speech, noise.gain)
-        ratio = V / V_x
-        cost += float(ratio.sum() + V_x.log().sum()) / n_samples
+    cost = prior_weight * divergence.sum()
+    V_x, ratio, by_o = memory[1:]
+    for variance_of_draw in variances:
+        z = draw(mean, log_variance, generator)
+        speech, pullback = prior.variance_and_pullback(z, out=variance_of_draw)
+        torch.mul(speech, noise.gain, out=by_o)
+        torch.add(V_b, by_o, out=V_x)
+        torch.div(V, V_x, out=ratio)
         # d(log V_x + V / V_x) / do = g sigma^2 / V_x (1 - V / V_x)
-        by_o = speech * noise.gain / V_x * (1 - ratio)
-        (by_z,) = torch.autograd.grad(o, z, by_o)
+        by_o.div_(V_x)
+        cost += (ratio.sum() + sum_log(V_x).sum()) / n_samples
+        by_o.mul_(ratio.neg_().add_(1))
+        by_z = pullback(by_o)
         by_mean += by_z / n_samples
         # dz/db = (z - a) / 2
-        by_log_variance += by_z * (z.detach() - mean) * (0.5 / n_samples)
-        variances.append(speech)
-    return variances, cost / V.numel(), (by_mean, by_log_variance)
+        by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
+    return float(cost) / V.numel(), (by_mean, by_log_variance)

@@ -17,8 +17,9 @@ from skvae.algorithms.vaenmf.model import (
     Noise,
     Posterior,
     SpeechPrior,
-    negative_log_likelihood,
+    sum_log,
     update_noise,
+    workspace,
 )
 from skvae.algorithms.vaenmf.reconstruction import metropolis_wiener
 
@@ -74,6 +75,7 @@ def mcem(
     mean, _ = prior.encode(V)
     chain = Chain(V, prior, mean, generator, proposal_variance)
     variances = V.new_empty(n_samples, *V.shape)
+    memory = workspace(V)
     history: list[float] = []
     for _ in range(n_iter):
         chain.refresh(noise)
@@ -86,18 +88,23 @@ def mcem(
             exponent=exponent,
             smoothing=smoothing,
             with_gain=with_gain,
+            memory=memory,
         )
-        V_b = noise.power()
-        history.append(
-            sum(
-                negative_log_likelihood(V, torch.addcmul(V_b, v, noise.gain))
-                for v in variances
-            )
-            / n_samples
-        )
+        history.append(_cost(V, variances, noise, memory))
         if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             break
     moments = metropolis_wiener(
         V, prior, chain.z, noise, generator, proposal_variance=proposal_variance
     )
     return Posterior(moments.mean, moments.std(), chain.z, noise, history)
+
+
+def _cost(V: Tensor, variances: Tensor, noise: Noise, memory: Tensor) -> float:
+    """Mean of log(V_x) + V / V_x over bins and samples."""
+    V_b, V_x, ratio, _ = memory
+    noise.power(out=V_b)
+    total = V.new_zeros(())
+    for variance in variances:
+        torch.addcmul(V_b, variance, noise.gain, out=V_x)
+        total += torch.div(V, V_x, out=ratio).sum() + sum_log(V_x).sum()
+    return float(total) / variances.numel()

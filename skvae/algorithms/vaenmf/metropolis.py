@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from skvae.algorithms.vaenmf.model import Noise, SpeechPrior
+from skvae.algorithms.vaenmf.model import Noise, SpeechPrior, sum_log
 
 #: Variance of the proposal, in all three papers.
 PROPOSAL_VARIANCE = 0.01
@@ -65,7 +65,7 @@ class Chain:
         self.scale = math.sqrt(proposal_variance)
         self.variance = prior.variance(z)
         self._n_proposed = self._n_accepted = 0
-        self._scratch = torch.empty(2, *V.shape, dtype=V.dtype, device=V.device)
+        self._V_b, self._proposed, *self._scratch = V.new_empty(4, *V.shape)
 
     @property
     def acceptance(self) -> float:
@@ -74,7 +74,7 @@ class Chain:
 
     def refresh(self, noise: Noise) -> None:
         """Take note that the noise or the gain has changed."""
-        self.gain, self.V_b = noise.gain, noise.power()
+        self.gain, self.V_b = noise.gain, noise.power(out=self._V_b)
         self.log_posterior = self._log_posterior(self.z, self.variance)
 
     def step(self) -> None:
@@ -86,7 +86,7 @@ class Chain:
             device=self.z.device,
         )
         proposal = torch.add(self.z, draws, alpha=self.scale)
-        variance = self.prior.variance(proposal)
+        variance = self.prior.variance(proposal, out=self._proposed)
         log_posterior = self._log_posterior(proposal, variance)
         u = torch.rand(len(self.z), generator=self.generator, dtype=self.z.dtype).to(
             self.z.device
@@ -94,7 +94,7 @@ class Chain:
         accepted = u.log() < log_posterior - self.log_posterior
         rows = accepted[:, None]
         self.z = torch.where(rows, proposal, self.z)
-        self.variance = torch.where(rows, variance, self.variance)
+        torch.where(rows, variance, self.variance, out=self.variance)
         self.log_posterior = torch.where(accepted, log_posterior, self.log_posterior)
         self._n_proposed += len(accepted)
         self._n_accepted += int(accepted.sum())
@@ -124,12 +124,4 @@ class Chain:
         V_x, ratio = self._scratch
         torch.addcmul(self.V_b, variance, self.gain, out=V_x)
         torch.div(self.V, V_x, out=ratio)
-        cost = ratio.sum(1)
-        # The logarithm of products of two is half the work of two logarithms; neither
-        # V_x is so small or large that the product leaves the range of the numbers.
-        half = V_x.shape[1] // 2
-        pairs = V_x[:, :half].mul_(V_x[:, half : 2 * half])
-        cost += pairs.log_().sum(1)
-        if V_x.shape[1] % 2:
-            cost += V_x[:, -1].log()
-        return -(cost + 0.5 * (z * z).sum(1))
+        return -(ratio.sum(1) + sum_log(V_x) + 0.5 * (z * z).sum(1))

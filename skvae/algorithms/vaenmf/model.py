@@ -35,15 +35,76 @@ class SpeechPrior(NamedTuple):
         Power (N, F) -> mean (N, L) and log-variance (N, L) of q(z | s).
     decode : callable
         z (..., N, L) -> log-variance of speech (..., N, F); differentiable.
+    decode_into : callable or None
+        The same of z (N, L), into memory (N, F) that is given, where that is faster:
+        fresh memory costs as much as several passes over it.
+    linearise : callable or None
+        The same again, and a function from a gradient by the log-variance (N, F) to
+        that by z (N, L), where that is faster than automatic differentiation.
     """
 
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
     decode: Callable[[Tensor], Tensor]
+    decode_into: Callable[[Tensor, Tensor], Tensor] | None = None
+    linearise: (
+        Callable[[Tensor, Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]] | None
+    ) = None
 
-    def variance(self, z: Tensor) -> Tensor:
-        """Variance of speech, sigma^2(z), shape (..., N, F)."""
-        log_variance = self.decode(z)
-        return log_variance.clamp_(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE).exp_()
+    def log_variance(self, z: Tensor, out: Tensor | None = None) -> Tensor:
+        """Log-variance of speech within its bounds, in `out` if it can be.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, L)
+            Latent variables.
+        out : Tensor of shape (N, F), default=None
+            Memory.
+
+        Returns
+        -------
+        Tensor of shape (N, F)
+        """
+        if out is not None and self.decode_into is not None:
+            log_variance = self.decode_into(z, out)
+        else:
+            log_variance = self.decode(z)
+        return log_variance.clamp_(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE)
+
+    def variance_and_pullback(
+        self, z: Tensor, out: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Variance of speech, in `out`, and what leads gradients back to z.
+
+        Parameters
+        ----------
+        z : Tensor of shape (N, L)
+            Latent variables.
+        out : Tensor of shape (N, F)
+            Memory.
+
+        Returns
+        -------
+        variance : Tensor of shape (N, F)
+            It is `out`.
+        pullback : callable
+            Gradient by the log-variance (N, F) -> gradient by z (N, L).
+        """
+        if self.linearise is not None:
+            log_variance, pullback = self.linearise(z, out)
+        else:
+            z = z.detach().requires_grad_()
+            with torch.enable_grad():
+                log_variance = self.decode(z)
+
+            def pullback(gradient: Tensor) -> Tensor:
+                return torch.autograd.grad(log_variance, z, gradient)[0]
+
+        bounds = MIN_LOG_VARIANCE, MAX_LOG_VARIANCE
+        return torch.clamp(log_variance.detach(), *bounds, out=out).exp_(), pullback
+
+    def variance(self, z: Tensor, out: Tensor | None = None) -> Tensor:
+        """Variance of speech, sigma^2(z); see :meth:`log_variance`."""
+        return self.log_variance(z, out).exp_()
 
 
 @dataclass
@@ -64,9 +125,9 @@ class Noise:
     H: Tensor
     gain: Tensor
 
-    def power(self) -> Tensor:
-        """Noise power, H W, shape (N, F)."""
-        return (self.H @ self.W).clamp_min_(FLOOR)
+    def power(self, out: Tensor | None = None) -> Tensor:
+        """Noise power, H W, shape (N, F), in `out` if that is given."""
+        return torch.mm(self.H, self.W, out=out).clamp_min_(FLOOR)
 
 
 @dataclass
@@ -156,7 +217,40 @@ def negative_log_likelihood(V: Tensor, V_x: Tensor) -> float:
     return float((V_x.log() + V / V_x).mean())
 
 
-def mixture_parts(V: Tensor, variances: Sequence[Tensor], noise: Noise) -> Tensor:
+def sum_log(x: Tensor) -> Tensor:
+    """Sums over the bins of logarithms, at half the price of taking all of them.
+
+    The logarithm of a product of two is one logarithm; powers of the model, and their
+    inverses, are so far from the ends of the range of float32 that it is finite.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, F)
+        Positive; it is overwritten.
+
+    Returns
+    -------
+    Tensor of shape (N,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> sum_log(torch.ones(2, 3))
+    tensor([0., 0.])
+    """
+    half = x.shape[1] // 2
+    logs = x[:, :half].mul_(x[:, half : 2 * half]).log_().sum(1)
+    return logs + x[:, -1].log() if x.shape[1] % 2 else logs
+
+
+def workspace(V: Tensor) -> Tensor:
+    """Memory for :func:`update_noise`, shape (4, N, F)."""
+    return V.new_empty(4, *V.shape)
+
+
+def mixture_parts(
+    V: Tensor, variances: Sequence[Tensor], noise: Noise, memory: Tensor
+) -> Tensor:
     r"""Sums over samples of V / V_x^2 and 1 / V_x, that the updates of W and H need.
 
     Parameters
@@ -167,25 +261,35 @@ def mixture_parts(V: Tensor, variances: Sequence[Tensor], noise: Noise) -> Tenso
         Speech variance of each sample, without the gain.
     noise : Noise
         Parameters of the noise.
+    memory : Tensor of shape (4, N, F)
+        Overwritten.
 
     Returns
     -------
     Tensor of shape (2, N, F)
-        :math:`\sum_r V / V_{x,r}^2` and :math:`\sum_r 1 / V_{x,r}`.
+        :math:`\sum_r V / V_{x,r}^2` and :math:`\sum_r 1 / V_{x,r}`, a part of `memory`.
     """
-    V_b = noise.power()
-    parts = V.new_zeros(2, *V.shape)
-    inverse = torch.empty_like(V)
-    for variance in variances:
+    V_b, inverse = noise.power(out=memory[0]), memory[1]
+    parts = memory[2:]
+    quotients, inverses = parts
+    for r, variance in enumerate(variances):
         torch.addcmul(V_b, variance, noise.gain, out=inverse).reciprocal_()
-        parts[1] += inverse
-        parts[0].addcmul_(inverse, inverse)
-    parts[0] *= V
+        if r == 0:
+            inverses.copy_(inverse)
+            torch.mul(inverse, inverse, out=quotients)
+        else:
+            inverses += inverse
+            quotients.addcmul_(inverse, inverse)
+    quotients *= V
     return parts
 
 
 def update_gain(
-    V: Tensor, variances: Sequence[Tensor], noise: Noise, exponent: float = 0.5
+    V: Tensor,
+    variances: Sequence[Tensor],
+    noise: Noise,
+    exponent: float = 0.5,
+    memory: Tensor | None = None,
 ) -> None:
     r"""Multiplicative step of the gain of each frame, in place.
 
@@ -202,10 +306,13 @@ def update_gain(
         Its gain is changed.
     exponent : float
         1/2 is the majorise-minimise step.
+    memory : Tensor of shape (4, N, F), default=None
+        Overwritten.
     """
-    V_b = noise.power()
+    memory = workspace(V) if memory is None else memory
+    V_b, inverse, share, _ = memory
+    noise.power(out=V_b)
     numerator, denominator = torch.zeros_like(noise.gain), torch.zeros_like(noise.gain)
-    inverse, share = torch.empty_like(V), torch.empty_like(V)
     for variance in variances:
         torch.addcmul(V_b, variance, noise.gain, out=inverse).reciprocal_()
         torch.mul(variance, inverse, out=share)
@@ -225,6 +332,7 @@ def update_noise(
     exponent: float = 0.5,
     smoothing: int = 1,
     with_gain: bool = False,
+    memory: Tensor | None = None,
 ) -> None:
     """Multiplicative steps of W, H and the gain, in place, the model fresh in each.
 
@@ -244,16 +352,19 @@ def update_noise(
         Bins over which the bases are smoothed; 1 is not at all.
     with_gain : bool
         Whether the gains are updated too, last.
+    memory : Tensor of shape (4, N, F), default=None
+        :func:`workspace`, to be used again and again.
     """
+    memory = workspace(V) if memory is None else memory
     for factor in order:
-        parts = mixture_parts(V, variances, noise)
+        parts = mixture_parts(V, variances, noise, memory)
         if factor == "W":
             noise.W = update_W(noise.W, noise.H, parts, exponent)
             normalise(noise, smoothing)
         else:
             noise.H = update_H(noise.H, noise.W, parts, exponent)
     if with_gain:
-        update_gain(V, variances, noise, exponent)
+        update_gain(V, variances, noise, exponent, memory)
 
 
 def normalise(noise: Noise, smoothing: int = 1) -> None:

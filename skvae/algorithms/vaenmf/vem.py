@@ -16,19 +16,20 @@ Beyond the paper, as options:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from skvae.algorithms.isnmf import update_H, update_W
+from skvae.algorithms.isnmf import gradient_parts, update_H, update_W
 from skvae.algorithms.vaenmf.masks import MaskMoments
 from skvae.algorithms.vaenmf.model import (
     FLOOR,
-    MAX_LOG_VARIANCE,
-    MIN_LOG_VARIANCE,
     Noise,
     Posterior,
     SpeechPrior,
     normalise,
+    sum_log,
 )
 from skvae.algorithms.vaenmf.reconstruction import (
     draw,
@@ -92,41 +93,47 @@ def vem(
         variance gamma^2.
     """
     mean, log_variance = prior.encode(V)
+    inverse_gamma, V_b, *E, power, noise_power = V.new_empty(7, *V.shape)
+    mask, mean_power, covariance_ss = E
+    parts = V.new_empty(2, *V.shape)
     history: list[float] = []
     for _ in range(n_iter):
         # E-(s, n): (16)-(18)
-        inverse_gamma = _inverse_gamma(prior, mean, log_variance, n_samples, generator)
-        inverse_gamma /= noise.gain
-        V_b = noise.power()
-        mask, mean_power, covariance_ss = source_posterior(V, inverse_gamma, V_b)
-        history.append(_cost(V, inverse_gamma, mask))
+        _inverse_gamma(prior, mean, log_variance, n_samples, generator, inverse_gamma)
+        if with_gain:
+            inverse_gamma /= noise.gain
+        noise.power(out=V_b)
+        source_posterior(V, inverse_gamma, V_b, out=E)
+        history.append(_cost(V, inverse_gamma, mask, out=(power, noise_power)))
         # E-z: (21)
         if not covariance:
-            power = mean_power
+            power.copy_(mean_power)
         elif encoder_input == "power":
-            power = mean_power + covariance_ss
+            torch.add(mean_power, covariance_ss, out=power)
         else:
-            power = covariance_ss * exp_expected_log(mask * V / V_b)
+            expected_log = exp_expected_log(torch.div(mean_power, covariance_ss))
+            torch.mul(covariance_ss, expected_log, out=power)
         if with_gain:
-            expected = (mean_power + covariance_ss) * inverse_gamma
+            expected = torch.add(mean_power, covariance_ss).mul_(inverse_gamma)
             noise.gain = (noise.gain * expected.mean(1, keepdim=True)).clamp_(
                 FLOOR, 1 / FLOOR
             )
-            power = power / noise.gain
+            power /= noise.gain
         mean, log_variance = prior.encode(power)
         # M: (22) then (23), with V = |mu_n|^2 + Sigma_nn
-        noise_power = mask.neg_().add_(1).square_().mul_(V).add_(covariance_ss)
-        noise.H = update_H(noise.H, noise.W, _parts(noise_power, V_b), exponent)
-        parts = _parts(noise_power, noise.power())
+        torch.sub(1, mask, out=noise_power).square_().mul_(V).add_(covariance_ss)
+        gradient_parts(noise_power, V_b, out=parts)
+        noise.H = update_H(noise.H, noise.W, parts, exponent)
+        gradient_parts(noise_power, noise.power(out=V_b), out=parts)
         noise.W = update_W(noise.W, noise.H, parts, exponent)
         normalise(noise, smoothing)
         if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             break
     if reconstruction == "s":
-        inverse_gamma = _inverse_gamma(prior, mean, log_variance, n_samples, generator)
+        _inverse_gamma(prior, mean, log_variance, n_samples, generator, inverse_gamma)
         inverse_gamma /= noise.gain
-        mask = 1 / (1 + noise.power() * inverse_gamma)
-        return Posterior(mask, None, mean, noise, history)
+        source_posterior(V, inverse_gamma, noise.power(out=V_b), out=E)
+        return Posterior(mask.clone(), None, mean, noise, history)
     moments: MaskMoments
     if reconstruction == "mh":
         moments = metropolis_wiener(V, prior, mean, noise, generator)
@@ -136,8 +143,8 @@ def vem(
 
 
 def source_posterior(
-    V: Tensor, inverse_gamma: Tensor, V_b: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+    V: Tensor, inverse_gamma: Tensor, V_b: Tensor, out: Sequence[Tensor] | None = None
+) -> Sequence[Tensor]:
     """Posterior of speech and noise given z: (16)-(17).
 
     Parameters
@@ -148,6 +155,8 @@ def source_posterior(
         1 / gamma^2.
     V_b : Tensor of shape (N, F)
         Power of the noise.
+    out : three Tensor of shape (N, F), default=None
+        Where the results go.
 
     Returns
     -------
@@ -158,8 +167,11 @@ def source_posterior(
     covariance : Tensor of shape (N, F)
         Sigma_ss, which is Sigma_nn too.
     """
-    mask = torch.addcmul(torch.ones_like(V), V_b, inverse_gamma).reciprocal_()
-    return mask, mask.square().mul_(V), mask * V_b
+    mask, mean_power, covariance = V.new_empty(3, *V.shape) if out is None else out
+    torch.mul(V_b, inverse_gamma, out=mask).add_(1).reciprocal_()
+    torch.mul(mask, mask, out=mean_power).mul_(V)
+    torch.mul(mask, V_b, out=covariance)
+    return mask, mean_power, covariance
 
 
 def _inverse_gamma(
@@ -168,27 +180,29 @@ def _inverse_gamma(
     log_variance: Tensor,
     n_samples: int,
     generator: torch.Generator,
-) -> Tensor:
+    out: Tensor,
+) -> None:
     """1 / gamma^2 = E[1 / sigma^2(z)] by draws from r(z): (18) with its 1/D."""
-    total = None
-    for _ in range(n_samples):
-        o = prior.decode(draw(mean, log_variance, generator))
-        inverse = o.clamp_(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE).neg_().exp_()
-        total = inverse if total is None else total.add_(inverse)
-    assert total is not None
-    return total.div_(n_samples) if n_samples > 1 else total
+    for d in range(n_samples):
+        z = draw(mean, log_variance, generator)
+        if d == 0:
+            inverse = prior.log_variance(z, out=out).neg_().exp_()
+            if inverse is not out:
+                out.copy_(inverse)
+        else:
+            out += prior.log_variance(z).neg_().exp_()
+    if n_samples > 1:
+        out /= n_samples
 
 
-def _parts(noise_power: Tensor, V_b: Tensor) -> Tensor:
-    """V / V_b^2 and 1 / V_b, shape (2, N, F)."""
-    inverse = V_b.reciprocal()
-    return torch.stack([noise_power * inverse * inverse, inverse])
-
-
-def _cost(V: Tensor, inverse_gamma: Tensor, mask: Tensor) -> float:
+def _cost(
+    V: Tensor, inverse_gamma: Tensor, mask: Tensor, out: tuple[Tensor, Tensor]
+) -> float:
     """Mean of log V_x + V / V_x with V_x = gamma^2 / mask."""
-    inverse = inverse_gamma * mask
-    return float((V * inverse - inverse.log()).mean())
+    inverse, ratio = out
+    torch.mul(inverse_gamma, mask, out=inverse)
+    torch.mul(V, inverse, out=ratio)
+    return float(ratio.sum() - sum_log(inverse).sum()) / V.numel()
 
 
 def exp_expected_log(k: Tensor) -> Tensor:

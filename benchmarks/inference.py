@@ -1,0 +1,213 @@
+"""Time of each inference beside what its arithmetic alone would take.
+
+For each inference the time of an iteration stands beside its limit: the same matrix
+products (torch.mm at those shapes, into memory that is there), and the element-wise
+passes that the equations cannot do without, each at the rate measured for its kind. All
+are measured in one run, on one thread, in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from skvae import SpeechVAE
+from skvae.algorithms.vaenmf.gradient import gradient_vem
+from skvae.algorithms.vaenmf.mcem import mcem
+from skvae.algorithms.vaenmf.mcmc import mcmc
+from skvae.algorithms.vaenmf.model import SpeechPrior, initial_noise
+from skvae.algorithms.vaenmf.vem import vem
+from skvae.datasets import make_dataset
+from skvae.networks.prior import speech_prior
+
+F, N, K, L, HIDDEN = 513, 251, 10, 64, 128
+STEPS, KEPT = 40, 10  # of Metropolis in an iteration of MCEM
+
+# Matrix products of the networks and of the noise, as (rows, inner, columns).
+DECODE = [(N, L, HIDDEN), (N, HIDDEN, F)]
+ENCODE = [(N, F, HIDDEN), (N, HIDDEN, 2 * L)]
+NOISE_POWER = [(N, K, F)]
+UPDATE_H = [(K, F, 2 * N)]
+UPDATE_W = [(K, N, F), (K, N, F)]
+
+# Element-wise passes over (N, F) unless said otherwise: kind -> how many. "pass" is one
+# arithmetic operation on arrays (two operands read, one written), "sum" a reduction.
+TANH = HIDDEN / F  # of one network, as a share of (N, F)
+LATENT = L / F
+LIMITS: dict[str, tuple[list[tuple[int, int, int]], dict[str, float]]] = {
+    # (16)-(18): exp, V_b / gamma + 1 and its reciprocal, m^2 V, m V_b. (21): their sum,
+    # log features, centred and scaled. (22)-(23): V_n (3), then twice 1 / V_b,
+    # V_n / V_b^2 (2).
+    "vem": (
+        [*DECODE, *ENCODE, *NOISE_POWER, *UPDATE_H, *NOISE_POWER, *UPDATE_W],
+        {"exp": 1, "log": 1, "pass": 17, "tanh": 2 * TANH, "normal": LATENT},
+    ),
+    # Forward and backward through the decoder; exp, V_x (2), log, V / V_x, gradient
+    # (3), sums (2); W, H: twice 1 / V_x, V / V_x^2 (2), V_x (2); Adam on (N, L).
+    "gradient": (
+        [
+            *DECODE,
+            (N, F, HIDDEN),
+            (N, HIDDEN, L),
+            *NOISE_POWER,
+            *UPDATE_W,
+            *NOISE_POWER,
+            *UPDATE_H,
+            *NOISE_POWER,
+        ],
+        {
+            "exp": 1,
+            "log": 1,
+            "pass": 16,
+            "sum": 2,
+            "tanh": 3 * TANH,
+            "normal": LATENT,
+        },
+    ),
+    # A step: exp, V_x (2), V / V_x, sum, log of products of two (a half and a product
+    # of halves), its sum (a half), the accepted rows (1). W, H and g for each kept
+    # draw: V_x (2) and its reciprocal, two sums (2); the cost.
+    "mcem": (
+        [*(STEPS * DECODE), *UPDATE_W, *UPDATE_H, *(4 * NOISE_POWER)],
+        {
+            "exp": STEPS,
+            "log": STEPS / 2 + KEPT,
+            "pass": 4.5 * STEPS + 3 * 5 * KEPT + 3 * KEPT,
+            "sum": 1.5 * STEPS + 2 * KEPT,
+            "tanh": STEPS * TANH,
+            "normal": STEPS * LATENT,
+        },
+    ),
+}
+
+
+def median_time(function: Callable[[], object], rounds: int = 15) -> float:
+    """Seconds of a call, after one that does not count."""
+    function()
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def measure_kinds() -> dict[str, float]:
+    """Seconds of one element-wise pass over (N, F) of each kind."""
+    a, b, out = torch.rand(3, N, F) + 0.5
+    generator = torch.Generator().manual_seed(0)
+    kinds: dict[str, Callable[[], object]] = {
+        "exp": lambda: torch.exp(a, out=out),
+        "log": lambda: torch.log(a, out=out),
+        "tanh": lambda: torch.tanh(a, out=out),
+        "pass": lambda: torch.mul(a, b, out=out),
+        "sum": lambda: a.sum(1),
+        "normal": lambda: out.normal_(generator=generator),
+    }
+    return {kind: median_time(function, 50) for kind, function in kinds.items()}
+
+
+def measure_products(shapes: list[tuple[int, int, int]]) -> float:
+    """Seconds of matrix products, one after another, into memory that is there."""
+    operands = {
+        shape: (
+            torch.rand(shape[0], shape[1]),
+            torch.rand(shape[1], shape[2]),
+            torch.empty(shape[0], shape[2]),
+        )
+        for shape in set(shapes)
+    }
+
+    def multiply() -> None:
+        for shape in shapes:
+            one, other, out = operands[shape]
+            torch.mm(one, other, out=out)
+
+    return median_time(multiply)
+
+
+def measure_iteration(run: Callable[[int], object], few: int, many: int) -> float:
+    """Seconds of an iteration: what more of them cost, by the number of them."""
+    differences = []
+    run(few)
+    for _ in range(5):
+        begin = time.perf_counter()
+        run(few)
+        middle = time.perf_counter()
+        run(many)
+        end = time.perf_counter()
+        differences.append(((end - middle) - (middle - begin)) / (many - few))
+    return statistics.median(differences)
+
+
+def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
+    """Four seconds of a mixture, and a speech model of the papers' size."""
+    noisy, clean = make_dataset(4, duration=(4.0, 4.0), snr=0.0, random_state=0)
+    vae = SpeechVAE(L, HIDDEN, max_iter=2, random_state=0).fit(clean)
+    spectrogram = vae.stft_.transform(noisy[:1])[0]
+    power = np.abs(spectrogram.frames()) ** 2
+    V = torch.tensor(power * (vae.level_ / power.mean()), dtype=torch.float32)
+    return V, speech_prior(vae.networks())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.parse_args(argv)
+    torch.set_num_threads(1)
+    V, prior = make_mixture()
+    if V.shape != (N, F):
+        raise RuntimeError(f"expected a mixture of shape {(N, F)}, got {V.shape}.")
+
+    def runner(inference: Callable[..., object], **options: object) -> Callable:
+        def run(n: int) -> None:
+            generator = torch.Generator().manual_seed(0)
+            noise = initial_noise(V, K, generator)
+            with torch.no_grad():
+                inference(V, prior, noise, generator, **{**options, "n_iter": n})
+
+        return run
+
+    def run_mcmc(n: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        noise = initial_noise(V, K, generator)
+        with torch.no_grad():
+            mcmc(V, prior, noise, generator, n_burn_in=n, n_samples=1)
+
+    runs = {
+        "vem": (runner(vem, reconstruction="s", encoder_input="power"), 10, 60),
+        "gradient": (runner(gradient_vem, n_draws=1), 10, 60),
+        "mcem": (runner(mcem, n_burn_in=STEPS - KEPT, n_samples=KEPT), 1, 4),
+    }
+    kinds = measure_kinds()
+    print(f"F={F}, N={N}, K={K}, L={L}, hidden={HIDDEN}, float32, one thread")
+    print(
+        "one pass over (N, F), us: "
+        + ", ".join(f"{kind} {1e6 * seconds:.0f}" for kind, seconds in kinds.items())
+    )
+    print(f"{'':10}{'ms':>8}{'limit':>8}{'of it mm':>10}{'ratio':>8}")
+    for name, (run, few, many) in runs.items():
+        shapes, passes = LIMITS[name]
+        products = measure_products(shapes)
+        limit = products + sum(kinds[kind] * n for kind, n in passes.items())
+        taken = measure_iteration(run, few, many)
+        print(
+            f"{name:10}{1e3 * taken:8.2f}{1e3 * limit:8.2f}{1e3 * products:10.2f}"
+            f"{taken / limit:8.2f}"
+        )
+    sweep = measure_iteration(run_mcmc, 10, 60)
+    print(f"{'mcmc':10}{1e3 * sweep:8.2f}   a sweep")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

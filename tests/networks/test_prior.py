@@ -1,0 +1,76 @@
+"""The fast functions for inference agree with the networks that they come from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from skvae.networks.prior import speech_prior
+from skvae.networks.vae import VAEConfig, initial_network
+
+N, F = 9, 7
+
+
+@pytest.fixture(params=["tanh", "relu"])
+def network(request):
+    config = VAEConfig(F, 3, (8, 6), activation=request.param)
+    network = initial_network(config, torch.Generator().manual_seed(0)).double()
+    network.feature_mean.copy_(torch.linspace(-3, 1, F))
+    network.feature_scale.fill_(2.5)
+    return network.requires_grad_(False)
+
+
+def power(seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(N, F, generator=generator, dtype=torch.float64) * 10
+
+
+def test_the_fast_encoder_is_the_encoder(network):
+    V = power()
+    before = V.clone()
+    for found, wanted in zip(
+        speech_prior(network).encode(V), network.encode(V), strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
+    assert torch.equal(V, before)
+
+
+def test_results_of_the_encoder_survive_its_next_call(network):
+    prior = speech_prior(network)
+    mean, log_variance = prior.encode(power(1))
+    kept = mean.clone(), log_variance.clone()
+    prior.encode(power(2))
+    assert torch.equal(mean, kept[0])
+    assert torch.equal(log_variance, kept[1])
+
+
+def test_the_fast_decoder_is_the_decoder(network):
+    z = torch.randn(N, 3, generator=torch.Generator().manual_seed(1)).double()
+    prior = speech_prior(network)
+    out = torch.empty(N, F, dtype=torch.float64)
+    torch.testing.assert_close(prior.log_variance(z, out=out), network.decode(z))
+    torch.testing.assert_close(prior.variance(z, out=out), network.decode(z).exp())
+
+
+def test_the_fast_gradient_is_that_of_automatic_differentiation(network):
+    z = torch.randn(N, 3, generator=torch.Generator().manual_seed(1)).double()
+    gradient = power()
+    fast, slow = (
+        prior.variance_and_pullback(z, torch.empty(N, F, dtype=torch.float64))
+        for prior in (
+            speech_prior(network),
+            speech_prior(network)._replace(linearise=None),
+        )
+    )
+    torch.testing.assert_close(fast[0], slow[0])
+    torch.testing.assert_close(fast[1](gradient), slow[1](gradient))
+
+
+def test_recurrent_networks_are_taken_as_they_are():
+    config = VAEConfig(F, 3, (8,), architecture="bilstm")
+    network = initial_network(config, torch.Generator().manual_seed(0))
+    network.requires_grad_(False)
+    prior = speech_prior(network)
+    V = power().float()
+    for found, wanted in zip(prior.encode(V), network.encode(V), strict=True):
+        torch.testing.assert_close(found, wanted)
