@@ -257,8 +257,32 @@ class SpectralSubtraction(ClassicalEnhancer):
 class _DecisionDirected(ClassicalEnhancer):
     """Base of the rules on an a priori SNR that the last decision smooths."""
 
-    smoothing: float
-    min_prior_snr: float
+    def __init__(
+        self,
+        smoothing: float = 0.98,
+        *,
+        min_prior_snr: float = -20.0,
+        noise: Any = None,
+        noise_estimate: str = "auto",
+        n_noise_frames: int = 10,
+        stft: Any = None,
+        attenuation_limit: float | None = None,
+        block_seconds: float | None = 60.0,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.smoothing = smoothing
+        self.min_prior_snr = min_prior_snr
+        self.noise = noise
+        self.noise_estimate = noise_estimate
+        self.n_noise_frames = n_noise_frames
+        self.stft = stft
+        self.attenuation_limit = attenuation_limit
+        self.block_seconds = block_seconds
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -355,33 +379,6 @@ class WienerFilter(_DecisionDirected):
 
     _rule = staticmethod(wiener_gain)
 
-    def __init__(
-        self,
-        smoothing: float = 0.98,
-        *,
-        min_prior_snr: float = -20.0,
-        noise: Any = None,
-        noise_estimate: str = "auto",
-        n_noise_frames: int = 10,
-        stft: Any = None,
-        attenuation_limit: float | None = None,
-        block_seconds: float | None = 60.0,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        self.smoothing = smoothing
-        self.min_prior_snr = min_prior_snr
-        self.noise = noise
-        self.noise_estimate = noise_estimate
-        self.n_noise_frames = n_noise_frames
-        self.stft = stft
-        self.attenuation_limit = attenuation_limit
-        self.block_seconds = block_seconds
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-
 
 class LogMMSE(_DecisionDirected):
     r"""Log-spectral amplitude estimator of Ephraim and Malah.
@@ -453,30 +450,3 @@ class LogMMSE(_DecisionDirected):
     """
 
     _rule = staticmethod(log_mmse_gain)
-
-    def __init__(
-        self,
-        smoothing: float = 0.98,
-        *,
-        min_prior_snr: float = -20.0,
-        noise: Any = None,
-        noise_estimate: str = "auto",
-        n_noise_frames: int = 10,
-        stft: Any = None,
-        attenuation_limit: float | None = None,
-        block_seconds: float | None = 60.0,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-    ):
-        self.smoothing = smoothing
-        self.min_prior_snr = min_prior_snr
-        self.noise = noise
-        self.noise_estimate = noise_estimate
-        self.n_noise_frames = n_noise_frames
-        self.stft = stft
-        self.attenuation_limit = attenuation_limit
-        self.block_seconds = block_seconds
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose

@@ -37,8 +37,8 @@ class VAENMFEnhancer(BaseEnhancer):
     inference : {"vem", "gradient", "mcem", "mcmc"} or Inference, default="vem"
         How the unknowns are found: by name, or by an object with parameters,
         ``MCEM(n_samples=5)``.
-    n_components : int, default=5
-        Bases of the noise.
+    n_components : int, default=10
+        Bases of the noise; 5 or 10 in the papers.
     noise : waveform or Spectrogram, default=None
         A recording of the noise alone, from which the bases start.
     device : str, default="cpu"
@@ -96,7 +96,7 @@ class VAENMFEnhancer(BaseEnhancer):
         vae: Any = None,
         inference: Any = "vem",
         *,
-        n_components: int = 5,
+        n_components: int = 10,
         noise: Any = None,
         device: str = "cpu",
         stft: Any = None,

@@ -12,21 +12,9 @@ and again for what was rejected.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-
-class _Hat(NamedTuple):
-    """Devroye's hat: where the middle ends, and slopes and heights of the tails."""
-
-    t: Tensor
-    s: Tensor
-    eta: Tensor
-    zeta: Tensor
-    theta: Tensor
-    xi: Tensor
 
 
 def sample_gig(
@@ -83,66 +71,56 @@ def _psi_slope(x: Tensor, alpha: Tensor, gamma: float) -> Tensor:
     return -alpha * torch.sinh(x) - gamma * torch.expm1(x)
 
 
-def _hat(alpha: Tensor, gamma: float) -> _Hat:
+def _hat(alpha: Tensor, gamma: float) -> Tensor:
+    """Rows alpha, t, s, eta, zeta, theta, xi and, from them, what proposals need."""
     one = torch.ones_like(alpha)
     drop = -_psi(one, alpha, gamma)
     t = torch.where(
         drop > 2,
-        (2 / (alpha + gamma)).sqrt(),
-        torch.where(drop < 0.5, (4 / (alpha + 2 * gamma)).log(), one),
+        (2 / (alpha + gamma)).sqrt_(),
+        torch.where(drop < 0.5, (4 / (alpha + 2 * gamma)).log_(), one),
     )
     drop = -_psi(-one, alpha, gamma)
-    wide = torch.log1p(1 / alpha + (1 / alpha.square() + 2 / alpha).sqrt())
+    wide = torch.log1p(1 / alpha + (1 / alpha.square() + 2 / alpha).sqrt_())
     if gamma > 0:
-        wide = wide.clamp(max=1 / gamma)
+        wide = wide.clamp_(max=1 / gamma)
     s = torch.where(
         drop > 2,
-        (4 / (alpha * math.cosh(1) + gamma)).sqrt(),
+        (4 / (alpha * math.cosh(1) + gamma)).sqrt_(),
         torch.where(drop < 0.5, wide, one),
     )
-    return _Hat(
-        t=t,
-        s=s,
-        eta=-_psi(t, alpha, gamma),
-        zeta=-_psi_slope(t, alpha, gamma),
-        theta=-_psi(-s, alpha, gamma),
-        xi=_psi_slope(-s, alpha, gamma),
-    )
+    eta, zeta = -_psi(t, alpha, gamma), -_psi_slope(t, alpha, gamma)
+    theta, xi = -_psi(-s, alpha, gamma), _psi_slope(-s, alpha, gamma)
+    p, r = 1 / xi, 1 / zeta
+    right, left = t - r * eta, s - p * theta
+    q = right + left
+    return torch.stack([alpha, t, s, eta, zeta, theta, xi, p, r, right, left, q])
 
 
 def _sample_log(gamma: float, alpha: Tensor, generator: torch.Generator) -> Tensor:
     """Draws of the centred logarithm by rejection, shape of `alpha`."""
-    drawn = torch.empty_like(alpha)
-    waiting = torch.arange(len(alpha))
     hat = _hat(alpha, gamma)
+    drawn, accepted = _propose(gamma, hat, generator)
+    waiting = (~accepted).nonzero().squeeze(1)
     while len(waiting):
-        x, accepted = _propose(gamma, alpha, hat, generator)
+        hat = hat[:, ~accepted]
+        x, accepted = _propose(gamma, hat, generator)
         drawn[waiting[accepted]] = x[accepted]
-        rejected = ~accepted
-        waiting, alpha = waiting[rejected], alpha[rejected]
-        hat = _Hat(*(part[rejected] for part in hat))
+        waiting = waiting[~accepted]
     return drawn
 
 
 def _propose(
-    gamma: float, alpha: Tensor, hat: _Hat, generator: torch.Generator
+    gamma: float, hat: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    t, s, eta, zeta, theta, xi = hat
-    p, r = 1 / xi, 1 / zeta
-    right, left = t - r * eta, s - p * theta
-    q = right + left
+    alpha, t, s, eta, zeta, theta, xi, p, r, right, left, q = hat
     u, v, w = torch.rand(
         3, len(alpha), generator=generator, dtype=torch.float64
     ).clamp_min_(torch.finfo(torch.float64).tiny)
     place = u * (p + q + r)
-    x = torch.where(
-        place < q,
-        q * v - left,
-        torch.where(place < q + r, right - r * v.log(), p * v.log() - left),
-    )
-    log_hat = torch.where(
-        x > right,
-        -eta - zeta * (x - t),
-        torch.where(x < -left, -theta + xi * (x + s), torch.zeros_like(x)),
-    )
-    return x, w.log() + log_hat <= _psi(x, alpha, gamma)
+    log_v = v.log()
+    in_tails = torch.where(place < q + r, right - r * log_v, p * log_v - left)
+    x = torch.where(place < q, q * v - left, in_tails)
+    above = torch.where(x > right, -eta - zeta * (x - t), 0.0)
+    log_hat = torch.where(x < -left, -theta + xi * (x + s), above)
+    return x, w.log_() + log_hat <= _psi(x, alpha, gamma)
