@@ -143,7 +143,7 @@ def report_cold_start(n_starts: int) -> None:
         soundfile.write(source, make_noisy(FILE_SECONDS), RATE)
         target = os.path.join(folder, "enhanced.wav")
         options = ["--model", "wiener", "--overwrite", "--quiet"]
-        command = ["-m", "skvae.cli", "enhance", source, "-o", target, *options]
+        command = ["-m", "skvae", "enhance", source, "-o", target, *options]
         enhance = [sys.executable, *command]
         bare = [sys.executable, "-c", BARE]
         times = time_rounds({"bare": start(bare), "enhance": start(enhance)}, n_starts)

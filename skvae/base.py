@@ -28,7 +28,7 @@ from skvae.stft import STFT
 from skvae.utils.parameters import check_real
 from skvae.utils.progress import Progress
 from skvae.utils.random import draw_seed
-from skvae.utils.utterances import Kind, read_clean, read_collection
+from skvae.utils.utterances import Kind, is_spectrogram, read_clean, read_collection
 from skvae.utils.waveforms import restore_dtype
 
 Result = TypeVar("Result")
@@ -313,7 +313,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         tasks = [(_separate, (self, s, kind.spectral)) for s in self._open(items)]
         return self._run(tasks, "separating")
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any = None) -> float:
         """Mean SI-SDR of the enhanced utterances in dB; higher is better.
 
         Parameters
@@ -321,7 +321,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         X : list of waveforms, 2-D array, or list of Spectrogram
             Noisy speech.
         y : list of waveforms or 2-D array
-            Clean speech of the same lengths.
+            Clean speech of the same lengths; an error says so if it is missing.
 
         Returns
         -------
@@ -408,7 +408,12 @@ class BaseEnhancer(SpeechEstimator, ABC):
             return None
         if isinstance(noise, list | tuple) and len(noise) == 1:
             noise = noise[0]
-        [spectrogram] = self._open([noise], of="`noise`:")
+        if is_spectrogram(noise):
+            [spectrogram] = self._open([noise], of="`noise`, utterance")
+        else:
+            spectrogram = Spectrogram.from_waveform(
+                noise, self.stft_.framing(), self.stft_.sample_rate, name="`noise`"
+            )
         return power(spectrogram.frames())
 
     def _run(

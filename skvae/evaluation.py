@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import warnings
@@ -139,7 +140,9 @@ def evaluate(
     names = [metric.name for metric in chosen]
     n_utterances = len(noisy_items)
     known = _describe(noisy_items, info, {*names, "seconds", "rtf", "error"})
-    _check_at_once(chosen, rate)
+    # A rate that a metric cannot take is told in the rows; others may do with it.
+    with contextlib.suppress(ValueError):
+        _try_once(chosen, rate)
 
     tasks = (
         delayed(_evaluate_pair)(estimator, *pair, chosen, rate)
@@ -373,7 +376,8 @@ def format_summary(summary: pandas.DataFrame) -> str:
         mean, low, high = (
             f"{record[column]:.{digits}f}" for column in ("mean", "low", "high")
         )
-        line[metric] = f"{mean} [{low}, {high}]"
+        # One utterance has a score, but no interval.
+        line[metric] = mean if low == "nan" else f"{mean} [{low}, {high}]"
         if record["undefined"] or record["errors"]:
             place = " ".join([*map(str, group), metric])
             notes.append(
@@ -439,7 +443,7 @@ def make_enhancement_scorer(
             )
         metrics = [_with_options(metrics[0], options)]
     rate = None if sample_rate is None else check_sample_rate(sample_rate)
-    _check_at_once(metrics, rate)
+    _try_once(metrics, rate)
     return _EnhancementScorer(metrics, several, rate, options)
 
 
@@ -615,8 +619,8 @@ def _with_options(metric: Metric, options: dict[str, Any]) -> Metric:
     return Metric(metric.name, function, metric.uses_sample_rate)
 
 
-def _check_at_once(metrics: list[Metric], sample_rate: int | None) -> None:
-    """Raise now what else every utterance would: a missing package, a wrong rate."""
+def _try_once(metrics: list[Metric], sample_rate: int | None) -> None:
+    """Raise now what else every utterance would: a missing package, a wrong option."""
     for metric in metrics:
         function = metric.function
         while isinstance(function, partial):

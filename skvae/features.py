@@ -28,8 +28,9 @@ class LogMel(TransformerMixin, BaseEstimator):
     f_max : float, default=None
         Upper edge of the last band in Hz; None means half the sample rate.
     dynamic_range : float, default=100.0
-        Values are raised to so many dB below the utterance's loudest, so that digital
-        silence is no extreme.
+        Values are raised to so many dB below the utterance's loudest, so that pauses
+        of digital silence are no extreme. Where all is silent, all values are the
+        logarithm of the least number.
     stft : STFT, default=None
         Analysis of waveforms; None means ``STFT()``. Spectrograms bring their own.
 
@@ -119,6 +120,11 @@ class LogMel(TransformerMixin, BaseEstimator):
             stft = STFT() if self.stft is None else clone(self.stft)
             framing = stft.framing()
             sample_rate = check_sample_rate(stft.sample_rate)
+        if self.f_max is not None and self.f_max > sample_rate / 2:
+            raise ValueError(
+                f"`f_max` must be at most half the sample rate, {sample_rate / 2:g}, "
+                f"got {self.f_max}."
+            )
         filters = mel_filters(
             framing, sample_rate, self.n_mels, float(self.f_min), self.f_max
         )

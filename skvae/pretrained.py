@@ -137,7 +137,8 @@ def load_pretrained(name: str, *, clean: Any = None, **params: Any) -> BaseEnhan
     if clean is None and record.learns:
         warnings.warn(
             f"{name!r} learns what speech looks like, and was fitted on synthetic "
-            "speech, which is a poor substitute: pass `clean`, a list of recordings.",
+            "speech, which is a poor substitute for recordings. In Python, pass them: "
+            f"load_pretrained({name!r}, clean=[...]).",
             UserWarning,
             stacklevel=2,
         )

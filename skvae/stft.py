@@ -197,7 +197,7 @@ class ISTFT(TransformerMixin, BaseEstimator):
         waveforms = [spectrogram.to_waveform() for spectrogram in spectrograms]
         return np.stack(waveforms) if kind is Kind.SPECTROGRAM_ARRAY else waveforms
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any = None) -> float:
         """Mean SI-SDR in dB of the waveforms: what a pipeline that ends here scores.
 
         Parameters

@@ -66,7 +66,7 @@ def test_fit_passes_pairs_or_clean_speech():
 
 
 def test_labels_count_as_no_clean_speech():
-    for labels in ([0, 1, 1], np.array(["a", "b", "a"]), pd.Series([1.0, 2.0, 3.0])):
+    for labels in ([0, 1, 1], np.array([0, 1, 0]), pd.Series([1.0, 2.0, 3.0])):
         assert small().fit(CLEAN, labels).fitted_with[0] is None
 
 

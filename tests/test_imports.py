@@ -30,7 +30,7 @@ LAYERS = [
     {"classical", "factorization", "masking", "vae", "vaenmf"},
     {"estimator_checks"},
     {"recordings", "pretrained", "evaluation", "plot"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -21,14 +21,14 @@ import numpy as np
 
 #: A posteriori SNR above which a larger one changes no gain: it keeps products finite.
 _MAX_POSTERIOR_SNR = 1e4
-#: Argument of the exponential integral below which its gain exceeds 1 anyway.
-_MIN_EXP1_ARGUMENT = 1e-6
+#: Least argument of the exponential integral, which is infinite at 0.
+_MIN_EXP1_ARGUMENT = 1e-20
 
 
 def spectral_subtraction_gain(
     V: np.ndarray,
     noise: np.ndarray,
-    over_subtraction: float = 2.0,
+    over_subtraction: float = 3.0,
     floor: float = 0.01,
     exponent: float = 1.0,
 ) -> np.ndarray:
@@ -145,7 +145,7 @@ def decision_directed_gain(
     noise: np.ndarray,
     rule: Callable[[np.ndarray, np.ndarray], np.ndarray],
     smoothing: float = 0.98,
-    min_prior_snr: float = 10**-2.5,
+    min_prior_snr: float = 0.01,
     previous: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Gains frame after frame, the a priori SNR smoothed by the last decision.

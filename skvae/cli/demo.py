@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     from skvae.pretrained import load_pretrained
 
     check_name(arguments.model)
+    if not math.isfinite(arguments.snr):
+        raise CommandError(f"--snr must be finite, got {arguments.snr}.", status=2)
+    if arguments.seed < 0:
+        raise CommandError(f"--seed must not be negative, got {arguments.seed}.", 2)
     folder = Path(arguments.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)

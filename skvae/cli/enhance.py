@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
-import warnings
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -49,10 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.jobs == 0:
         raise CommandError("--jobs must not be 0.", status=2)
     limit = arguments.attenuation_limit
-    if limit is not None and not limit >= 0:
+    if limit is not None and not 0 <= limit < math.inf:
         raise CommandError(
             f"--attenuation-limit must be at least 0 dB, got {limit}.", status=2
         )
+    if arguments.noise_profile is not None:
+        _check_profile(arguments.noise_profile)
     jobs = find_jobs(arguments.inputs, arguments.output)
     todo = [job for job in jobs if arguments.overwrite or not job.target.exists()]
     settings = Settings(arguments.model, limit, arguments.noise_profile)
@@ -69,13 +71,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _enhance_all(
     jobs: list[Job], settings: Settings, n_jobs: int, quiet: bool
 ) -> list[Outcome]:
+    # What learns is made once, here; what does not depends on each file's rate.
+    learned = make_enhancer(settings, None) if jobs and _learns(settings) else None
     if len(jobs) == 1 or n_jobs == 1:
-        results = (_enhance_one(job, settings) for job in jobs)
+        results = (_enhance_one(job, settings, learned) for job in jobs)
     else:
         from sklearn.utils.parallel import Parallel, delayed
 
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        results = parallel(delayed(_enhance_one)(job, settings) for job in jobs)
+        results = parallel(
+            delayed(_enhance_one)(job, settings, learned) for job in jobs
+        )
     outcomes = []
     with Progress(len(jobs), "enhanced", enabled=not quiet and bool(jobs)) as progress:
         for outcome in results:
@@ -84,15 +90,32 @@ def _enhance_all(
     return outcomes
 
 
-def _enhance_one(job: Job, settings: Settings) -> Outcome:
+def _check_profile(path: str) -> None:
+    from skvae.datasets.audio import AudioFile
+
+    try:
+        len(AudioFile(path))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"--noise-profile: {error}", status=2) from error
+
+
+def _learns(settings: Settings) -> bool:
+    from skvae.pretrained import list_models
+
+    return any(m.learns for m in list_models() if m.name == settings.model)
+
+
+def _enhance_one(job: Job, settings: Settings, learned: Any) -> Outcome:
     import soundfile
 
     from skvae.recordings import enhance_file
 
     begin = time.monotonic()
     try:
-        rate = soundfile.info(str(job.source)).samplerate
-        enhancer = make_enhancer(settings, rate)
+        enhancer = learned
+        if enhancer is None:
+            rate = soundfile.info(str(job.source)).samplerate
+            enhancer = make_enhancer(settings, rate)
         with written_whole(job.target) as temporary:
             audio_seconds = enhance_file(enhancer, job.source, temporary)
     except (OSError, ValueError, RuntimeError) as error:
@@ -103,15 +126,16 @@ def _enhance_one(job: Job, settings: Settings) -> Outcome:
 
 
 @lru_cache(maxsize=4)
-def make_enhancer(settings: Settings, sample_rate: int) -> Any:
+def make_enhancer(settings: Settings, sample_rate: int | None) -> Any:
     """Enhancer for recordings of one sample rate.
 
     Parameters
     ----------
     settings : Settings
         The model and its options.
-    sample_rate : int
-        A method without training works at this rate, so that it sees all frequencies.
+    sample_rate : int or None
+        A method without training works at this rate, so that it sees all frequencies;
+        one that learns has its own, whatever is said here.
 
     Returns
     -------
@@ -119,12 +143,12 @@ def make_enhancer(settings: Settings, sample_rate: int) -> Any:
         Fitted.
     """
     from skvae.datasets.audio import AudioFile
-    from skvae.pretrained import list_models, load_pretrained
+    from skvae.pretrained import load_pretrained
     from skvae.recordings import scaled_stft
     from skvae.stft import STFT
 
-    [model] = [model for model in list_models() if model.name == settings.model]
-    stft = STFT() if model.learns else scaled_stft(sample_rate)
+    learns = _learns(settings)
+    stft = STFT() if learns or sample_rate is None else scaled_stft(sample_rate)
     parameters: dict[str, Any] = {
         "stft": stft,
         "attenuation_limit": settings.attenuation_limit,
@@ -132,9 +156,7 @@ def make_enhancer(settings: Settings, sample_rate: int) -> Any:
     if settings.noise_profile is not None:
         noise = AudioFile(settings.noise_profile, sample_rate=stft.sample_rate)
         parameters["noise"] = noise
-    with warnings.catch_warnings():
-        warnings.simplefilter("once")
-        return load_pretrained(settings.model, **parameters)
+    return load_pretrained(settings.model, **parameters)
 
 
 def _describe(outcome: Outcome) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from skvae.cli.errors import CommandError
 from skvae.cli.models import check_name
+from skvae.datasets.audio import AudioFile, find_audio
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,37 +28,34 @@ def run(arguments: argparse.Namespace) -> int:
     int
         0 only if every file was scored.
     """
-    from skvae.evaluation import evaluate, format_summary, summarize
+    from skvae.evaluation import format_summary, summarize
 
     metrics = [name.strip() for name in arguments.metrics.split(",") if name.strip()]
+    if arguments.jobs == 0:
+        raise CommandError("--jobs must not be 0.", status=2)
+    if arguments.csv is not None and not Path(arguments.csv).absolute().parent.is_dir():
+        raise CommandError(f"--csv {arguments.csv}: there is no such folder.", status=2)
     noisy, clean = _pair(arguments.noisy, arguments.clean)
-    systems: dict[str, tuple[Any, list]] = {"noisy": (None, noisy)}
+    systems = {"noisy": (None, noisy, clean)}
     if arguments.enhanced is not None:
-        enhanced, _ = _pair(arguments.enhanced, arguments.clean)
-        systems[arguments.enhanced] = (None, enhanced)
+        systems["enhanced"] = (None, *_pair(arguments.enhanced, arguments.clean))
     elif arguments.model is not None:
         check_name(arguments.model)
-        systems[arguments.model] = (_load(arguments.model, noisy[0]), noisy)
+        systems[arguments.model] = (arguments.model, noisy, clean)
 
     import pandas
 
     tables = []
-    for name, (estimator, inputs) in systems.items():
+    for name, (model, inputs, targets) in systems.items():
         try:
-            table = evaluate(
-                estimator,
-                inputs,
-                clean,
-                metrics,
-                n_jobs=arguments.jobs,
-                verbose=0 if arguments.quiet else 1,
-            )
+            table = _score(model, inputs, targets, metrics, arguments)
         except (ImportError, ValueError) as error:
             raise CommandError(str(error), status=2) from error
         tables.append(table.assign(system=name))
     rows = pandas.concat(tables)
-    summary = summarize(rows, by="system", metrics=metrics)
-    print(format_summary(summary[summary["system"].isin(list(systems))]))
+    for name in systems:
+        summary = summarize(rows[rows["system"] == name], metrics=metrics)
+        print(f"{name}\n{format_summary(summary)}\n")
     if arguments.csv is not None:
         rows.to_csv(arguments.csv)
     failed = rows[rows["error"].notna()]
@@ -63,26 +64,72 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if failed.empty else 1
 
 
-def _load(model: str, first: Any) -> Any:
-    from skvae.cli.enhance import Settings, make_enhancer
+def _score(
+    model: str | None,
+    inputs: list[AudioFile],
+    targets: list[AudioFile],
+    metrics: list[str],
+    arguments: argparse.Namespace,
+) -> pandas.DataFrame:
+    """Score files by the enhancer for their sample rate, as `enhance` chooses it."""
+    import pandas
 
-    return make_enhancer(Settings(model, None, None), first.sample_rate)
+    from skvae.cli.enhance import Settings, make_enhancer
+    from skvae.evaluation import evaluate
+
+    groups: dict[int | None, list[int]] = {}
+    for k, audio in enumerate(inputs):
+        groups.setdefault(_rate(audio), []).append(k)
+    tables = []
+    for rate, places in groups.items():
+        enhancer = None
+        if model is not None and rate is not None:
+            enhancer = make_enhancer(Settings(model, None, None), rate)
+            rate = enhancer.stft_.sample_rate
+        pairs = [
+            [
+                AudioFile(audio.path, sample_rate=rate)
+                for audio in (inputs[k], targets[k])
+            ]
+            for k in places
+        ]
+        table = evaluate(
+            enhancer,
+            [pair[0] for pair in pairs],
+            [pair[1] for pair in pairs],
+            metrics,
+            n_jobs=arguments.jobs,
+            verbose=0 if arguments.quiet else 1,
+        )
+        tables.append(table.set_index(pandas.Index(places, name=table.index.name)))
+    return pandas.concat(tables).sort_index()
+
+
+def _rate(audio: AudioFile) -> int | None:
+    try:
+        return audio.sample_rate
+    except (OSError, ValueError):
+        return None  # told in the file's row
 
 
 def _pair(folder: str, clean_folder: str) -> tuple[list, list]:
     """Audio files of a folder, and the clean ones of the same relative names."""
-    from skvae.datasets.audio import find_audio
-
     files = {}
     for name in (folder, clean_folder):
         try:
             found = find_audio(name)
         except (OSError, ValueError) as error:
             raise CommandError(str(error)) from error
-        files[name] = {
-            Path(audio.path).relative_to(name).with_suffix("").as_posix(): audio
+        stems = [
+            Path(audio.path).relative_to(name).with_suffix("").as_posix()
             for audio in found
-        }
+        ]
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        if twice:
+            raise CommandError(
+                f"{name} holds several files called {twice[0]} with different endings."
+            )
+        files[name] = dict(zip(stems, found, strict=True))
     ours, clean = files[folder], files[clean_folder]
     missing = sorted(set(ours) - set(clean))
     if missing:

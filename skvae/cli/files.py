@@ -46,8 +46,10 @@ def find_jobs(inputs: Sequence[str], output: str) -> list[Job]:
     names_file = (
         target_folder.suffix.lower() in EXTENSIONS and not target_folder.is_dir()
     )
+    if target_folder.is_file() and not names_file:
+        raise CommandError(f"-o {output} is a file: name a folder.", status=2)
     jobs: list[Job] = []
-    for name in inputs:
+    for name in dict.fromkeys(inputs):
         source = Path(name)
         if source.is_dir():
             try:
@@ -77,6 +79,12 @@ def find_jobs(inputs: Sequence[str], output: str) -> list[Job]:
         raise CommandError(
             f"-o {output} names a file, but there are {len(jobs)} inputs: "
             "name a folder.",
+            status=2,
+        )
+    if names_file and jobs[0].source.suffix.lower() != target_folder.suffix.lower():
+        raise CommandError(
+            f"-o {output}: the output has the format of the input, whose name ends in "
+            f"{jobs[0].source.suffix or 'nothing'}: end it likewise.",
             status=2,
         )
     _refuse_collisions(jobs)

@@ -169,8 +169,8 @@ def _add_demo(verbs: argparse._SubParsersAction) -> None:
         "demo",
         help="hear and see what it does",
         description=(
-            "Enhance an utterance made on the spot, or a recording of your own: writes "
-            "noisy.wav, enhanced.wav and a picture, and prints what it gained."
+            "Enhance an utterance made on the spot: writes noisy.wav, enhanced.wav, "
+            "clean.wav and a picture, and prints what was gained."
         ),
     )
     demo.add_argument(

@@ -173,6 +173,11 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
     items: Any = y if hasattr(y, "__len__") else np.asarray(y)
     if hasattr(items, "iloc"):  # a pandas Series or DataFrame
         items = items.to_numpy()
+    if len(items) > 0 and isinstance(items[0], str | bytes):
+        raise ValueError(
+            f"y must hold waveforms, got the text {items[0]!r}: wrap file names in "
+            "skvae.datasets.AudioFile."
+        )
     if len(items) > 0 and _is_scalar(items[0]):
         if len(items) == n_utterances:
             return None
@@ -189,4 +194,4 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
 
 
 def _is_scalar(item: Any) -> bool:
-    return isinstance(item, numbers.Number | str | bytes | np.generic)
+    return isinstance(item, numbers.Number | np.generic)

@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 
+#: Largest sample that is taken for sound: full scale is 1, or 2^31 for integers that
+#: were not scaled.
+MAX_PEAK = 1e12
+
 #: What full scale is in 16-bit audio: the only integers that are taken for audio.
 INT16_SCALE = 32768.0
 
@@ -83,7 +87,13 @@ def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
             samples = samples.astype(target, copy=False)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name} must hold numbers: {error}") from error
-    if not np.isfinite(samples).all():
+    peak = max(samples.max(), -samples.min())
+    if not peak <= MAX_PEAK:
+        if np.isfinite(samples).all():
+            raise ValueError(
+                f"{name} must have samples within +-{MAX_PEAK:g}, where powers are "
+                f"finite in single precision, got {peak:g}: scale it."
+            )
         raise ValueError(f"{name} must be finite, but it contains NaN or inf.")
     return samples
 
@@ -114,5 +124,8 @@ def restore_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
         scaled = np.rint(samples * samples.dtype.type(INT16_SCALE))
         return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
     if dtype.kind == "f":
+        largest = np.finfo(dtype).max
+        if dtype.itemsize < samples.dtype.itemsize:
+            samples = np.clip(samples, -largest, largest)
         return samples.astype(dtype, copy=False)
     return samples.astype(np.float64, copy=False)

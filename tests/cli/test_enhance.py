@@ -95,6 +95,25 @@ def test_two_jobs_give_what_one_gives(corpus, skvae):
         ).read_bytes()
 
 
+def test_what_learns_is_fitted_once_for_all_rates_and_workers(corpus, skvae):
+    for name, rate in (("a.wav", 8000), ("b.wav", 44100)):
+        soundfile.write(corpus / "noisy" / name, np.ones(rate // 4) * 0.1, rate)
+    words = "enhance noisy -o out --model is-nmf --jobs 2".split()
+    done = subprocess.run(
+        [sys.executable, "-m", "skvae", *words],
+        cwd=corpus,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.count("synthetic") == 1
+
+
+def test_an_input_named_twice_is_one(corpus, skvae):
+    path = corpus / "noisy/one.wav"
+    assert skvae("enhance", path, path, "-o", corpus / "out", "--quiet")[0] == 0
+
+
 def test_a_bad_file_is_reported_and_the_others_are_done(corpus, skvae):
     (corpus / "noisy/bad.wav").write_bytes(b"no audio")
     soundfile.write(corpus / "noisy/nan.wav", [np.nan] * 99, 16000, subtype="FLOAT")
@@ -152,6 +171,10 @@ def test_a_noise_profile_is_used(corpus, skvae):
         (["noisy", "-o", "out", "--model", "magic"], 2, "choose from spectral-sub"),
         (["noisy", "-o", "out", "--jobs", "0"], 2, "--jobs must not be 0"),
         (["noisy", "-o", "out", "--attenuation-limit", "-3"], 2, "at least 0 dB"),
+        (["noisy", "-o", "out", "--attenuation-limit", "inf"], 2, "at least 0 dB"),
+        (["noisy", "-o", "out", "--noise-profile", "no.wav"], 2, "--noise-profile"),
+        (["noisy/one.wav", "-o", "out.flac"], 2, "end it likewise"),
+        (["noisy", "-o", "a.txt"], 2, "is a file"),
         (["empty", "-o", "out"], 1, "empty"),
         (["noisy"], 2, "-o/--output"),
     ],
@@ -161,6 +184,7 @@ def test_mistakes_get_a_sentence_and_a_status(
 ):
     monkeypatch.chdir(corpus)
     (corpus / "empty").mkdir()
+    (corpus / "a.txt").write_text("")
     given, _, err = skvae("enhance", *words)
     assert given == status
     assert message in err

@@ -38,7 +38,53 @@ def test_evaluate_scores_what_another_tool_made(corpus, skvae):
         *("--enhanced", corpus / "out", "--metrics", "si_sdr", "--quiet"),
     )
     assert status == 0
-    assert str(corpus / "out") in out
+    titles = [line for line in out.splitlines() if line in ("noisy", "enhanced")]
+    assert titles == ["noisy", "enhanced"]
+
+
+def test_evaluate_chooses_by_rate_and_tells_what_a_metric_cannot(corpus, skvae):
+    for folder in ("noisy", "clean"):
+        samples, _ = soundfile.read(corpus / folder / "one.wav")
+        soundfile.write(corpus / folder / "one.wav", samples[::2], 8000)
+    for model in ("wiener", "is-nmf"):
+        table = corpus / f"{model}.csv"
+        words = ("--noisy", corpus / "noisy", "--clean", corpus / "clean")
+        skvae(
+            *("evaluate", *words, "--model", model, "--csv", table, "--quiet"),
+            *("--metrics", "si_sdr,pesq"),
+        )
+        with open(table, newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 6
+        assert all(row["si_sdr"] for row in rows)
+        eight = [row for row in rows if "one.wav" in row["file"]]
+        assert "16000" in eight[0]["error"]
+        # What learns works at its own rate, at which there is a PESQ.
+        assert bool(eight[1]["pesq"]) == (model == "is-nmf")
+
+
+def test_evaluate_refuses_names_that_mean_two_files(corpus, skvae):
+    samples, rate = soundfile.read(corpus / "noisy/one.wav")
+    soundfile.write(corpus / "noisy/one.flac", samples, rate)
+    status, _, err = skvae(
+        "evaluate", "--noisy", corpus / "noisy", "--clean", corpus / "clean"
+    )
+    assert status == 1
+    assert "several files called one" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--csv", "missing/rows.csv"], "there is no such folder"),
+        (["--jobs", "0"], "--jobs must not be 0"),
+    ],
+)
+def test_evaluate_finds_mistakes_before_the_work(corpus, skvae, words, message):
+    folders = ("--noisy", corpus / "noisy", "--clean", corpus / "clean")
+    status, _, err = skvae("evaluate", *folders, *words)
+    assert status == 2
+    assert message in err
 
 
 def test_evaluate_says_which_files_have_no_partner(corpus, skvae):
@@ -100,11 +146,19 @@ def test_demo_says_where_it_cannot_write(tmp_path, skvae):
 
 
 def test_the_command_and_the_module_are_one():
-    for words in (["-m", "skvae.cli", "--version"],):
+    for words in (["-m", "skvae", "--version"],):
         done = subprocess.run(
             [sys.executable, *words], capture_output=True, text=True, check=True
         )
         assert done.stdout == f"skvae {package.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["--snr", "nan"], ["--seed", "-1"]])
+def test_demo_refuses_what_it_cannot_make(tmp_path, skvae, words):
+    status, _, err = skvae("demo", "-o", tmp_path / "demo", *words)
+    assert status == 2
+    assert words[0] in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("verb", ["enhance", "evaluate", "models", "demo"])

@@ -79,9 +79,7 @@ def test_column_names_are_forgotten_too():
     assert not hasattr(estimator, "feature_names_in_")
 
 
-@pytest.mark.parametrize(
-    "y", [None, [0, 1], np.array([0, 1]), ["a", "b"], pd.Series([1.0, 2.0])]
-)
+@pytest.mark.parametrize("y", [None, [0, 1], np.array([0, 1]), pd.Series([1.0, 2.0])])
 def test_labels_are_no_clean_speech(y):
     assert read_clean(y, 2) is None
 
@@ -111,4 +109,10 @@ def test_a_series_is_read_by_position():
 )
 def test_another_number_of_clean_utterances_is_an_error(y, message):
     with pytest.raises(ValueError, match=message):
+        read_clean(y, 2)
+
+
+@pytest.mark.parametrize("y", [["a.wav", "b.wav"], np.array(["a.wav", "b.wav"])])
+def test_file_names_are_not_taken_for_labels(y):
+    with pytest.raises(ValueError, match=r"'a.wav'.*AudioFile"):
         read_clean(y, 2)

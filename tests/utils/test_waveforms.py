@@ -79,3 +79,15 @@ def test_what_is_no_waveform_is_named(waveform, message):
     with pytest.raises((ValueError, TypeError), match=message) as error:
         open_waveform(waveform, "utterance 7")
     assert "utterance 7" in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_absurdly_loud_samples_are_refused_by_name(dtype):
+    with pytest.raises(ValueError, match=r"utterance 3 .* scale it"):
+        open_waveform(np.array([1e13], dtype), "utterance 3")
+    open_waveform(np.array([2.0**31], dtype))
+
+
+def test_half_precision_is_clipped_not_infinite():
+    loud = restore_dtype(np.array([1e6, -1e6], np.float32), np.dtype(np.float16))
+    assert np.isfinite(loud).all()

@@ -1,4 +1,4 @@
-"""``python -m skvae.cli``."""
+"""``python -m skvae``."""
 
 import sys
 
