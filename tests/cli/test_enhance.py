@@ -98,7 +98,7 @@ def test_two_jobs_give_what_one_gives(corpus, skvae):
 def test_what_learns_is_fitted_once_for_all_rates_and_workers(corpus, skvae):
     for name, rate in (("a.wav", 8000), ("b.wav", 44100)):
         soundfile.write(corpus / "noisy" / name, np.ones(rate // 4) * 0.1, rate)
-    words = "enhance noisy -o out --model is-nmf --jobs 2".split()
+    words = ["enhance", "noisy", "-o", "out", "--model", "is-nmf", "--jobs", "2"]
     done = subprocess.run(
         [sys.executable, "-m", "skvae", *words],
         cwd=corpus,
