@@ -20,14 +20,9 @@ from collections.abc import Sequence
 import pandas
 
 from skvae.datasets import AudioFile, find_audio
-from skvae.evaluation import (
-    DEFAULT_METRICS,
-    compare,
-    evaluate,
-    format_summary,
-    summarize,
-)
+from skvae.evaluation import DEFAULT_METRICS, evaluate
 from skvae.pretrained import list_models, load_pretrained
+from skvae.summary import compare, format_summary, summarize
 
 #: What --by takes: the column of pairs.csv, and how the title of a table puts it.
 GROUPS = {"snr": ("snr_db", "{} dB"), "noise": ("environment", "{}")}

@@ -36,8 +36,8 @@ _EXPORTS = {
     "list_models": "skvae.pretrained",
     "enhance_file": "skvae.recordings",
     "evaluate": "skvae.evaluation",
-    "summarize": "skvae.evaluation",
-    "compare": "skvae.evaluation",
+    "summarize": "skvae.summary",
+    "compare": "skvae.summary",
     "make_enhancement_scorer": "skvae.evaluation",
 }
 

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Number
 from time import perf_counter
@@ -20,9 +20,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from skvae.metrics import METRICS, Metric, get_metric, mean_defined
 from skvae.spectrogram import check_sample_rate
 from skvae.stft import STFT
-from skvae.utils.parameters import check_real
+from skvae.summary import failed_rows, scores_of
 from skvae.utils.progress import Progress
-from skvae.utils.random import RandomState, draw_seed
 from skvae.utils.utterances import is_spectrogram
 from skvae.utils.waveforms import open_waveform
 
@@ -34,12 +33,6 @@ DEFAULT_RATE = 16_000
 
 #: What :func:`evaluate` scores unless told otherwise.
 DEFAULT_METRICS = ("si_sdr", "sdr", "pesq", "estoi")
-
-#: Random indices that are held in memory at once while resampling: 32 MB.
-_INDICES_AT_ONCE = 2**22
-
-#: Decimals that :func:`format_summary` prints of decibels, and of all else.
-_DECIBEL_METRICS, _DECIBEL_DIGITS, _DIGITS = ("si_sdr", "sdr"), 2, 3
 
 
 def evaluate(
@@ -165,232 +158,6 @@ def evaluate(
     table.attrs["metrics"] = names
     _warn_of_gaps(table, names)
     return table
-
-
-def summarize(
-    table: pandas.DataFrame,
-    by: str | Sequence[str] | None = None,
-    metrics: str | Sequence[str] | None = None,
-    confidence: float = 0.95,
-    n_resamples: int = 2000,
-    random_state: RandomState = 0,
-) -> pandas.DataFrame:
-    r"""Mean scores with bootstrap confidence intervals.
-
-    Parameters
-    ----------
-    table : DataFrame
-        What :func:`evaluate` returned, or several of these, one below the other.
-    by : str or list of str, default=None
-        Columns by whose values the utterances are also grouped.
-    metrics : str or list of str, default=None
-        Columns to average; None means all metrics of the table.
-    confidence : float, default=0.95
-        Probability that an interval covers the mean over all such utterances.
-    n_resamples : int, default=2000
-        Number of bootstrap resamples.
-    random_state : int, Generator, RandomState or None, default=0
-        Where the resamples come from.
-
-    Returns
-    -------
-    DataFrame
-        A row per group and metric, the group "all" first. Its columns are those of
-        `by`, then `metric`, `mean`, `low` and `high` (the interval), `n` (number of
-        scores in the mean), `undefined` (scores that are NaN without an error) and
-        `errors`: the last three sum to the number of utterances.
-
-    See Also
-    --------
-    format_summary : The same to read: a line per group.
-
-    Notes
-    -----
-    The interval lies between two percentiles of the resampled means. Plain percentiles
-    are too narrow for few utterances (with 10 they cover the mean 9 times in 10), so
-    that they are moved outwards to where Student's t has them:
-    :math:`\Phi(\pm\sqrt{n / (n - 1)}\, t_{n-1})` [1]_. Utterances count as independent
-    of each other. One alone has no interval.
-
-    References
-    ----------
-    .. [1] T. C. Hesterberg, "What teachers should know about the bootstrap:
-       resampling in the undergraduate statistics curriculum", The American Statistician
-       69(4), 2015.
-
-    Examples
-    --------
-    >>> import pandas
-    >>> table = pandas.DataFrame({"snr": [0, 0, 5, 5], "si_sdr": [4.0, 6.0, 8.0, 10.0]})
-    >>> summarize(table, by="snr")[["snr", "metric", "mean", "n"]]
-       snr  metric  mean  n
-    0  all  si_sdr   7.0  4
-    1    0  si_sdr   5.0  2
-    2    5  si_sdr   9.0  2
-    """
-    import pandas
-
-    keys, names = _columns(by), _metric_columns(table, metrics)
-    bootstrap = _make_bootstrap(confidence, n_resamples, random_state)
-    records = []
-    for group, rows in _groups(table, keys):
-        failed = _failed(rows)
-        for name in names:
-            scores = _scores(rows, name)
-            absent = np.isnan(scores)
-            mean, low, high = bootstrap(scores[~absent])
-            records.append(
-                {
-                    **group,
-                    "metric": name,
-                    "mean": mean,
-                    "low": low,
-                    "high": high,
-                    "n": int((~absent).sum()),
-                    "undefined": int((absent & ~failed).sum()),
-                    "errors": int((absent & failed).sum()),
-                }
-            )
-    return pandas.DataFrame(records)
-
-
-def compare(
-    table: pandas.DataFrame,
-    other: pandas.DataFrame,
-    metrics: str | Sequence[str] | None = None,
-    by: str | Sequence[str] | None = None,
-    confidence: float = 0.95,
-    n_resamples: int = 2000,
-    random_state: RandomState = 0,
-) -> pandas.DataFrame:
-    """How much better one enhancer is than another, on the same utterances.
-
-    Paired differences tell apart what two separate intervals leave open, since the
-    spread between easy and hard utterances drops out.
-
-    Parameters
-    ----------
-    table, other : DataFrame
-        What :func:`evaluate` returned for two enhancers and the same utterances.
-    metrics : str or list of str, default=None
-        Columns to compare; None means all metrics of the table.
-    by : str or list of str, default=None
-        Columns by whose values the utterances are also grouped.
-    confidence : float, default=0.95
-        Probability that an interval covers the mean difference.
-    n_resamples : int, default=2000
-        Number of bootstrap resamples.
-    random_state : int, Generator, RandomState or None, default=0
-        Where the resamples come from.
-
-    Returns
-    -------
-    DataFrame
-        A row per group and metric: the columns of `by`, then `metric`, `mean` and
-        `other` (the means), `difference` (`mean` less `other`), `low` and `high` (its
-        interval, as in :func:`summarize`), `sign` (1 or -1 where the interval leaves
-        out zero, else 0), `n` (number of pairs) and `dropped` (utterances for which
-        one of the two has no score, left out of everything).
-
-    Examples
-    --------
-    >>> import pandas
-    >>> table = pandas.DataFrame({"si_sdr": [5.0, 9.0, 14.0, 3.0, 0.0]})
-    >>> other = pandas.DataFrame({"si_sdr": [4.0, 8.5, 13.0, 2.5, -1.0]})
-    >>> compare(table, other)[["metric", "difference", "sign", "n"]]
-       metric  difference  sign  n
-    0  si_sdr         0.8     1  5
-    """
-    import pandas
-
-    keys, names = _columns(by), _metric_columns(table, metrics)
-    _metric_columns(other, names)
-    same_files = "file" not in table or "file" not in other
-    same_files = same_files or table["file"].equals(other["file"])
-    if not table.index.equals(other.index) or not same_files:
-        raise ValueError(
-            "`table` and `other` must hold the same utterances in the same order, got "
-            f"{len(table)} and {len(other)} rows that do not belong together."
-        )
-    bootstrap = _make_bootstrap(confidence, n_resamples, random_state)
-    # By position: labels may repeat.
-    numbered = table.assign(_row=np.arange(len(table)))
-    records = []
-    for group, rows in _groups(numbered, keys):
-        for name in names:
-            scores = _scores(rows, name)
-            others = _scores(other.iloc[rows["_row"].to_numpy()], name)
-            with np.errstate(invalid="ignore"):  # infinity less infinity: no difference
-                differences = scores - others
-            paired = ~np.isnan(differences)
-            difference, low, high = bootstrap(differences[paired])
-            records.append(
-                {
-                    **group,
-                    "metric": name,
-                    "mean": mean_defined(scores[paired]),
-                    "other": mean_defined(others[paired]),
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
-                    "sign": int(low > 0) - int(high < 0),
-                    "n": int(paired.sum()),
-                    "dropped": int((~paired).sum()),
-                }
-            )
-    return pandas.DataFrame(records)
-
-
-def format_summary(summary: pandas.DataFrame) -> str:
-    """Lay out a summary for people: a line per group, a column per metric.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        What :func:`summarize` returned. More columns may stand before `metric`: they
-        name the lines too, and lines keep their order.
-
-    Returns
-    -------
-    str
-        Each score is "mean [low, high]". Below, what has no score.
-
-    Examples
-    --------
-    >>> import pandas
-    >>> scores = pandas.DataFrame({"snr": [0, 0, 5, 5], "si_sdr": [4.0, 6, 8, 10]})
-    >>> print(format_summary(summarize(scores, by="snr")))
-    snr  n            si_sdr
-    all  4  7.00 [4.00, 10.00]
-      0  2   5.00 [4.00, 6.00]
-      5  2  9.00 [8.00, 10.00]
-    """
-    keys = list(summary.columns[: summary.columns.get_loc("metric")])
-    lines: dict[tuple, dict[str, str]] = {}
-    notes = []
-    for record in summary.to_dict("records"):
-        group, metric = tuple(record[key] for key in keys), record["metric"]
-        line = lines.setdefault(group, {key: str(record[key]) for key in keys})
-        line["n"] = str(max(record["n"], int(line.get("n", 0))))
-        digits = _DECIBEL_DIGITS if metric in _DECIBEL_METRICS else _DIGITS
-        mean, low, high = (
-            f"{record[column]:.{digits}f}" for column in ("mean", "low", "high")
-        )
-        # One utterance has a score, but no interval.
-        line[metric] = mean if low == "nan" else f"{mean} [{low}, {high}]"
-        if record["undefined"] or record["errors"]:
-            place = " ".join([*map(str, group), metric])
-            notes.append(
-                f"{place}: {record['undefined']} undefined, {record['errors']} errors"
-            )
-    columns = list(dict.fromkeys(name for line in lines.values() for name in line))
-    cells = [columns, *([line.get(c, "") for c in columns] for line in lines.values())]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    text = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    ]
-    return "\n".join([*text, *notes])
 
 
 def make_enhancement_scorer(
@@ -694,9 +461,9 @@ def _describe(noisy: list[Any], info: Any, taken: set[str]) -> pandas.DataFrame:
 
 
 def _warn_of_gaps(table: pandas.DataFrame, names: list[str]) -> None:
-    failed = _failed(table)
+    failed = failed_rows(table)
     for name in names:
-        n_undefined = int((np.isnan(_scores(table, name)) & ~failed).sum())
+        n_undefined = int((np.isnan(scores_of(table, name)) & ~failed).sum())
         if n_undefined:
             warnings.warn(
                 f"{name} is undefined and set to NaN for {n_undefined} of "
@@ -712,88 +479,3 @@ def _warn_of_gaps(table: pandas.DataFrame, names: list[str]) -> None:
             UserWarning,
             stacklevel=3,
         )
-
-
-def _columns(names: str | Sequence[str] | None) -> list[str]:
-    if names is None:
-        return []
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _metric_columns(
-    table: pandas.DataFrame, metrics: str | Sequence[str] | None
-) -> list[str]:
-    wanted = _columns(metrics)
-    if metrics is None:
-        # `evaluate` notes its metrics; a table that was a file has only their names.
-        known = {*METRICS, *table.attrs.get("metrics", [])}
-        wanted = [name for name in table.columns if name in known]
-    missing = [name for name in wanted if name not in table]
-    if missing or not wanted:
-        raise ValueError(
-            f"`metrics` must name columns of the table, {list(table.columns)}, got "
-            f"{missing or metrics}."
-        )
-    return wanted
-
-
-def _groups(
-    table: pandas.DataFrame, keys: list[str]
-) -> Iterator[tuple[dict[str, Any], pandas.DataFrame]]:
-    """All rows, then those of each value of the key columns."""
-    missing = [key for key in keys if key not in table]
-    if missing:
-        raise ValueError(
-            f"`by` must name columns of the table, {list(table.columns)}, got "
-            f"{missing}."
-        )
-    yield dict.fromkeys(keys, "all"), table
-    if keys:
-        for values, rows in table.groupby(keys, dropna=False):
-            yield dict(zip(keys, values, strict=True)), rows
-
-
-def _scores(rows: pandas.DataFrame, name: str) -> np.ndarray:
-    return rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _failed(rows: pandas.DataFrame) -> np.ndarray:
-    if "error" not in rows:
-        return np.zeros(len(rows), dtype=bool)
-    return rows["error"].notna().to_numpy()
-
-
-def _make_bootstrap(
-    confidence: float, n_resamples: int, random_state: RandomState
-) -> Callable[[np.ndarray], tuple[float, float, float]]:
-    check_real("confidence", confidence, low=0, high=1, open_low=True)
-    check_real("n_resamples", n_resamples, low=1, integer=True)
-    seed = draw_seed(random_state)
-    # Each call starts anew: what a group shows does not depend on the others.
-    return lambda scores: _mean_interval(
-        scores, confidence, n_resamples, np.random.default_rng(seed)
-    )
-
-
-def _mean_interval(
-    scores: np.ndarray, confidence: float, n_resamples: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """Mean of scores without NaN, and its expanded percentile interval."""
-    from scipy.special import ndtr, stdtrit
-
-    n = len(scores)
-    if n < 2:
-        return mean_defined(scores), math.nan, math.nan
-    t = stdtrit(n - 1, (1 + confidence) / 2)
-    tail = ndtr(-math.sqrt(n / (n - 1)) * t)
-    rows = max(1, _INDICES_AT_ONCE // n)
-    means = np.empty(n_resamples)
-    with np.errstate(invalid="ignore"):  # both infinities: no mean
-        for start in range(0, n_resamples, rows):
-            part = means[start : start + rows]
-            part[:] = scores[rng.integers(n, size=(len(part), n))].mean(axis=1)
-        mean = float(scores.mean())
-    # Values that occur, not between two: one may be infinite.
-    low = np.quantile(means, tail, method="lower")
-    high = np.quantile(means, 1 - tail, method="higher")
-    return mean, float(low), float(high)

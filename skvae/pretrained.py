@@ -28,15 +28,12 @@ class ModelRecord(NamedTuple):
         One line.
     learns : bool
         Whether it has to be fitted on clean speech.
-    needs_torch : bool
-        Whether PyTorch is loaded to use it.
     """
 
     name: str
     path: str
     description: str
     learns: bool = False
-    needs_torch: bool = False
 
 
 _RECORDS = (
@@ -60,7 +57,6 @@ _RECORDS = (
         "skvae.factorization.ISNMF",
         "Itakura-Saito NMF: a dictionary of speech, noise learned on the spot",
         learns=True,
-        needs_torch=True,
     ),
     ModelRecord(
         "rpca",
@@ -68,9 +64,6 @@ _RECORDS = (
         "Robust PCA: sparse speech on noise of low rank",
     ),
 )
-
-#: Name -> module and class of the enhancers that need no weights.
-CLASSICAL_MODELS: dict[str, str] = {record.name: record.path for record in _RECORDS}
 
 
 def list_models() -> list[ModelRecord]:

@@ -29,6 +29,7 @@ LAYERS = [
     {"inference"},
     {"classical", "factorization", "masking", "vae", "vaenmf"},
     {"estimator_checks"},
+    {"summary"},
     {"recordings", "pretrained", "evaluation", "plot"},
     {"cli", "__main__"},
 ]

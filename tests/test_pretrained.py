@@ -8,7 +8,7 @@ import pytest
 
 from skvae.datasets import make_dataset
 from skvae.metrics import mean_si_sdr
-from skvae.pretrained import CLASSICAL_MODELS, list_models, load_pretrained
+from skvae.pretrained import list_models, load_pretrained
 
 SMALL = {"is-nmf": {"n_components": 8, "max_iter": 20, "n_adapt_iter": 20}}
 
@@ -18,7 +18,7 @@ def pairs():
     return make_dataset(2, (1.0, 1.5), snr=0, random_state=0)
 
 
-@pytest.mark.parametrize("name", CLASSICAL_MODELS)
+@pytest.mark.parametrize("name", [model.name for model in list_models()])
 def test_every_model_is_fitted_and_makes_speech_cleaner(name, pairs):
     noisy, clean = pairs
     params = SMALL.get(name, {})
@@ -41,14 +41,9 @@ def test_unknown_names_are_told_the_known_ones():
         load_pretrained("wienr")
 
 
-def test_records_agree_with_the_table():
-    assert {m.name: m.path for m in list_models()} == CLASSICAL_MODELS
-    assert all(m.description for m in list_models())
-
-
-def test_only_models_that_say_so_load_torch():
+def test_models_without_training_do_not_load_torch():
     # pandas is not asked for: scikit-learn itself imports it where it is installed.
-    names = [model.name for model in list_models() if not model.needs_torch]
+    names = [model.name for model in list_models() if not model.learns]
     code = (
         "import sys, numpy, skvae.pretrained as p\n"
         f"for name in {names}: p.load_pretrained(name).transform([numpy.ones(2000)])\n"

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     int
         0 only if every file was scored.
     """
-    from skvae.evaluation import format_summary, summarize
+    from skvae.summary import format_summary, summarize
 
     metrics = [name.strip() for name in arguments.metrics.split(",") if name.strip()]
     if arguments.jobs == 0:
