@@ -1,0 +1,89 @@
+"""What two processes gain, and how much memory a long recording takes, by MCEM.
+
+Forty utterances of eight seconds are enhanced with one job and with two, the workers
+warm, and must come out the same. Ten minutes are enhanced in a process of its own,
+whose peak of resident memory is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+from skvae import MCEM, SpeechVAE, VAENMFEnhancer
+from skvae.datasets import make_dataset, make_noise
+
+#: Iterations of each utterance: enough for start-up to be nothing.
+N_ITER = 8
+
+
+def make_enhancer(n_iter: int) -> VAENMFEnhancer:
+    """Enhancer whose speech model is of the usual size, however badly trained."""
+    _, clean = make_dataset(4, random_state=0)
+    model = SpeechVAE(max_iter=1, random_state=0).fit(clean)
+    enhancer = VAENMFEnhancer(FrozenEstimator(model), MCEM(n_iter), random_state=0)
+    return enhancer.fit(clean)
+
+
+def compare_jobs(n_utterances: int) -> float:
+    """Time of two jobs relative to one."""
+    enhancer = make_enhancer(N_ITER)
+    noisy, _ = make_dataset(n_utterances, duration=(8.0, 8.0), random_state=1)
+    enhancer.set_params(n_jobs=2).transform(noisy[:2])  # warm workers
+    seconds, enhanced = {}, {}
+    for n_jobs in (2, 1):
+        enhancer.set_params(n_jobs=n_jobs)
+        begin = time.perf_counter()
+        enhanced[n_jobs] = enhancer.transform(noisy)
+        seconds[n_jobs] = time.perf_counter() - begin
+    same = all(map(np.array_equal, enhanced[1], enhanced[2]))
+    ratio = seconds[2] / seconds[1]
+    print(
+        f"{n_utterances} utterances of 8 s: {seconds[1]:.1f} s with one job, "
+        f"{seconds[2]:.1f} s with two, ratio {ratio:.2f}; "
+        f"{'the same' if same else 'DIFFERENT'} results"
+    )
+    return ratio
+
+
+def measure_memory(minutes: float) -> float:
+    """Peak of resident memory in MB while a long recording is enhanced."""
+    import resource
+
+    enhancer = make_enhancer(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    noise = make_noise(int(minutes * 60 * 16000), "pink", random_state=0)
+    enhancer.transform([noise.astype(np.float32)])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{minutes:g} minutes: {peak:.0f} MB at most, of which {before:.0f} MB were "
+        "there before (imports and the model)"
+    )
+    return peak
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print both; the exit status is 1 if a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--utterances", type=int, default=40, help="default: 40")
+    parser.add_argument("--minutes", type=float, default=10.0, help="default: 10")
+    parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    if arguments.memory_only:
+        return int(measure_memory(arguments.minutes) > 1500)
+    ratio = compare_jobs(arguments.utterances)
+    words = ["--memory-only", "--minutes", str(arguments.minutes)]
+    memory = subprocess.run([sys.executable, __file__, *words], check=False)
+    return int(ratio > 0.6 or memory.returncode != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
