@@ -29,8 +29,11 @@ def open_pair(clean: Any, enhanced: Any) -> tuple[np.ndarray, np.ndarray]:
     >>> open_pair([1, 2], [3, 4])
     (array([1., 2.]), array([3., 4.]))
     """
-    clean = open_waveform(clean, "clean").astype(np.float64, copy=False)
-    enhanced = open_waveform(enhanced, "enhanced").astype(np.float64, copy=False)
+    # Any level: metrics scale both before they square anything.
+    clean = open_waveform(clean, "clean", math.inf).astype(np.float64, copy=False)
+    enhanced = open_waveform(enhanced, "enhanced", math.inf).astype(
+        np.float64, copy=False
+    )
     if clean.size != enhanced.size:
         raise ValueError(
             "clean and enhanced must have the same number of samples, "

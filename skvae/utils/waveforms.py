@@ -37,7 +37,9 @@ def float_dtype(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float32 if single else np.float64)
 
 
-def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
+def open_waveform(
+    waveform: Any, name: str = "the waveform", max_peak: float = MAX_PEAK
+) -> np.ndarray:
     """Read and validate one waveform.
 
     Parameters
@@ -47,6 +49,8 @@ def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
         :class:`~skvae.datasets.AudioFile`. 16-bit integers are divided by 32768.
     name : str
         How errors call it.
+    max_peak : float
+        Largest sample that is allowed.
 
     Returns
     -------
@@ -56,7 +60,8 @@ def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is complex, not numeric, not one-dimensional, empty, or holds NaN or inf.
+        If it is complex, not numeric, not one-dimensional, empty, louder than
+        `max_peak`, or holds NaN or inf.
 
     Examples
     --------
@@ -88,10 +93,10 @@ def open_waveform(waveform: Any, name: str = "the waveform") -> np.ndarray:
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name} must hold numbers: {error}") from error
     peak = max(samples.max(), -samples.min())
-    if not peak <= MAX_PEAK:
+    if not peak <= min(max_peak, np.finfo(samples.dtype).max):
         if np.isfinite(samples).all():
             raise ValueError(
-                f"{name} must have samples within +-{MAX_PEAK:g}, where powers are "
+                f"{name} must have samples within +-{max_peak:g}, where powers are "
                 f"finite in single precision, got {peak:g}: scale it."
             )
         raise ValueError(f"{name} must be finite, but it contains NaN or inf.")

@@ -151,7 +151,7 @@ def test_sequences_are_neighbouring_frames_cut_elsewhere_each_time():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("gain", [1e-25, 1e-12, 1e12, 1e25])
+@pytest.mark.parametrize("gain", [1e-25, 1e-12, 1e6, 1e11])
 def test_any_level_of_the_recording_gives_the_same_power(dtype, gain):
     x = rng().standard_normal(500).astype(dtype)
     reference, scaled = (
