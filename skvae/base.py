@@ -441,8 +441,11 @@ class BaseEnhancer(SpeechEstimator, ABC):
                 outputs = [
                     OverlapAdd(first.framing, first.length, X.dtype) for X in frames
                 ]
+            # In place where the frames are nobody else's: fresh memory is not free.
             yield [
-                output.push(estimate.mask * X)
+                output.push(
+                    np.multiply(X, estimate.mask, out=X if X.flags.writeable else None)
+                )
                 for output, X in zip(outputs, frames, strict=True)
             ]
 
@@ -519,7 +522,9 @@ def power(X: np.ndarray) -> np.ndarray:
     >>> power(np.array([3 + 4j]))
     array([25.])
     """
-    return X.real**2 + X.imag**2
+    squares = X.real**2
+    squares += X.imag**2
+    return squares
 
 
 def _extend(mask: np.ndarray, n_bins: int) -> np.ndarray:
