@@ -16,7 +16,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from skvae.datasets.audio import AudioFile, find_audio
-from skvae.datasets.synthetic import NOISE_KINDS, make_noise
+from skvae.datasets.augmentation import Augmentation, cut_at_random, energy
+from skvae.datasets.noises import NOISE_KINDS, make_noise
+from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, check_generator, draw_seed
 from skvae.utils.waveforms import open_waveform
 
@@ -31,7 +33,7 @@ SILENT_TRIES = 10
 #: holds no trace of the speech, and overflows before long.
 LOWEST_SNR, LARGEST_LEVEL = -300.0, 300.0
 
-#: Rate in Hz of synthetic noise for clean speech that does not tell its own.
+#: Rate in Hz of what is made for waveforms that do not tell their own.
 DEFAULT_RATE = 16_000
 
 
@@ -108,17 +110,11 @@ def mix_at_snr(
     >>> round(float(10 * np.log10(np.sum(clean**2) / np.sum(noise**2))), 6)
     5.0
     """
-    is_number = isinstance(snr, Real) and not isinstance(snr, bool)
-    if not is_number or not snr >= LOWEST_SNR:
-        raise ValueError(f"snr must be at least {LOWEST_SNR} dB, got {snr!r}.")
+    _check_snr(snr)
     check_same_rate(clean, noise)
     speech = open_waveform(clean, "the clean speech")
     stretch = _take_noise(noise, len(speech), check_generator(rng))
-    noise_power = _power(stretch)
-    gain = 1.0
-    if noise_power > 0.0 and (speech_power := _power(speech)) > 0.0:
-        gain = math.sqrt(speech_power / noise_power) * 10.0 ** (-float(snr) / 20)
-    scaled = (stretch.astype(np.float64) * gain).astype(speech.dtype)
+    scaled = _scale(stretch, speech, snr)
     noisy = speech + scaled
     return (noisy, scaled) if return_noise else noisy
 
@@ -141,12 +137,19 @@ class Mixer(BaseEstimator):
     level : None or one of the forms of `snr`, default=None
         Gain in dB that the mixture and the clean speech are both given. None leaves
         them as loud as the speech was.
+    synthetic : float, default=0.0
+        Share of noises that are made (:func:`make_noise`) although there is `noise`.
+    augment : bool or Augmentation, default=False
+        Whether speech and noise are changed at random, both, before the ratio is set.
+        True means :class:`Augmentation` as it is by default. The speech that comes out
+        as clean is the changed speech.
     random_state : int, Generator, RandomState or None, default=None
         Where random numbers come from when a method is not given any.
 
     See Also
     --------
     mix_at_snr : One mixture of a given speech, noise and ratio.
+    Augmentation : The random changes.
 
     Notes
     -----
@@ -168,29 +171,61 @@ class Mixer(BaseEstimator):
         noise: Sequence[Any] | str | os.PathLike[str] | None = None,
         snr: Any = (-5.0, 10.0),
         level: Any = None,
+        *,
+        synthetic: float = 0.0,
+        augment: bool | Augmentation = False,
         random_state: RandomState = None,
     ) -> None:
         self.noise = noise
         self.snr = snr
         self.level = level
+        self.synthetic = synthetic
+        self.augment = augment
         self.random_state = random_state
 
-    def mix(self, clean: Any, rng: RandomState = None) -> tuple[np.ndarray, np.ndarray]:
+    def speech_length(self, n_samples: int) -> int:
+        """Number of samples of speech that a mixture makes use of at most.
+
+        Parameters
+        ----------
+        n_samples : int
+            Length of the mixture.
+
+        Returns
+        -------
+        int
+            More than `n_samples` where speech may be accelerated.
+
+        Examples
+        --------
+        >>> Mixer().speech_length(32000), Mixer(augment=True).speech_length(32000)
+        (32000, 35200)
+        """
+        augmentation = self._check_augmentation()
+        return augmentation.speech_length(n_samples) if augmentation else n_samples
+
+    def mix(
+        self, clean: Any, rng: RandomState = None, n_samples: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Make one pair.
 
         Parameters
         ----------
-        clean : waveform, shape (n_samples,)
+        clean : waveform, shape (n_speech,)
             Clean speech: an array, or an :class:`AudioFile`.
         rng : int, Generator, RandomState or None
             Where the random numbers come from; None takes `random_state`.
+        n_samples : int or None, default=None
+            Length of the mixture, at most that of the speech, of which a random part is
+            taken. None means all of it; then there is none left by which it could be
+            accelerated (:meth:`speech_length`).
 
         Returns
         -------
         noisy : ndarray of shape (n_samples,)
             The mixture: float32 or float64 as `clean` is, float32 for 16-bit integers.
         clean : ndarray of shape (n_samples,)
-            The speech in it. It may be the input itself where `level` is None.
+            The speech in it. It may be the input itself, or a part of it.
 
         Raises
         ------
@@ -207,7 +242,7 @@ class Mixer(BaseEstimator):
         1.0
         """
         rng = check_generator(self.random_state if rng is None else rng)
-        return self._mix(clean, rng, self._list_noise(), "the clean speech")
+        return self._mix(clean, rng, self._list_noise(), "the clean speech", n_samples)
 
     def pairs(
         self, clean_list: Sequence[Any], random_state: RandomState = None
@@ -217,7 +252,7 @@ class Mixer(BaseEstimator):
         Parameters
         ----------
         clean_list : list of waveforms
-            Clean speech.
+            Clean speech. It keeps its length, so it is not accelerated (:meth:`mix`).
         random_state : int, Generator, RandomState or None
             Where the random numbers come from; None takes the mixer's own. What
             becomes of an utterance depends on the seed and its place in the list, and
@@ -265,28 +300,60 @@ class Mixer(BaseEstimator):
         rng: np.random.Generator,
         noises: Sequence[Any] | None,
         name: str,
+        n_samples: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        speech = open_waveform(clean, name)
+        augmentation = self._check_augmentation()
+        check_real("synthetic", self.synthetic, low=0, high=1)
+        speech = clean if isinstance(clean, AudioFile) else open_waveform(clean, name)
+        if n_samples is None:
+            n_samples = len(speech)
+        else:
+            check_real("n_samples", n_samples, low=1, high=len(speech), integer=True)
+        needed = augmentation.speech_length(n_samples) if augmentation else n_samples
+        needed = min(needed, len(speech))
+        speech = open_waveform(cut_at_random(speech, needed, rng), name)
         snr = _draw("snr", self.snr, rng)
+        _check_snr(snr)
         level = 0.0 if self.level is None else _draw("level", self.level, rng)
         if not abs(level) <= LARGEST_LEVEL:
             raise ValueError(
                 f"level must be between -{LARGEST_LEVEL} and {LARGEST_LEVEL} dB, "
                 f"got {level}."
             )
-        if noises is None:
-            rate = getattr(clean, "sample_rate", None) or DEFAULT_RATE
-            noise: Any = make_noise(
-                len(speech), str(rng.choice(NOISE_KINDS)), rate, rng
-            )
-        else:
+
+        def take(length: int) -> np.ndarray:
+            """Make noise, or take some of one of the noises."""
+            is_given = self.synthetic == 0 or rng.random() >= self.synthetic
+            if noises is None or not is_given:
+                kind = str(rng.choice(NOISE_KINDS))
+                return make_noise(length, kind, _tell_rate(clean, noises), rng)
             noise = noises[int(rng.integers(len(noises)))]
             check_same_rate(clean, noise)
-        noisy = mix_at_snr(speech, noise, snr, rng)
+            return _take_noise(noise, length, rng)
+
+        if augmentation:
+            speech = augmentation.change_speech(speech, n_samples, rng)
+            rate = _tell_rate(clean, noises)
+            noise = augmentation.change_noise(take, n_samples, rate, rng)
+        else:
+            noise = take(n_samples)
+        noisy = speech + _scale(noise, speech, snr)
         if level != 0.0:
             gain = speech.dtype.type(10.0 ** (level / 20))
             noisy, speech = noisy * gain, speech * gain
         return noisy, speech
+
+    def _check_augmentation(self) -> Augmentation | None:
+        """Check `augment`."""
+        augment = self.augment
+        if not isinstance(augment, bool | np.bool_ | Augmentation):
+            raise ValueError(
+                f"augment must be True, False or an Augmentation, got {augment!r}."
+            )
+        if not isinstance(augment, Augmentation):
+            return Augmentation() if augment else None
+        augment.check()
+        return augment
 
     def _list_noise(self) -> Sequence[Any] | None:
         """Check `noise`, and list it if it is a folder."""
@@ -372,10 +439,27 @@ def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
     return float(values[rng.integers(len(values))])
 
 
-def _power(waveform: np.ndarray) -> float:
-    """Sum of squares, in double precision."""
-    waveform = waveform.astype(np.float64, copy=False)
-    return float(waveform @ waveform)
+def _check_snr(snr: Any) -> None:
+    is_number = isinstance(snr, Real) and not isinstance(snr, bool)
+    if not is_number or not snr >= LOWEST_SNR:
+        raise ValueError(f"snr must be at least {LOWEST_SNR} dB, got {snr!r}.")
+
+
+def _scale(noise: np.ndarray, speech: np.ndarray, snr: float) -> np.ndarray:
+    """Bring noise to its level below speech, where both have one."""
+    noise_power, speech_power = energy(noise), energy(speech)
+    gain = 1.0
+    if noise_power > 0.0 and speech_power > 0.0:
+        gain = math.sqrt(speech_power / noise_power) * 10.0 ** (-float(snr) / 20)
+    return (noise.astype(np.float64) * gain).astype(speech.dtype)
+
+
+def _tell_rate(clean: Any, noises: Sequence[Any] | None) -> int:
+    """Rate in Hz of the speech or else of the noises, where they tell it."""
+    for waveform in (clean, *(() if noises is None else noises[:1])):
+        if (rate := getattr(waveform, "sample_rate", None)) is not None:
+            return int(rate)
+    return DEFAULT_RATE
 
 
 def _take_noise(noise: Any, n_samples: int, rng: np.random.Generator) -> np.ndarray:

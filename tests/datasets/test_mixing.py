@@ -10,7 +10,15 @@ import soundfile
 from scipy import stats
 from sklearn.base import BaseEstimator, clone
 
-from skvae.datasets import AudioFile, Mixer, find_audio, mix_at_snr
+from skvae.datasets import (
+    NOISE_KINDS,
+    AudioFile,
+    Augmentation,
+    Mixer,
+    find_audio,
+    make_noise,
+    mix_at_snr,
+)
 from skvae.datasets.mixing import FADE
 
 
@@ -270,15 +278,18 @@ def test_synthetic_noise_is_new_each_time(clean):
     assert len({item.tobytes() for item in noises}) == 20
 
 
+@pytest.mark.parametrize("augment", [False, True])
 @pytest.mark.parametrize("kind", ["synthetic", "arrays", "files", "folder"])
-def test_pairs_do_not_depend_on_the_other_utterances(kind, clean, noise, folder):
+def test_pairs_do_not_depend_on_the_other_utterances(
+    kind, augment, clean, noise, folder
+):
     source = {
         "synthetic": None,
         "arrays": [noise, noise[:300], noise[::-1]],
         "files": find_audio(folder),
         "folder": folder,
     }[kind]
-    mixer = Mixer(source, level=[-3, 0])
+    mixer = Mixer(source, level=[-3, 0], augment=augment)
     speech = [clean[: 500 + 100 * i] for i in range(6)]
     noisy, kept = mixer.pairs(speech, random_state=5)
     others = [np.ones(50), *speech[1:4], np.zeros(10), speech[5]]
@@ -321,6 +332,7 @@ def test_the_global_generators_are_never_touched(clean, folder):
     for source in (None, folder, [clean]):
         for snr in ((0, 5), [1, 2], stats.norm(0, 1)):
             Mixer(source, snr=snr).pairs([clean[:100]])
+            Mixer(source, snr=snr, synthetic=0.5, augment=True).pairs([clean[:100]])
     assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
     assert random.getstate() == python_state
 
@@ -345,6 +357,11 @@ def test_the_global_generators_are_never_touched(clean, folder):
         ({"level": "low"}, "level must be"),
         ({"level": np.inf}, "level must be between .* got inf"),
         ({"level": 1000.0}, "level must be between .* got 1000.0"),
+        ({"synthetic": 1.5}, r"`synthetic` must be a number in \[0, 1\], got 1.5"),
+        ({"synthetic": None}, "`synthetic` must be"),
+        ({"augment": "much"}, "augment must be True, False or an .* got 'much'"),
+        ({"augment": None}, "augment must be .* got None"),
+        ({"augment": Augmentation(sums=3)}, "`sums` must be .* got 3"),
         ({"random_state": "today"}, "random_state must be"),
     ],
 )
@@ -392,8 +409,11 @@ def test_another_folder_is_listed_anew(folder, clean, tmp_path_factory):
 def test_clones_share_the_noise_and_copy_the_rest(noise):
     state = np.random.default_rng(0)
     mixer = Mixer([noise], snr=[1, 2], level=(0, 1), random_state=state)
+    mixer.set_params(augment=Augmentation(sums=1.0), synthetic=0.25)
     copied = clone(mixer)
     assert copied.noise is mixer.noise
+    assert copied.augment is not mixer.augment
+    assert (copied.augment.sums, copied.synthetic) == (1.0, 0.25)
     assert copied.noise[0] is noise
     assert (copied.snr, copied.level) == ([1, 2], (0, 1))
     assert copied.snr is not mixer.snr
@@ -405,6 +425,8 @@ def test_clones_share_the_noise_and_copy_the_rest(noise):
 
     assert clone(Enhancer(mixer)).mixer.noise is mixer.noise
     assert clone(Enhancer(mixer)).set_params(mixer__snr=3.0).mixer.snr == 3.0
+    searched = clone(Enhancer(mixer)).set_params(mixer__augment__sums=0.5)
+    assert (searched.mixer.augment.sums, mixer.augment.sums) == (0.5, 1.0)
 
 
 def test_a_mixer_of_many_files_is_small_and_quick_to_copy(folder):
@@ -426,4 +448,223 @@ def test_mixing_changes_neither_pickle_nor_hash(folder, clean):
     before = pickle.dumps(mixer), joblib.hash(mixer)
     mixer.mix(clean)
     assert (pickle.dumps(mixer), joblib.hash(mixer)) == before
-    assert mixer.get_params().keys() == {"noise", "snr", "level", "random_state"}
+    assert mixer.get_params().keys() == {
+        *("noise", "snr", "level", "synthetic", "augment", "random_state")
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("snr", [-20.0, 0.0, 15.0])
+@pytest.mark.parametrize("synthetic", [0.0, 0.5])
+def test_augmented_mixtures_have_exactly_the_ratio(clean, noise, dtype, snr, synthetic):
+    mixer = Mixer(
+        [noise, noise[:700], np.int16(3000 * noise)],
+        snr=snr,
+        synthetic=synthetic,
+        augment=Augmentation(sums=0.5, gains=0.5),
+    )
+    for seed in range(20):
+        noisy, kept = mixer.mix(clean.astype(dtype), rng=seed)
+        assert noisy.shape == kept.shape == clean.shape
+        assert noisy.dtype == kept.dtype == dtype
+        precision = 1e-3 if dtype == np.float64 else 1e-3 * 10 ** max(0, snr / 20)
+        assert decibels(kept, noisy - kept) == pytest.approx(snr, abs=precision)
+        assert decibels(kept, clean) == pytest.approx(0, abs=1)  # as loud as it was
+
+
+def test_the_augmented_mixture_is_the_clean_speech_and_changed_noise(clean):
+    tone = np.sin(2 * np.pi * 0.1 * np.arange(20000))
+    mixer = Mixer([tone], snr=0, augment=Augmentation(gains=0))
+    frequencies = set()
+    for seed in range(40):
+        noisy, kept = mixer.mix(clean, rng=seed)
+        assert not np.array_equal(kept, clean)
+        power = np.abs(np.fft.rfft((noisy - kept) * np.hanning(4000))) ** 2
+        assert np.sort(power)[-20:].sum() > 0.99 * power.sum()  # nothing but tones
+        frequencies.add(power.argmax() / 400)
+    assert frequencies == {0.7, 0.85, 1.0, 1.2, 1.4}
+
+
+def test_by_default_it_is_one_noise_at_one_ratio(clean, noise):
+    noises = [noise, noise[:500], np.int16(1000 * noise)]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        snr = rng.uniform(-5.0, 10.0)
+        expected = mix_at_snr(clean, noises[rng.integers(3)], snr, rng)
+        noisy, kept = Mixer(noises).mix(clean, rng=seed)
+        assert np.array_equal(noisy, expected)
+        assert kept is clean
+
+
+def test_false_and_an_augmentation_that_does_nothing_are_alike(clean, noise):
+    augment = Augmentation(
+        speech_speed=[1.0],
+        noise_speed=[1.0],
+        sums=0,
+        gains=0,
+        speech_equalisation=0,
+        noise_equalisation=0,
+    )
+    noisy, kept = Mixer([noise], snr=0, augment=augment).mix(clean, rng=0)
+    assert np.array_equal(kept, clean)
+    assert find((noisy - kept)[1000:1050].astype(float), noise) is not None
+
+
+@pytest.mark.parametrize("synthetic", [0.0, 0.3, 1.0])
+def test_the_share_of_synthetic_noise(synthetic):
+    speech = np.ones(100)
+    mixer = Mixer([np.full(200, 0.5)], snr=0, synthetic=synthetic)
+    noisy, kept = mixer.pairs([speech] * 200, random_state=0)
+    made = np.mean([np.ptp(x - s) > 1e-6 for x, s in zip(noisy, kept, strict=True)])
+    assert abs(made - synthetic) < (0.1 if 0 < synthetic < 1 else 1e-9)
+
+
+def test_synthetic_noise_has_the_rate_that_a_waveform_tells(monkeypatch, tmp_path):
+    asked = []
+
+    def note(n_samples, kind, sample_rate, rng):
+        asked.append((kind, sample_rate))
+        return make_noise(n_samples, kind, sample_rate, rng)
+
+    monkeypatch.setattr("skvae.datasets.mixing.make_noise", note)
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, np.sin(np.arange(3000)), 8000)
+    told, untold = AudioFile(path), np.ones(500)
+    for speech, noises in ((told, [untold]), (untold, [told]), (told, None)):
+        for augment in (False, True):
+            mixer = Mixer(noises, synthetic=1.0, augment=augment)
+            mixer.pairs([speech] * 30, random_state=0)
+            assert {rate for _, rate in asked} == {8000}
+    assert {kind for kind, _ in asked} == set(NOISE_KINDS)
+    asked.clear()
+    Mixer([untold], synthetic=1.0).mix(untold, rng=0)
+    assert [rate for _, rate in asked] == [16000]
+
+
+def test_a_part_of_the_speech_may_be_asked_for(noise):
+    speech = np.arange(1.0, 21.0)
+    starts = set()
+    for seed in range(200):
+        noisy, kept = Mixer([noise], snr=0).mix(speech, seed, n_samples=10)
+        assert len(noisy) == 10
+        assert np.array_equal(np.diff(kept), np.ones(9))
+        starts.add(int(kept[0]))
+    assert starts == set(range(1, 12))
+    assert Mixer([noise]).speech_length(10) == 10
+
+
+@pytest.mark.parametrize("n_samples", [0, 21, -1, 2.5, True])
+def test_a_part_longer_than_the_speech_is_an_error(noise, n_samples):
+    for augment in (False, True):
+        with pytest.raises(ValueError, match=r"`n_samples` must be an integer in \[1"):
+            Mixer([noise], augment=augment).mix(np.ones(20), 0, n_samples)
+
+
+def test_speech_is_accelerated_where_there_is_enough_of_it(noise):
+    mixer = Mixer([noise], snr=60, augment=Augmentation(speech_equalisation=0))
+    speech = np.sin(2 * np.pi * 0.1 * np.arange(mixer.speech_length(2000)))
+    assert len(speech) == 2200
+
+    def frequencies(speech, n_samples):
+        found = set()
+        for seed in range(40):
+            _, kept = mixer.mix(speech, seed, n_samples)
+            power = np.abs(np.fft.rfft(kept * np.hanning(len(kept))))
+            found.add(round(10 * power.argmax() / len(kept), 1))
+        return found
+
+    assert frequencies(speech, 2000) == {0.9, 1.0, 1.1}
+    assert frequencies(speech, None) == {0.9, 1.0}
+
+
+def test_only_the_part_of_the_speech_that_is_needed_is_read(folder, monkeypatch):
+    asked = []
+    read = soundfile.SoundFile.read
+
+    def count(self, frames, **options):
+        asked.append(frames)
+        return read(self, frames, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", count)
+    speech = find_audio(folder)[0]
+    noisy, _ = Mixer([np.ones(900)]).mix(speech, 0, n_samples=400)
+    assert asked == [400]
+    noisy, _ = Mixer([np.ones(900)], augment=True).mix(speech, 0, n_samples=400)
+    assert asked[1:] == [440]
+    assert len(noisy) == 400
+
+
+def test_a_silent_stretch_is_avoided_at_any_speed(clean):
+    noise = np.zeros(20000)
+    noise[12000:] = np.random.default_rng(0).standard_normal(8000)
+    mixer = Mixer([noise], snr=0, augment=Augmentation(sums=0))
+    missed = 0
+    for seed in range(100):
+        noisy, kept = mixer.mix(clean[1000:1100], rng=seed)
+        missed += np.array_equal(noisy, kept)
+    assert missed <= 3  # 0.6 ** 10 is 0.6 %
+
+
+@pytest.mark.parametrize("augment", [True, Augmentation(sums=1, gains=1)])
+def test_augmented_silence_gives_no_nan(augment, clean, noise):
+    silence = np.zeros(4000, dtype=np.float32)
+    for seed in range(10):
+        with np.errstate(all="raise", under="ignore"):
+            noisy, kept = Mixer([noise], augment=augment).mix(silence, seed)
+            assert not kept.any()
+            assert 0.05 < np.sqrt(np.mean(noisy**2)) < 20  # about as loud as it was
+            noisy, kept = Mixer([np.zeros(900)], augment=augment).mix(clean, seed)
+            assert np.array_equal(noisy, kept)
+            assert kept.any()
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3, 101])
+def test_any_length_can_be_augmented(n_samples, noise):
+    for seed in range(10):
+        for noises in (None, [noise], [noise[:1]], [noise[:50]]):
+            noisy, kept = Mixer(noises, snr=0, synthetic=0.2, augment=True).mix(
+                np.full(n_samples, 0.5), seed
+            )
+            assert noisy.shape == kept.shape == (n_samples,)
+            assert np.isfinite(noisy).all()
+            assert kept.any()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 9e11])
+def test_extreme_levels_can_be_augmented(scale, clean, noise):
+    mixer = Mixer(
+        [np.float32(scale) / 5 * noise.astype(np.float32)], snr=3.0, augment=True
+    )
+    loud = np.float32(scale) * clean / np.abs(clean).max()
+    for speech in (clean, loud):
+        noisy, kept = mixer.mix(speech, rng=1)
+        assert decibels(kept, noisy - kept) == pytest.approx(3, abs=1e-2)
+
+
+def test_true_means_the_defaults(clean, noise):
+    first, _ = Mixer([noise], augment=True).mix(clean, rng=3)
+    second, _ = Mixer([noise], augment=Augmentation()).mix(clean, rng=3)
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("synthetic", [0.0, 0.5])
+def test_a_seed_decides_what_is_augmented(synthetic, clean, noise):
+    mixer = Mixer([noise, noise[:600]], synthetic=synthetic, augment=True)
+    first = mixer.mix(clean, rng=0)
+    again = mixer.mix(clean, rng=np.random.default_rng(0))
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], mixer.mix(clean, rng=1)[0])
+
+
+def test_augmented_mixtures_are_made_fast(noise):
+    speech = np.random.default_rng(0).standard_normal(35200, dtype=np.float32)
+    noises = [np.resize(noise, 80000).astype(np.float32)]
+    mixer = Mixer(noises, augment=True)
+    times = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        started = time.process_time()
+        mixer.mix(speech, rng, n_samples=32000)
+        times.append(time.process_time() - started)
+    assert np.median(times) < 0.008  # 1.5 ms, on a machine that does nothing else
