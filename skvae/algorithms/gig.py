@@ -5,16 +5,23 @@ r"""Draws from generalized inverse Gaussian distributions, all at once.
 The logarithm of a draw has a log-concave density. L. Devroye, "Random variate
 generation for the generalized inverse Gaussian distribution", Statistics and Computing
 24(2), 2014, covers it by a constant between two exponential tails: a rejection whose
-acceptance has a lower bound for all parameters at once. Here it runs on arrays, again
-and again for what was rejected.
+acceptance has a lower bound for all parameters at once. Here it runs on arrays, and
+again, with several proposals each, for what was rejected. The tails touch the density
+at other points than Devroye's, which take fewer operations: some 87 % are accepted.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+#: Proposals at once for what was rejected: a round costs mostly its many small
+#: operations, and after this one all but a few in ten thousand have their draw.
+_CANDIDATES = 4
 
 
 def sample_gig(
@@ -32,12 +39,12 @@ def sample_gig(
         Rate of 1 / x. Positive, or at least not negative where `gamma` is positive:
         at zero this is the gamma distribution.
     generator : torch.Generator
-        Source of the draws, on the CPU.
+        Source of the draws; they are made on its device.
 
     Returns
     -------
     Tensor of the shape of `rho`
-        Positive; drawn in float64, whatever the dtype of `rho`.
+        Positive, on its device and in its precision.
 
     Examples
     --------
@@ -48,79 +55,127 @@ def sample_gig(
     0.5
     """
     if gamma < 0:
-        return 1 / sample_gig(-gamma, tau, rho, generator)
+        return sample_gig(-gamma, tau, rho, generator).reciprocal_()
     shape, dtype, device = rho.shape, rho.dtype, rho.device
-    rho, tau = rho.double().cpu().reshape(-1), tau.double().cpu().reshape(-1)
+    # The product of two rates may leave the range of float32.
+    rho, tau = (x.to(generator.device, torch.float64).flatten() for x in (rho, tau))
     # Two rates or one scale and one shape, omega; nothing is divided by tau.
     omega_squared = 4 * rho * tau
-    root = (omega_squared + gamma**2).sqrt()
-    scale = (root + gamma) / (2 * rho)
+    root = (omega_squared + gamma**2).sqrt_()
+    upper = root + gamma
     # sqrt(omega^2 + gamma^2) - gamma, without the cancellation.
-    alpha = omega_squared / (root + gamma)
-    x = scale * _sample_log(gamma, alpha, generator).exp()
-    return x.reshape(shape).to(device, dtype)
+    alpha = (omega_squared / upper).to(dtype)
+    scale = (upper / (2 * rho)).to(dtype)
+    x = _sample_log(gamma, alpha, root.to(dtype), generator).exp_().mul_(scale)
+    return x.reshape(shape).to(device)
+
+
+class _Hat(NamedTuple):
+    """Constant between two exponential tails, above the density of :func:`_psi`.
+
+    Attributes
+    ----------
+    alpha : Tensor of shape (n,)
+        Of the density.
+    left : Tensor of shape (n,)
+        Where the left tail begins, times -1.
+    width : Tensor of shape (n,)
+        Of the constant part.
+    left_tail, right_tail : Tensor of shape (n,)
+        Area of each tail, the decay of which is its inverse.
+    area : Tensor of shape (n,)
+        Of all three.
+    """
+
+    alpha: Tensor
+    left: Tensor
+    width: Tensor
+    left_tail: Tensor
+    right_tail: Tensor
+    area: Tensor
 
 
 def _psi(x: Tensor, alpha: Tensor, gamma: float) -> Tensor:
     """Log-density of the centred logarithm: psi of Devroye, Section 3."""
+    # Far to the left, where e^x is nothing beside gamma x, the square stays finite.
+    half = (0.5 * x).clamp_min_(-_largest_exponent(x.dtype) / 2)
     # cosh(x) - 1 = 2 sinh(x / 2)^2 does not cancel near the mode.
-    return -2 * alpha * torch.sinh(x / 2).square() - gamma * (torch.expm1(x) - x)
+    value = half.sinh_().square_().mul_(alpha).mul_(-2)
+    return value.sub_(torch.expm1(x).sub_(x), alpha=gamma)
 
 
-def _psi_slope(x: Tensor, alpha: Tensor, gamma: float) -> Tensor:
-    return -alpha * torch.sinh(x) - gamma * torch.expm1(x)
+def _make_hat(alpha: Tensor, root: Tensor, gamma: float) -> _Hat:
+    """Hat that touches psi where that is about -1, which makes it narrowest.
 
-
-def _hat(alpha: Tensor, gamma: float) -> Tensor:
-    """Rows alpha, t, s, eta, zeta, theta, xi and, from them, what proposals need."""
-    one = torch.ones_like(alpha)
-    drop = -_psi(one, alpha, gamma)
-    t = torch.where(
-        drop > 2,
-        (2 / (alpha + gamma)).sqrt_(),
-        torch.where(drop < 0.5, (4 / (alpha + 2 * gamma)).log_(), one),
-    )
-    drop = -_psi(-one, alpha, gamma)
-    wide = torch.log1p(1 / alpha + (1 / alpha.square() + 2 / alpha).sqrt_())
+    On the right cosh(t) - 1 = 1 / (alpha + gamma), from which -2 <= psi(t) <= -1
+    follows. On the left either of the two parts of psi(-s) alone is -1.
+    """
+    farthest = _largest_exponent(alpha.dtype)
+    h = (2 * root).rsqrt_().clamp_(max=math.sinh(farthest / 2))
+    right, right_tail = _tangent(h, alpha, gamma, 1)
     if gamma > 0:
-        wide = wide.clamp_(max=1 / gamma)
-    s = torch.where(
-        drop > 2,
-        (4 / (alpha * math.cosh(1) + gamma)).sqrt_(),
-        torch.where(drop < 0.5, wide, one),
-    )
-    eta, zeta = -_psi(t, alpha, gamma), -_psi_slope(t, alpha, gamma)
-    theta, xi = -_psi(-s, alpha, gamma), _psi_slope(-s, alpha, gamma)
-    p, r = 1 / xi, 1 / zeta
-    right, left = t - r * eta, s - p * theta
-    q = right + left
-    return torch.stack([alpha, t, s, eta, zeta, theta, xi, p, r, right, left, q])
+        # Near the root of gamma (exp(-s) - 1 + s) = 1, at most a seventh beyond.
+        farthest = min(farthest, (1 + math.sqrt(1 + 8 * gamma)) / (2 * gamma))
+    h = (2 * alpha).rsqrt_().clamp_(max=math.sinh(farthest / 2))
+    left, left_tail = _tangent(h, alpha, gamma, -1)
+    width = right + left
+    area = width + left_tail + right_tail
+    return _Hat(alpha, left, width, left_tail, right_tail, area)
 
 
-def _sample_log(gamma: float, alpha: Tensor, generator: torch.Generator) -> Tensor:
+def _tangent(
+    h: Tensor, alpha: Tensor, gamma: float, side: int
+) -> tuple[Tensor, Tensor]:
+    """Where the tangent at side * x, x = 2 asinh(h), is zero, and one over its slope.
+
+    All that psi and its slope are made of follows from h by roots: cosh(x) - 1 is
+    2 h^2, sinh(x) is 2 h c, and expm1(x) their sum.
+    """
+    c = (h * h + 1).sqrt_()
+    rise = 2 * h * (h + c)
+    x = rise.log1p()
+    if side < 0:  # 1 - exp(-x)
+        rise /= rise + 1
+    scaled = 2 * alpha * h
+    slope = (scaled * c).add_(rise, alpha=gamma)
+    drop = (scaled * h).add_(rise.sub_(x), alpha=side * gamma)
+    inverse = slope.reciprocal_()
+    return x.sub_(drop.mul_(inverse)), inverse
+
+
+def _largest_exponent(dtype: torch.dtype) -> float:
+    """Of what the exponential is finite, with some room."""
+    return math.log(torch.finfo(dtype).max) - 2
+
+
+def _sample_log(
+    gamma: float, alpha: Tensor, root: Tensor, generator: torch.Generator
+) -> Tensor:
     """Draws of the centred logarithm by rejection, shape of `alpha`."""
-    hat = _hat(alpha, gamma)
-    drawn, accepted = _propose(gamma, hat, generator)
-    waiting = (~accepted).nonzero().squeeze(1)
+    hat = _make_hat(alpha, root, gamma)
+    drawn, accepted = _propose(hat, gamma, alpha.shape, generator)
+    waiting = accepted.logical_not_().nonzero().squeeze(1)
     while len(waiting):
-        hat = hat[:, ~accepted]
-        x, accepted = _propose(gamma, hat, generator)
-        drawn[waiting[accepted]] = x[accepted]
-        waiting = waiting[~accepted]
+        few = _Hat(*(part.index_select(0, waiting) for part in hat))
+        x, accepted = _propose(few, gamma, (_CANDIDATES, len(waiting)), generator)
+        found, first = accepted.max(0)
+        drawn[waiting] = x.gather(0, first[None])[0]
+        waiting = waiting[~found]
     return drawn
 
 
 def _propose(
-    gamma: float, hat: Tensor, generator: torch.Generator
+    hat: _Hat, gamma: float, shape: Sequence[int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    alpha, t, s, eta, zeta, theta, xi, p, r, right, left, q = hat
-    u, v, w = torch.rand(
-        3, len(alpha), generator=generator, dtype=torch.float64
-    ).clamp_min_(torch.finfo(torch.float64).tiny)
-    place = u * (p + q + r)
-    log_v = v.log()
-    in_tails = torch.where(place < q + r, right - r * log_v, p * log_v - left)
-    x = torch.where(place < q, q * v - left, in_tails)
-    above = torch.where(x > right, -eta - zeta * (x - t), 0.0)
-    log_hat = torch.where(x < -left, -theta + xi * (x + s), above)
-    return x, w.log_() + log_hat <= _psi(x, alpha, gamma)
+    """Draws from the hat, shape (..., n), and whether they are accepted."""
+    place, v, w = torch.rand(
+        3, *shape, generator=generator, dtype=hat.alpha.dtype, device=hat.alpha.device
+    )
+    # Laid out as left tail, below 0, constant, and right tail, above the width.
+    place.mul_(hat.area).sub_(hat.left_tail)
+    inside = torch.minimum(place.clamp_min(0), hat.width)
+    inverse = torch.where(place < 0, hat.left_tail, hat.right_tail)
+    # The log of the hat, which in a tail is that of a uniform number: with a sign.
+    depth = v.neg_().log1p_().mul_(place.sub_(inside).sign_())
+    x = inside.sub_(hat.left).addcmul_(depth, inverse, value=-1)
+    return x, w.neg_().log1p_().sub_(depth.abs_()) <= _psi(x, hat.alpha, gamma)
