@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skvae.algorithms.stft import OverlapAdd
+from skvae.algorithms.stft import OverlapAdd, power
 from skvae.metrics import mean_defined, si_sdr
 from skvae.spectrogram import (
     Spectrogram,
@@ -28,7 +28,13 @@ from skvae.stft import STFT
 from skvae.utils.parameters import check_real
 from skvae.utils.progress import Progress
 from skvae.utils.random import draw_seed
-from skvae.utils.utterances import Kind, is_spectrogram, read_clean, read_collection
+from skvae.utils.utterances import (
+    Kind,
+    is_spectrogram,
+    read_clean,
+    read_collection,
+    require_clean,
+)
 from skvae.utils.waveforms import restore_dtype
 
 Result = TypeVar("Result")
@@ -225,6 +231,34 @@ class BaseEnhancer(SpeechEstimator, ABC):
         MaskEstimate
         """
 
+    def _batch_frames(self) -> int:
+        """Frames that :meth:`_estimate_masks` takes at once, at most.
+
+        Zero means that each recording is enhanced by itself, as a CPU does it best.
+        """
+        return 0
+
+    def _estimate_masks(
+        self, powers: list[np.ndarray], rngs: list[np.random.Generator]
+    ) -> list[MaskEstimate]:
+        """Find the speech in several recordings at once.
+
+        Parameters
+        ----------
+        powers : list of ndarray, each of shape (N, F)
+            Power spectrograms of whole recordings of similar lengths.
+        rngs : list of Generator
+            The recordings' own.
+
+        Returns
+        -------
+        list of MaskEstimate
+        """
+        return [
+            self._estimate_mask(V, rng, None)
+            for V, rng in zip(powers, rngs, strict=True)
+        ]
+
     def _fit(
         self,
         noisy: list[Spectrogram] | None,
@@ -287,8 +321,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
         """
         check_is_fitted(self)
         items, kind = read_collection(self, X)
-        tasks = [(_enhance, (self, s, kind.spectral)) for s in self._open(items)]
-        enhanced = self._run(tasks, "enhancing")
+        calls = [(spectrogram, kind.spectral) for spectrogram in self._open(items)]
+        enhanced = self._run(_enhance, calls, "enhancing")
         if kind is Kind.ARRAY:
             return np.stack(enhanced)
         return (
@@ -310,8 +344,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
         """
         check_is_fitted(self)
         items, kind = read_collection(self, X)
-        tasks = [(_separate, (self, s, kind.spectral)) for s in self._open(items)]
-        return self._run(tasks, "separating")
+        calls = [(spectrogram, kind.spectral) for spectrogram in self._open(items)]
+        return self._run(_separate, calls, "separating")
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean SI-SDR of the enhanced utterances in dB; higher is better.
@@ -331,18 +365,10 @@ class BaseEnhancer(SpeechEstimator, ABC):
         check_is_fitted(self)
         items, _ = read_collection(self, X)
         utterances = self._open(items)
-        clean = read_clean(y, len(utterances))
-        if clean is None:
-            raise ValueError(
-                "y must hold the clean speech to score against, as a list of waveforms "
-                f"or a 2-D array, got {type(y).__name__}."
-            )
+        clean = require_clean(y, len(utterances))
         opened = self._open_clean(clean, utterances)
-        tasks = [
-            (_score, (self, noisy, target))
-            for noisy, target in zip(utterances, opened, strict=True)
-        ]
-        return mean_defined(self._run(tasks, "scoring"))
+        calls = list(zip(utterances, opened, strict=True))
+        return mean_defined(self._run(_score, calls, "scoring"))
 
     def enhance_blocks(
         self, channels: Sequence[Any], sample_rate: int | None = None
@@ -391,7 +417,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
                 "`channels` must have equal lengths, got "
                 f"{[spectrogram.length for spectrogram in spectrograms]}."
             )
-        for pieces in self._filter(spectrograms):
+        for pieces in _filter(spectrograms, self._mask_blocks(spectrograms)):
             yield np.stack(pieces)
 
     def _block_frames(self, spectrogram: Spectrogram) -> tuple[int, int]:
@@ -417,76 +443,136 @@ class BaseEnhancer(SpeechEstimator, ABC):
         return power(spectrogram.frames())
 
     def _run(
-        self, tasks: list[tuple[Callable[..., Result], tuple]], label: str
+        self, function: Callable[..., Result], calls: Sequence[tuple], label: str
     ) -> list[Result]:
-        if effective_n_jobs(self.n_jobs) == 1:
-            results = (function(*arguments) for function, arguments in tasks)
-        else:
-            results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-                delayed(function)(*arguments) for function, arguments in tasks
-            )
-        collected = []
-        with Progress(len(tasks), label, enabled=bool(self.verbose)) as progress:
-            for result in results:
-                collected.append(result)
-                progress.advance()
-        return collected
+        """Results for all recordings, found side by side, in batches, or in turn.
 
-    def _filter(self, channels: list[Spectrogram]) -> Iterator[list[np.ndarray]]:
-        """Yield the next finished samples of each channel."""
-        first = channels[0]
-        outputs: list[OverlapAdd] | None = None
-        for _, frames, estimate in self._mask_blocks(channels):
-            if outputs is None:
-                outputs = [
-                    OverlapAdd(first.framing, first.length, X.dtype) for X in frames
-                ]
-            # In place where the frames are nobody else's: fresh memory is not free.
-            yield [
-                output.push(
-                    np.multiply(X, estimate.mask, out=X if X.flags.writeable else None)
-                )
-                for output, X in zip(outputs, frames, strict=True)
-            ]
+        Parameters
+        ----------
+        function : callable
+            It takes the blocks of a recording, as :meth:`_mask_blocks` yields them, and
+            what belongs to the recording.
+        calls : sequence of tuple
+            What belongs to each: first the spectrogram.
+        label : str
+            What people see.
+        """
+        results: Iterator[tuple[int, Result]]
+        n_at_once = self._batch_frames()
+        if n_at_once > 0:
+            results = self._run_in_batches(function, calls, n_at_once)
+        elif effective_n_jobs(self.n_jobs) == 1:
+            results = enumerate(_run_one(function, self, *call) for call in calls)
+        else:
+            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
+            results = enumerate(
+                parallel(delayed(_run_one)(function, self, *call) for call in calls)
+            )
+        collected = {}
+        with Progress(len(calls), label, enabled=bool(self.verbose)) as progress:
+            for k, result in results:
+                collected[k] = result
+                progress.advance()
+        return [collected[k] for k in range(len(calls))]
+
+    def _run_in_batches(
+        self, function: Callable[..., Result], calls: Sequence[tuple], n_at_once: int
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield numbers of recordings and their results, in an order of its own."""
+        spectrograms = [spectrogram for spectrogram, *_ in calls]
+        for batch in self._batches(spectrograms, n_at_once):
+            if len(batch) == 1:
+                yield batch[0], _run_one(function, self, *calls[batch[0]])
+                continue
+            read = [self._read_block([calls[k][0]]) for k in batch]
+            estimates = self._estimate_masks(
+                [V for _, V in read], [np.random.default_rng(self.seed_) for _ in batch]
+            )
+            for k, (frames, _), estimate in zip(batch, read, estimates, strict=True):
+                blocks = self._mask_blocks(calls[k][:1], (frames, estimate))
+                yield k, function(blocks, *calls[k])
+
+    def _batches(
+        self, spectrograms: list[Spectrogram], n_at_once: int
+    ) -> Iterator[list[int]]:
+        """Yield the numbers of recordings that are enhanced together.
+
+        Those of several blocks, which hand on a state, stay alone. Others are padded to
+        the length of the longest, which is at most twice their own.
+        """
+        n_frames = [spectrogram.n_frames for spectrogram in spectrograms]
+        batch: list[int] = []
+        for k in sorted(range(len(n_frames)), key=lambda k: -n_frames[k]):
+            if self._block_end(spectrograms[k], 0) < n_frames[k]:
+                yield [k]
+                continue
+            longest = n_frames[batch[0]] if batch else n_frames[k]
+            too_many = (len(batch) + 1) * longest > n_at_once
+            if batch and (too_many or 2 * n_frames[k] < longest):
+                yield batch
+                batch = []
+            batch.append(k)
+        if batch:
+            yield batch
+
+    def _block_end(self, spectrogram: Spectrogram, start: int) -> int:
+        """Frame behind the block of a recording that begins at some frame."""
+        size, _ = self._block_frames(spectrogram)
+        # A remainder too short to learn anything from joins the last block.
+        if spectrogram.n_frames - start - size <= size // 4:
+            return spectrogram.n_frames
+        return start + size
+
+    def _read_block(
+        self, channels: Sequence[Spectrogram], start: int = 0, stop: int | None = None
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Spectra (N, F) of each channel, and their power in the enhancer's band."""
+        n_bins = self.stft_.n_fft // 2 + 1
+        # A window m times as long gathers m times the amplitude.
+        multiple = channels[0].n_fft // self.stft_.n_fft
+        frames = [channel.frames(start, stop) for channel in channels]
+        V = power(frames[0])
+        for X in frames[1:]:
+            V += power(X)
+        if len(frames) * multiple > 1:
+            V = V[:, :n_bins] / V.dtype.type(len(frames) * multiple**2)
+        return frames, V
 
     def _mask_blocks(
-        self, channels: Sequence[Spectrogram]
-    ) -> Iterator[tuple[int, list[np.ndarray], MaskEstimate]]:
-        """Yield the blocks of a recording in order: first frame, frames, and mask.
+        self,
+        channels: Sequence[Spectrogram],
+        known: tuple[list[np.ndarray], MaskEstimate] | None = None,
+    ) -> Iterator[tuple[list[np.ndarray], MaskEstimate]]:
+        """Yield the blocks of a recording in order: frames, and mask.
 
         Recordings at a multiple of the enhancer's rate have frames of more bins at the
         same times: the mask is found in the bins of its band.
 
         The frames (N, F) of each channel and the mask follow one another without gap
         or overlap. Where blocks were estimated with an overlap, the masks in it are
-        cross-faded: since frames lie on one grid, nothing can click.
+        cross-faded: since frames lie on one grid, nothing can click. The frames and the
+        mask of a recording of one block may be `known` already.
         """
         n_frames = channels[0].n_frames
-        size, overlap = self._block_frames(channels[0])
+        _, overlap = self._block_frames(channels[0])
         least_mask = 0.0
         if self.attenuation_limit is not None:
             least_mask = 10 ** (-self.attenuation_limit / 20)
 
-        n_bins = self.stft_.n_fft // 2 + 1
-        # A window m times as long gathers m times the amplitude.
         multiple = channels[0].n_fft // self.stft_.n_fft
         rng = np.random.default_rng(self.seed_)
         state, before, start = None, None, 0
         while True:
-            stop = start + size
-            # A remainder too short to learn anything from joins the last block.
-            if n_frames - stop <= size // 4:
-                stop = n_frames
-            frames = [channel.frames(start, stop) for channel in channels]
-            V = power(frames[0])
-            for X in frames[1:]:
-                V += power(X)
-            if len(frames) * multiple > 1:
-                V = V[:, :n_bins] / V.dtype.type(len(frames) * multiple**2)
-            estimate = self._estimate_mask(V, rng, state)
-            mask = estimate.mask.astype(V.dtype, copy=False)
+            stop = self._block_end(channels[0], start)
+            if known is None:
+                frames, V = self._read_block(channels, start, stop)
+                estimate = self._estimate_mask(V, rng, state)
+            else:
+                frames, estimate = known
+            dtype = frames[0].real.dtype
+            mask = estimate.mask.astype(dtype, copy=False)
             if least_mask:
-                mask = np.maximum(mask, V.dtype.type(least_mask))
+                mask = np.maximum(mask, dtype.type(least_mask))
             mask_std = estimate.mask_std
             if multiple > 1:
                 mask = _extend(mask, channels[0].shape[0])
@@ -497,7 +583,6 @@ class BaseEnhancer(SpeechEstimator, ABC):
                     mask_std[:overlap] = _cross_fade(before[1], mask_std[:overlap])
             kept = slice(0, stop - start - (overlap if stop < n_frames else 0))
             yield (
-                start,
                 [X[kept] for X in frames],
                 MaskEstimate(
                     mask[kept],
@@ -514,17 +599,26 @@ class BaseEnhancer(SpeechEstimator, ABC):
             start, state = start + kept.stop, estimate.state
 
 
-def power(X: np.ndarray) -> np.ndarray:
-    """Power of a complex array, without the square root in its modulus.
+#: Blocks of a recording, in order: frames (N, F) of each channel, and their mask.
+Blocks = Iterable[tuple[list[np.ndarray], MaskEstimate]]
 
-    Examples
-    --------
-    >>> power(np.array([3 + 4j]))
-    array([25.])
-    """
-    squares = X.real**2
-    squares += X.imag**2
-    return squares
+
+def _filter(
+    channels: Sequence[Spectrogram], blocks: Blocks
+) -> Iterator[list[np.ndarray]]:
+    """Yield the next finished samples of each channel."""
+    first = channels[0]
+    outputs: list[OverlapAdd] | None = None
+    for frames, estimate in blocks:
+        if outputs is None:
+            outputs = [OverlapAdd(first.framing, first.length, X.dtype) for X in frames]
+        # In place where the frames are nobody else's: fresh memory is not free.
+        yield [
+            output.push(
+                np.multiply(X, estimate.mask, out=X if X.flags.writeable else None)
+            )
+            for output, X in zip(outputs, frames, strict=True)
+        ]
 
 
 def _extend(mask: np.ndarray, n_bins: int) -> np.ndarray:
@@ -541,20 +635,30 @@ def _cross_fade(before: Any, after: np.ndarray) -> np.ndarray:
     return (1 - rise) * before + rise * after
 
 
-def _enhance(enhancer: BaseEnhancer, spectrogram: Spectrogram, spectral: bool) -> Any:
+def _run_one(
+    function: Callable[..., Result],
+    enhancer: BaseEnhancer,
+    spectrogram: Spectrogram,
+    *rest: Any,
+) -> Result:
+    return function(enhancer._mask_blocks([spectrogram]), spectrogram, *rest)
+
+
+def _enhance(blocks: Blocks, spectrogram: Spectrogram, spectral: bool) -> Any:
     if spectral:
-        blocks = enhancer._mask_blocks([spectrogram])
-        frames = [estimate.mask * X for _, [X], estimate in blocks]
+        frames = [estimate.mask * X for [X], estimate in blocks]
         return spectrogram.replace(np.concatenate(frames).T)
-    pieces = [piece[0] for piece in enhancer._filter([spectrogram])]
-    return restore_dtype(np.concatenate(pieces), spectrogram.dtype)
+    return restore_dtype(_samples(blocks, spectrogram), spectrogram.dtype)
 
 
-def _separate(
-    enhancer: BaseEnhancer, spectrogram: Spectrogram, spectral: bool
-) -> Separation:
+def _samples(blocks: Blocks, spectrogram: Spectrogram) -> np.ndarray:
+    """Enhanced waveform, as floats."""
+    return np.concatenate([piece for [piece] in _filter([spectrogram], blocks)])
+
+
+def _separate(blocks: Blocks, spectrogram: Spectrogram, spectral: bool) -> Separation:
     frames, estimates = [], []
-    for _, [X], estimate in enhancer._mask_blocks([spectrogram]):
+    for [X], estimate in blocks:
         frames.append(estimate.mask * X)
         estimates.append(estimate)
     filtered = spectrogram.replace(np.concatenate(frames).T)
@@ -585,6 +689,5 @@ def _split(noisy: Spectrogram, filtered: Spectrogram) -> tuple[np.ndarray, np.nd
     return enhanced, restore_dtype(noisy.samples() - filtered.samples(), noisy.dtype)
 
 
-def _score(enhancer: BaseEnhancer, noisy: Spectrogram, clean: Spectrogram) -> float:
-    enhanced = np.concatenate([piece[0] for piece in enhancer._filter([noisy])])
-    return si_sdr(clean.samples(), enhanced)
+def _score(blocks: Blocks, noisy: Spectrogram, clean: Spectrogram) -> float:
+    return si_sdr(clean.samples(), _samples(blocks, noisy))

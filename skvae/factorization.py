@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skvae.algorithms.rpca import rpca, rpca_mask
-from skvae.base import BaseEnhancer, MaskEstimate, power
+from skvae.algorithms.stft import power
+from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.spectrogram import Spectrogram
 from skvae.utils.device import as_tensor, check_device, torch_generator
 from skvae.utils.parameters import check_option, check_real

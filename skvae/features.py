@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags
 
-from skvae.algorithms.stft import Framing
+from skvae.algorithms.stft import Framing, power
 from skvae.spectrogram import check_sample_rate, open_spectrograms
 from skvae.stft import STFT
 from skvae.utils.parameters import check_real
@@ -130,7 +130,7 @@ class LogMel(TransformerMixin, BaseEstimator):
         )
         spectrograms = open_spectrograms(items, framing, sample_rate)
         features = [
-            log_mel(np.abs(s.frames()) ** 2, filters, self.dynamic_range)
+            log_mel(power(s.frames()), filters, self.dynamic_range)
             for s in spectrograms
         ]
         equal = kind in (Kind.ARRAY, Kind.SPECTROGRAM_ARRAY)
@@ -199,6 +199,6 @@ def log_mel(V: np.ndarray, filters: np.ndarray, dynamic_range: float) -> np.ndar
     array([[  0.  ],
            [-23.03]])
     """
-    power = V @ filters.astype(V.dtype, copy=False)
-    floor = power.max() * 10 ** (-dynamic_range / 10)
-    return np.log(np.maximum(power, max(floor, np.finfo(V.dtype).tiny)))
+    bands = V @ filters.astype(V.dtype, copy=False)
+    floor = bands.max() * 10 ** (-dynamic_range / 10)
+    return np.log(np.maximum(bands, max(floor, np.finfo(V.dtype).tiny)))

@@ -31,7 +31,7 @@ class Spectrogram:
         Samples in a frame; None means ``2 * (n_bins - 1)``.
     hop_length : int, default=None
         Samples from one frame to the next; None means a quarter of `n_fft`.
-    window : str or array-like of shape (n_fft,), default="hann"
+    window : str or array-like of shape (n_fft,), default="sine"
         Window of the analysis.
     center : bool, default=True
         Whether frame t is centred on sample t * hop_length.
@@ -72,7 +72,7 @@ class Spectrogram:
         length: int,
         n_fft: int | None = None,
         hop_length: int | None = None,
-        window: str | Sequence[float] = "hann",
+        window: str | Sequence[float] = "sine",
         center: bool = True,
         sample_rate: int = 16000,
         dtype: Any = None,

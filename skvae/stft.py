@@ -18,7 +18,7 @@ from skvae.spectrogram import (
     make_framing,
     open_spectrograms,
 )
-from skvae.utils.utterances import Kind, read_clean, read_collection
+from skvae.utils.utterances import Kind, read_collection, require_clean
 
 
 class STFT(TransformerMixin, BaseEstimator):
@@ -34,8 +34,8 @@ class STFT(TransformerMixin, BaseEstimator):
         Samples in a frame (64 ms at 16 kHz, as in the papers).
     hop_length : int, default=None
         Samples from one frame to the next; None means a quarter of `n_fft`.
-    window : str or array-like of shape (n_fft,), default="hann"
-        "hann", "sine", "hamming", "blackman", "boxcar", another name that
+    window : str or array-like of shape (n_fft,), default="sine"
+        "sine", "hann", "hamming", "blackman", "boxcar", another name that
         :func:`scipy.signal.get_window` knows, or the samples. It serves for analysis
         and synthesis.
     center : bool, default=True
@@ -71,7 +71,7 @@ class STFT(TransformerMixin, BaseEstimator):
         n_fft: int = 1024,
         hop_length: int | None = None,
         *,
-        window: Any = "hann",
+        window: Any = "sine",
         center: bool = True,
         sample_rate: int = 16000,
     ):
@@ -212,12 +212,7 @@ class ISTFT(TransformerMixin, BaseEstimator):
         float
         """
         spectrograms, _ = _spectrograms_only(self, X)
-        clean = read_clean(y, len(spectrograms))
-        if clean is None:
-            raise ValueError(
-                "y must hold the clean speech to score against, as a list of waveforms "
-                f"or a 2-D array, got {type(y).__name__}."
-            )
+        clean = require_clean(y, len(spectrograms))
         check_lengths(spectrograms, clean)
         return mean_si_sdr(clean, (s.to_waveform() for s in spectrograms))
 

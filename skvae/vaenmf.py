@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.classical import LogMMSE
 from skvae.inference import make_inference
 from skvae.spectrogram import Spectrogram
 from skvae.stft import STFT
 from skvae.utils.device import as_tensor, check_device, torch_generator
-from skvae.utils.parameters import check_real
+from skvae.utils.parameters import check_option, check_real
 from skvae.utils.threads import one_thread
+
+if TYPE_CHECKING:
+    import torch
+
+    from skvae.algorithms.vaenmf.model import Posterior
 
 #: Iterations that learn the bases of a noise-only recording.
 _N_PROFILE_ITER = 100
+#: Frames that a GPU is given at once, four minutes at 16 kHz. A pass over them takes it
+#: longer than being told of it, and the inferences' thirty arrays of them 1 GB.
+BATCH_FRAMES = 16384
 
 
 class VAENMFEnhancer(BaseEnhancer):
@@ -39,10 +50,24 @@ class VAENMFEnhancer(BaseEnhancer):
         ``MCEM(n_samples=5)``.
     n_components : int, default=10
         Bases of the noise; 5 or 10 in the papers.
+    guide : "log-mmse", enhancer or None, default="log-mmse"
+        Who looks at the mixture first: the latent variables start from what it takes
+        for speech. "log-mmse" is ``LogMMSE()``, which learns from nothing else than the
+        mixture either. An enhancer is cloned and fitted, a ``FrozenEstimator`` of a
+        fitted one is used as it is. None, as in the papers, is nobody.
+    guide_weight : float, default=0.2
+        Exponent w of the guide's mask m in the mask :math:`G^{1 - w} m^w`, where G is
+        the Wiener gain of the inference.
+    mask_smoothing : int, default=3
+        Frames over which the mask is averaged, an odd number; 1, as in the papers, is
+        not at all.
     noise : waveform or Spectrogram, default=None
         A recording of the noise alone, from which the bases start.
     device : str, default="cpu"
-        PyTorch device; "auto" is a GPU where there is one.
+        PyTorch device; "auto" is a GPU where there is one. On CUDA utterances go in
+        padded batches (but not if the inference has a `tol`, which each utterance
+        reaches at its own time, nor recordings of several blocks): results are the
+        CPU's in distribution.
     stft : STFT, default=None
         Analysis of waveforms; None means the speech model's. Spectrograms bring their
         own.
@@ -60,6 +85,8 @@ class VAENMFEnhancer(BaseEnhancer):
     Attributes
     ----------
     vae_ : speech model
+        The fitted one.
+    guide_ : enhancer or None
         The fitted one.
     noise_components_ : ndarray of shape (n_components, n_bins), or None
         Where the bases of the noise start, learned from `noise`.
@@ -97,6 +124,9 @@ class VAENMFEnhancer(BaseEnhancer):
         inference: Any = "vem",
         *,
         n_components: int = 10,
+        guide: Any = "log-mmse",
+        guide_weight: float = 0.2,
+        mask_smoothing: int = 3,
         noise: Any = None,
         device: str = "cpu",
         stft: Any = None,
@@ -109,6 +139,9 @@ class VAENMFEnhancer(BaseEnhancer):
         self.vae = vae
         self.inference = inference
         self.n_components = n_components
+        self.guide = guide
+        self.guide_weight = guide_weight
+        self.mask_smoothing = mask_smoothing
         self.noise = noise
         self.device = device
         self.stft = stft
@@ -121,7 +154,20 @@ class VAENMFEnhancer(BaseEnhancer):
     def _check_parameters(self) -> None:
         check_real("n_components", self.n_components, low=1, integer=True)
         check_device(self.device, self.n_jobs)
-        make_inference(self.inference)
+        make_inference(self.inference).check()
+        if isinstance(self.guide, str):
+            check_option("guide", self.guide, ["log-mmse"])
+        elif self.guide is not None and not hasattr(self.guide, "separate"):
+            raise ValueError(
+                '`guide` must be "log-mmse", an enhancer such as BiLSTMMask(), or '
+                f"None, got {self.guide!r}."
+            )
+        check_real("guide_weight", self.guide_weight, low=0, high=1)
+        check_real("mask_smoothing", self.mask_smoothing, low=1, integer=True)
+        if self.mask_smoothing % 2 == 0:
+            raise ValueError(
+                f"`mask_smoothing` must be an odd number, got {self.mask_smoothing}."
+            )
         missing = [
             name
             for name in ("fit", "networks")
@@ -134,18 +180,19 @@ class VAENMFEnhancer(BaseEnhancer):
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
         chosen = super()._choose_stft(spectrogram)
-        if not isinstance(self.vae, FrozenEstimator):
-            return chosen
-        check_is_fitted(self.vae)
-        of_model = self.vae.stft_
-        if spectrogram is None and self.stft is None:
-            return clone(of_model)
-        same = chosen.framing() == of_model.framing()
-        if not same or chosen.sample_rate != of_model.sample_rate:
-            raise ValueError(
-                f"`vae` was fitted with {of_model}, which differs from {chosen}: "
-                "analyse with the model's parameters, or fit it anew."
-            )
+        for name in ("vae", "guide"):
+            model = getattr(self, name)
+            if not isinstance(model, FrozenEstimator):
+                continue
+            check_is_fitted(model)
+            if spectrogram is None and self.stft is None and name == "vae":
+                chosen = clone(model.stft_)
+            same = chosen.framing() == model.stft_.framing()
+            if not same or chosen.sample_rate != model.stft_.sample_rate:
+                raise ValueError(
+                    f"`{name}` was fitted with {model.stft_}, which differs from "
+                    f"{chosen}: analyse with the model's parameters, or fit it anew."
+                )
         return chosen
 
     def _fit(
@@ -154,7 +201,8 @@ class VAENMFEnhancer(BaseEnhancer):
         clean: list[Spectrogram],
         rng: np.random.Generator,
     ) -> None:
-        self.vae_ = self._fit_speech_model(clean, rng)
+        self.vae_ = self._fit_part("vae", self._speech_model(), noisy, clean, rng)
+        self.guide_ = self._fit_part("guide", self._guide(), noisy, clean, rng)
         self.noise_components_ = None
         profile = self._noise_profile(self.noise)
         if profile is not None:
@@ -169,57 +217,168 @@ class VAENMFEnhancer(BaseEnhancer):
             )
             self.noise_components_ = learned.W.cpu().numpy()
 
-    def _fit_speech_model(
-        self, clean: list[Spectrogram], rng: np.random.Generator
-    ) -> Any:
-        if isinstance(self.vae, FrozenEstimator):
-            return self.vae
+    def _speech_model(self) -> Any:
         from skvae.vae import SpeechVAE
 
-        model = SpeechVAE() if self.vae is None else clone(self.vae)
-        if self.vae is not None and hasattr(self.vae, "stft_"):
+        return SpeechVAE() if self.vae is None else self.vae
+
+    def _guide(self) -> Any:
+        return LogMMSE() if isinstance(self.guide, str) else self.guide
+
+    def _fit_part(
+        self,
+        name: str,
+        part: Any,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        rng: np.random.Generator,
+    ) -> Any:
+        """Clone and fit an estimator that was passed, unless it is frozen."""
+        if part is None or isinstance(part, FrozenEstimator):
+            return part
+        if hasattr(part, "stft_"):
             warnings.warn(
-                "`vae` is fitted already and is fitted again: wrap it in "
+                f"`{name}` is fitted already and is fitted again: wrap it in "
                 "sklearn.frozen.FrozenEstimator to use it as it is.",
                 UserWarning,
                 stacklevel=5,
             )
-        model.set_params(device=self.device)
-        if model.random_state is None:
-            model.set_params(random_state=int(rng.integers(2**31)))
-        return model.fit(clean)
+        part = clone(part)
+        if "device" in part.get_params():
+            part.set_params(device=self.device)
+        if part.random_state is None:
+            part.set_params(random_state=int(rng.integers(2**31)))
+        return part.fit(clean) if noisy is None else part.fit(noisy, clean)
+
+    def _batch_frames(self) -> int:
+        # With a tolerance each utterance ends where it does alone.
+        stops = getattr(make_inference(self.inference), "tol", 0) > 0
+        on_cuda = check_device(self.device, self.n_jobs).startswith("cuda")
+        return BATCH_FRAMES if on_cuda and not stops else 0
 
     def _estimate_mask(
-        self, V: np.ndarray, rng: np.random.Generator, state: np.ndarray | None
+        self, V: np.ndarray, rng: np.random.Generator, state: Any
     ) -> MaskEstimate:
+        W, guide_state = (None, None) if state is None else state
+        guide = self._ask_guide(V, rng, guide_state)
+        guided = None if guide is None else self._in_unit(V * guide.mask**2, V)
+        posterior = self._infer(self._in_unit(V), rng, W=W, guided=guided)
+        return self._make_estimate(
+            posterior.mask.cpu().numpy(),
+            None if posterior.mask_std is None else posterior.mask_std.cpu().numpy(),
+            posterior.history,
+            guide,
+            state=(
+                posterior.noise.W.cpu().numpy(),
+                None if guide is None else guide.state,
+            ),
+        )
+
+    def _estimate_masks(
+        self, powers: list[np.ndarray], rngs: list[np.random.Generator]
+    ) -> list[MaskEstimate]:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        guides = [
+            self._ask_guide(V, rng, None) for V, rng in zip(powers, rngs, strict=True)
+        ]
+        padded = pad_sequence([self._in_unit(V) for V in powers], batch_first=True)
+        heard = [
+            self._in_unit(V * guide.mask**2, V)
+            for V, guide in zip(powers, guides, strict=True)
+            if guide is not None
+        ]
+        guided = pad_sequence(heard, batch_first=True) if heard else None
+        lengths = torch.tensor([len(V) for V in powers])
+        # One generator for all of them: as good as their own, though not the same.
+        posterior = self._infer(padded, rngs[0], lengths=lengths, guided=guided)
+        found = zip(
+            _unpadded(posterior.mask, lengths),
+            _unpadded(posterior.mask_std, lengths),
+            posterior.history,
+            guides,
+            strict=True,
+        )
+        return [self._make_estimate(*parts) for parts in found]
+
+    def _ask_guide(
+        self, V: np.ndarray, rng: np.random.Generator, state: Any
+    ) -> MaskEstimate | None:
+        if self.guide_ is None:
+            return None
+        return self.guide_._estimate_mask(V, rng, state)
+
+    def _make_estimate(
+        self,
+        gain: np.ndarray,
+        gain_std: np.ndarray | None,
+        history: Sequence[float],
+        guide: MaskEstimate | None,
+        state: Any = None,
+    ) -> MaskEstimate:
+        """Mask of the Wiener gain and of what the guide has found."""
+        mask = gain
+        if guide is not None and self.guide_weight > 0:
+            mask = gain ** (1 - self.guide_weight) * guide.mask**self.guide_weight
+        if self.mask_smoothing > 1:
+            mask = uniform_filter1d(mask, self.mask_smoothing, axis=0, mode="nearest")
+        return MaskEstimate(
+            mask, gain_std, n_iter=len(history), history=history, state=state
+        )
+
+    def _in_unit(self, V: np.ndarray, of: np.ndarray | None = None) -> torch.Tensor:
+        """Power in the unit of the model, in which masks do not depend on the level.
+
+        Of another recording if that is given.
+        """
+        mean = float((V if of is None else of).mean())
+        scale = self.vae_.level_ / mean if mean > 0 else 1.0
+        return as_tensor(V * V.dtype.type(scale)).float()
+
+    def _infer(
+        self,
+        V: torch.Tensor,
+        rng: np.random.Generator,
+        W: np.ndarray | None = None,
+        lengths: torch.Tensor | None = None,
+        guided: torch.Tensor | None = None,
+    ) -> Posterior:
+        """Separate an utterance (N, F), or padded ones (B, N, F) of some lengths (B,).
+
+        The noise starts from W (K, F), the latent variables from the power `guided`, of
+        the same shape as V, where these are given.
+        """
         import torch
 
         from skvae.algorithms.vaenmf.model import initial_noise
         from skvae.networks.prior import speech_prior
 
         device = check_device(self.device, self.n_jobs)
-        generator = torch_generator(rng)
-        start = self.noise_components_ if state is None else state
-        mean = float(V.mean())
-        # In the unit of the model, in which masks do not depend on the level.
-        scale = self.vae_.level_ / mean if mean > 0 else 1.0
+        generator = torch_generator(rng, device)
+        start = self.noise_components_ if W is None else W
+        frames = None
+        if lengths is not None:
+            inside = torch.arange(V.shape[1]) < lengths[:, None]
+            frames = inside[..., None].to(device, V.dtype)
         with one_thread(), torch.no_grad():
-            power = as_tensor(V * V.dtype.type(scale), device).float()
+            V = V.to(device)
             noise = initial_noise(
-                power,
+                V,
                 self.n_components,
                 generator,
                 W=None if start is None else as_tensor(start, device).float(),
+                frames=frames,
             )
-            prior = speech_prior(self.vae_.networks(device))
-            posterior = make_inference(self.inference).infer(
-                power, prior, noise, generator
-            )
-        std = posterior.mask_std
-        return MaskEstimate(
-            posterior.mask.cpu().numpy(),
-            None if std is None else std.cpu().numpy(),
-            n_iter=len(posterior.history),
-            history=posterior.history,
-            state=posterior.noise.W.cpu().numpy(),
-        )
+            prior = speech_prior(self.vae_.networks(device), lengths)
+            if guided is not None:
+                prior = prior._replace(guided=guided.to(device))
+            return make_inference(self.inference).infer(V, prior, noise, generator)
+
+
+def _unpadded(padded: torch.Tensor | None, lengths: torch.Tensor) -> list[Any]:
+    """Array of each utterance, or None where there is nothing."""
+    if padded is None:
+        return [None] * len(lengths)
+    pairs = zip(padded.cpu().numpy(), lengths.tolist(), strict=True)
+    return [array[:n] for array, n in pairs]

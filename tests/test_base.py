@@ -422,3 +422,87 @@ def test_people_follow_the_iterations_of_fit_if_they_ask_to(capsys):
     assert "fitting Iterating: 5/5" in capsys.readouterr().err
     Iterating(SMALL_STFT).fit(CLEAN)
     assert capsys.readouterr().err == ""
+
+
+class Batching(Recorder):
+    """Enhances at most so many frames at once, each recording by a mask of its own."""
+
+    n_at_once = 300
+
+    def _batch_frames(self):
+        return self.n_at_once
+
+    def _estimate_mask(self, V, rng, state):
+        level = rng.random() * V / (V + np.median(V))
+        return MaskEstimate(level, level / 2, n_iter=len(V), state=1)
+
+    def _estimate_masks(self, powers, rngs):
+        self.calls.append([len(V) for V in powers])
+        return super()._estimate_masks(powers, rngs)
+
+
+# 64 samples a frame: from ten frames to two hundred, in no order.
+LENGTHS = [4000, 900, 12_000, 3600, 2500, 700, 3900, 3000, 1000, 3900]
+
+
+def recordings():
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(n).astype(np.float32) for n in LENGTHS]
+
+
+@pytest.mark.parametrize("n_at_once", [1, 100, 300, 10_000])
+@pytest.mark.parametrize("block_seconds", [None, 60.0, 0.22])
+@pytest.mark.parametrize("spectral", [False, True])
+def test_batches_give_what_recordings_give_alone(n_at_once, block_seconds, spectral):
+    X, y = recordings(), recordings()[::-1]
+    y = [np.resize(target, len(x)) for x, target in zip(X, y, strict=True)]
+    options = {"block_seconds": block_seconds, "attenuation_limit": 20.0}
+    batching, alone = (
+        Batching(SMALL_STFT, random_state=0, **options).fit(CLEAN) for _ in range(2)
+    )
+    batching.n_at_once, alone.n_at_once = n_at_once, 0
+    assert batching.score(X, y) == alone.score(X, y)
+    if spectral:
+        X = SMALL_STFT.transform(X)
+    for one, other in zip(batching.separate(X), alone.separate(X), strict=True):
+        for name in ("enhanced", "noise", "mask", "mask_std"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert one.n_iter == other.n_iter
+    for one, other in zip(batching.transform(X), alone.transform(X), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not alone.calls
+    assert len(batching.calls) == 0 or n_at_once > 1
+
+
+def test_batches_hold_similar_lengths_and_no_more_frames_than_allowed():
+    enhancer = Batching(SMALL_STFT).fit(CLEAN)
+    enhancer.transform(recordings())
+    assert sum(map(len, enhancer.calls)) == len(LENGTHS) - 1  # the long one is alone
+    for lengths in enhancer.calls:
+        assert len(lengths) * max(lengths) <= enhancer.n_at_once
+        assert 2 * min(lengths) >= max(lengths)
+    assert max(map(len, enhancer.calls)) > 2
+
+
+def test_recordings_of_several_blocks_hand_on_their_state_alone():
+    enhancer = Batching(SMALL_STFT, block_seconds=0.1).fit(CLEAN)
+    seen = []
+    original = enhancer._estimate_mask
+
+    def estimate(V, rng, state):
+        seen.append(state)
+        return original(V, rng, state)
+
+    enhancer._estimate_mask = estimate
+    enhancer.transform(recordings()[:3])
+    assert seen.count(None) == 3 and seen.count(1) > 3
+    assert not any(len(lengths) > 2 for lengths in enhancer.calls)
+
+
+def test_batches_show_their_progress_and_keep_the_order_of_an_array(capsys):
+    rows = np.random.default_rng(0).standard_normal((5, 3000))
+    enhancer = Batching(SMALL_STFT, verbose=1, random_state=0).fit(CLEAN)
+    enhanced = enhancer.transform(rows)
+    assert "enhancing: 5/5" in capsys.readouterr().err
+    for row, wanted in zip(rows, enhanced, strict=True):
+        np.testing.assert_array_equal(enhancer.transform(row[None])[0], wanted)

@@ -182,7 +182,7 @@ def test_spectrograms_with_other_parameters_are_named():
     for framing, rate, what in (
         (STFT(16, 2).framing(), 16000, "n_fft=8, expected 16"),
         (STFT(8, 4).framing(), 16000, "hop_length=2, expected 4"),
-        (STFT(8, 2, window="sine").framing(), 16000, "window='hann', expected 'sine'"),
+        (STFT(8, 2, window="hann").framing(), 16000, "window='sine', expected 'hann'"),
         (STFT(8, 2, center=False).framing(), 16000, "center=True, expected False"),
         (good, 8000, "sample_rate=16000, expected 8000"),
     ):

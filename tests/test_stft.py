@@ -62,7 +62,7 @@ def test_the_wrong_direction_is_an_error_that_says_what_to_do():
         ({"hop_length": 2000}, r"`hop_length` must lie in \[1, n_fft=1024\], got 2000"),
         ({"window": "wood"}, "`window` must be one of"),
         ({"window": [1, 2]}, "`window` must hold n_fft=1024 finite numbers"),
-        ({"hop_length": 1024}, "NOLA"),
+        ({"hop_length": 1024, "window": "hann"}, "NOLA"),
         ({"sample_rate": 0}, "`sample_rate`"),
     ],
 )

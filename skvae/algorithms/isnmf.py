@@ -166,16 +166,16 @@ def gradient_parts(V: Tensor, V_hat: Tensor, out: Tensor | None = None) -> Tenso
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Observed power.
-    V_hat : Tensor of shape (N, F)
+    V_hat : Tensor of shape (..., N, F)
         Model power, positive.
-    out : Tensor of shape (2, N, F), optional
+    out : Tensor of shape (2, ..., N, F), optional
         Where the result goes: fresh memory of that size costs more than the sums.
 
     Returns
     -------
-    Tensor of shape (2, N, F)
+    Tensor of shape (2, ..., N, F)
         :math:`v / \hat v^2` and :math:`1 / \hat v`, in one piece so that the sums of an
         update are one matrix product. A model with more in it than H W, such as
         speech from a decoder, puts its own two (weighted, averaged) here.
@@ -197,18 +197,18 @@ def update_H(H: Tensor, W: Tensor, parts: Tensor, exponent: float = 1.0) -> Tens
 
     Parameters
     ----------
-    H : Tensor of shape (N, K)
+    H : Tensor of shape (..., N, K)
         Activations.
-    W : Tensor of shape (K, F)
+    W : Tensor of shape (..., K, F)
         Bases.
-    parts : Tensor of shape (2, N, F)
+    parts : Tensor of shape (2, ..., N, F)
         :func:`gradient_parts` at the present model.
     exponent : float
         p in (0, 1]: 1/2 is the majorise-minimise step, 1 the original one.
 
     Returns
     -------
-    Tensor of shape (N, K)
+    Tensor of shape (..., N, K)
         :math:`H \odot \left[ (V \odot \hat V^{-2}) W^\top \oslash
         \hat V^{-1} W^\top \right]^p`.
 
@@ -229,18 +229,18 @@ def update_W(W: Tensor, H: Tensor, parts: Tensor, exponent: float = 1.0) -> Tens
 
     Parameters
     ----------
-    W : Tensor of shape (K, F)
+    W : Tensor of shape (..., K, F)
         Bases, or those of them that are free.
-    H : Tensor of shape (N, K)
+    H : Tensor of shape (..., N, K)
         Their activations.
-    parts : Tensor of shape (2, N, F)
+    parts : Tensor of shape (2, ..., N, F)
         :func:`gradient_parts` at the present model.
     exponent : float
         p in (0, 1]: 1/2 is the majorise-minimise step, 1 the original one.
 
     Returns
     -------
-    Tensor of shape (K, F)
+    Tensor of shape (..., K, F)
         :math:`W \odot \left[ H^\top (V \odot \hat V^{-2}) \oslash
         H^\top \hat V^{-1} \right]^p`.
 
@@ -251,7 +251,7 @@ def update_W(W: Tensor, H: Tensor, parts: Tensor, exponent: float = 1.0) -> Tens
     >>> update_W(W, H, gradient_parts(V, H @ W))
     tensor([[6.]])
     """
-    numerator, denominator = H.T @ parts
+    numerator, denominator = H.mT @ parts
     return _step(W, numerator, denominator, exponent)
 
 

@@ -118,7 +118,7 @@ class Framing:
 
     n_fft: int
     hop_length: int
-    window: str | tuple[float, ...] = "hann"
+    window: str | tuple[float, ...] = "sine"
     center: bool = True
 
     def __post_init__(self):
@@ -202,7 +202,7 @@ class Framing:
         Examples
         --------
         >>> Framing(512, 128).stretch(3)
-        Framing(n_fft=1536, hop_length=384, window='hann', center=True)
+        Framing(n_fft=1536, hop_length=384, window='sine', center=True)
         """
         if multiple == 1:
             return self
@@ -385,6 +385,28 @@ class OverlapAdd:
                 0
             )
             np.divide(added[row], seen, out=added[row], where=seen > 0)
+
+
+def power(spectra: np.ndarray) -> np.ndarray:
+    """Power of spectra, without the square root in the modulus.
+
+    Parameters
+    ----------
+    spectra : ndarray of complex, any shape
+
+    Returns
+    -------
+    ndarray of the same shape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> power(np.array([3 + 4j]))
+    array([25.])
+    """
+    squares = np.square(spectra.real)
+    squares += np.square(spectra.imag)
+    return squares
 
 
 def pad_segment(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:

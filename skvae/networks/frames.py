@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from skvae.algorithms.stft import power
 from skvae.utils.waveforms import INT16_SCALE
 
 #: Frames of a recording that are transformed at once, at most.
@@ -143,9 +144,7 @@ class Utterance:
         if self._unit != 1.0:
             X = X / X.real.dtype.type(self._unit)
         with np.errstate(over="ignore"):
-            V = np.square(X.real)
-            V += np.square(X.imag)
-        return V
+            return power(X)
 
 
 def shuffled_frames(

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from skvae.algorithms.vaenmf.model import SpeechPrior
-from skvae.networks.vae import ACTIVATIONS, FeedForward, SpeechNetwork, bounded
+from skvae.networks.layers import ACTIVATIONS, FeedForward
+from skvae.networks.vae import SpeechNetwork, bounded
 
 
-def speech_prior(network: SpeechNetwork) -> SpeechPrior:
+def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> SpeechPrior:
     """Functions of a trained network, as an inference calls them again and again.
 
     They agree with ``network.encode`` and ``network.decode`` up to rounding. For dense
@@ -22,6 +23,9 @@ def speech_prior(network: SpeechNetwork) -> SpeechPrior:
     ----------
     network : SpeechNetwork
         Its weights must not change any more.
+    lengths : Tensor of int, shape (B,), default=None
+        Numbers of frames, where what is encoded and decoded are padded sequences, whose
+        padding a network that looks at more than one frame must not see. On the CPU.
 
     Returns
     -------
@@ -36,7 +40,10 @@ def speech_prior(network: SpeechNetwork) -> SpeechPrior:
     torch.Size([7, 2])
     """
     if not isinstance(network.encoder, FeedForward):
-        return SpeechPrior(network.encode, network.decode)
+        return SpeechPrior(
+            lambda power: network.encode(power, lengths),
+            lambda z: network.decode(z, lengths),
+        )
     activation = ACTIVATIONS[network.config.activation]
     slope = _SLOPES[network.config.activation]
     first, *others = _dense_layers(network.encoder)
@@ -56,32 +63,41 @@ def speech_prior(network: SpeechNetwork) -> SpeechPrior:
         features = torch.add(power, floor, out=memory[0])
         if is_log:
             features.log_()
-        hidden = activation(torch.addmm(bias, features, weight))
+        hidden = activation(torch.addmm(bias, _frames(features), weight))
         for layer in others:
             hidden = activation(layer(hidden))
-        mean, log_variance = torch.addmm(head_bias, hidden, head_weight).chunk(2, 1)
+        outputs = torch.addmm(head_bias, hidden, head_weight)
+        mean, log_variance = outputs.view(*power.shape[:-1], -1).chunk(2, -1)
         return mean, bounded(log_variance)
 
     last = network.log_variance
 
     def decode_into(z: Tensor, out: Tensor) -> Tensor:
-        return torch.addmm(last.bias, network.decoder(z), last.weight.T, out=out)
+        hidden = network.decoder(_frames(z))
+        torch.addmm(last.bias, hidden, last.weight.T, out=out.view(len(hidden), -1))
+        return out
 
     def linearise(z: Tensor, out: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        outputs = [z]
+        outputs = [_frames(z)]
         for layer in dense:
             outputs.append(activation(layer(outputs[-1])))
-        torch.addmm(last.bias, outputs[-1], last.weight.T, out=out)
+        hidden = outputs[-1]
+        torch.addmm(last.bias, hidden, last.weight.T, out=out.view(len(hidden), -1))
 
         def pullback(gradient: Tensor) -> Tensor:
-            gradient = gradient @ last.weight
+            gradient = _frames(gradient) @ last.weight
             for layer, output in zip(dense[::-1], outputs[:0:-1], strict=True):
                 gradient = (gradient * slope(output)) @ layer.weight
-            return gradient
+            return gradient.view(z.shape)
 
         return out, pullback
 
     return SpeechPrior(encode, network.decode, decode_into, linearise)
+
+
+def _frames(x: Tensor) -> Tensor:
+    """Frames (..., D) one below the other, to which dense layers are one product."""
+    return x.reshape(-1, x.shape[-1])
 
 
 def _dense_layers(stack: nn.Module) -> list[nn.Linear]:

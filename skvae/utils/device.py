@@ -89,17 +89,21 @@ def as_tensor(array: np.ndarray, device: str = "cpu") -> torch.Tensor:
     return torch.as_tensor(np.require(array, requirements=["C", "W"])).to(device)
 
 
-def torch_generator(rng: np.random.Generator) -> torch.Generator:
-    """Generator of PyTorch, on the CPU, that goes on where NumPy's stands.
+def torch_generator(rng: np.random.Generator, device: str = "cpu") -> torch.Generator:
+    """Generator of PyTorch that goes on where NumPy's stands.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         One number is drawn from it.
+    device : str
+        A name that :func:`check_device` has returned.
 
     Returns
     -------
     torch.Generator
+        On the device if that is CUDA: elsewhere numbers come from the CPU, and so are
+        the same.
 
     Examples
     --------
@@ -108,4 +112,6 @@ def torch_generator(rng: np.random.Generator) -> torch.Generator:
     """
     import torch
 
-    return torch.Generator().manual_seed(int(rng.integers(2**62)))
+    on_cuda = torch.device(device).type == "cuda"
+    generator = torch.Generator(device if on_cuda else "cpu")
+    return generator.manual_seed(int(rng.integers(2**62)))

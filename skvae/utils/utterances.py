@@ -193,5 +193,41 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
     return items
 
 
+def require_clean(y: Any, n_utterances: int) -> Sequence[Any]:
+    """Items of the clean speech `y`, which must be there.
+
+    Parameters
+    ----------
+    y : list of waveforms, 2-D array or list of Spectrogram
+        As for :func:`read_clean`.
+    n_utterances : int
+        Number of utterances in X.
+
+    Returns
+    -------
+    sequence
+
+    Raises
+    ------
+    ValueError
+        If there is none, or for more or fewer than `n_utterances`.
+
+    Examples
+    --------
+    >>> require_clean(None, 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: y must hold the clean speech to score against, as a list of waveforms
+    or a 2-D array, got NoneType.
+    """
+    items = read_clean(y, n_utterances)
+    if items is None:
+        raise ValueError(
+            "y must hold the clean speech to score against, as a list of waveforms "
+            f"or a 2-D array, got {type(y).__name__}."
+        )
+    return items
+
+
 def _is_scalar(item: Any) -> bool:
     return isinstance(item, numbers.Number | np.generic)

@@ -555,3 +555,14 @@ def test_gpu_agrees_with_cpu():
     gpu = fit_isnmf(V.cuda(), 4, n_iter=20, generator=seeded())
     assert gpu.W.is_cuda and gpu.H.is_cuda
     torch.testing.assert_close(gpu.W.cpu(), cpu.W, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_updates_of_several_spectrograms_are_those_of_each(exponent):
+    V, H, W = positive(4, 9, 6), positive(4, 9, 3, seed=1), positive(4, 3, 6, seed=2)
+    parts = gradient_parts(V, H @ W)
+    both = update_H(H, W, parts, exponent), update_W(W, H, parts, exponent)
+    for b in range(4):
+        of_one = gradient_parts(V[b], H[b] @ W[b])
+        torch.testing.assert_close(both[0][b], update_H(H[b], W[b], of_one, exponent))
+        torch.testing.assert_close(both[1][b], update_W(W[b], H[b], of_one, exponent))

@@ -4,7 +4,14 @@ import joblib
 import numpy as np
 import pytest
 
-from skvae.algorithms.stft import WINDOWS, Framing, OverlapAdd, make_window, pad_segment
+from skvae.algorithms.stft import (
+    WINDOWS,
+    Framing,
+    OverlapAdd,
+    make_window,
+    pad_segment,
+    power,
+)
 
 FRAMINGS = [
     Framing(8, 2),
@@ -229,3 +236,12 @@ def test_stretched_frames_have_the_same_times():
     assert framing.stretch(1) is framing
     with pytest.raises(ValueError, match="array cannot be stretched"):
         Framing(4, 1, (1.0, 2.0, 2.0, 1.0)).stretch(2)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_power_is_the_square_of_the_modulus(dtype):
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((4, 5)) + 1j * rng.standard_normal((4, 5))).astype(dtype)
+    V = power(X)
+    assert V.dtype == X.real.dtype
+    np.testing.assert_allclose(V, np.abs(X) ** 2, rtol=1e-6)

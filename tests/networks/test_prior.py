@@ -74,3 +74,35 @@ def test_recurrent_networks_are_taken_as_they_are():
     V = power().float()
     for found, wanted in zip(prior.encode(V), network.encode(V), strict=True):
         torch.testing.assert_close(found, wanted)
+
+
+def test_batches_are_their_utterances(network):
+    prior = speech_prior(network)
+    z = torch.randn(2, N, 3, generator=torch.Generator().manual_seed(1)).double()
+    V = torch.stack([power(1), power(2)])
+    out = torch.empty_like(V)
+    variance, pullback = prior.variance_and_pullback(z, out)
+    found = (*prior.encode(V), prior.decode_into(z, V.clone()), variance, pullback(V))
+    for b in range(2):
+        variance, pullback = prior.variance_and_pullback(z[b], out[0].clone())
+        alone = (
+            *prior.encode(V[b]),
+            prior.decode_into(z[b], V[b].clone()),
+            variance,
+            pullback(V[b]),
+        )
+        for one, other in zip(found, alone, strict=True):
+            torch.testing.assert_close(one[b], other)
+
+
+def test_a_recurrent_network_does_not_see_padding():
+    config = VAEConfig(F, 3, (8,), "bilstm")
+    network = initial_network(config, torch.Generator().manual_seed(0)).double()
+    prior = speech_prior(network, torch.tensor([N, 4]))
+    V = torch.stack([power(1), power(2)])
+    z, _ = prior.encode(V)
+    decoded = prior.decode(z)
+    for b, n in enumerate([N, 4]):
+        alone, _ = network.encode(V[b, :n])
+        torch.testing.assert_close(z[b, :n], alone)
+        torch.testing.assert_close(decoded[b, :n], network.decode(alone))

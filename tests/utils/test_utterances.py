@@ -3,7 +3,12 @@ import pandas as pd
 import pytest
 
 from skvae import STFT, WienerFilter
-from skvae.utils.utterances import Kind, read_clean, read_collection
+from skvae.utils.utterances import (
+    Kind,
+    read_clean,
+    read_collection,
+    require_clean,
+)
 
 X = np.arange(1.0, 6.0)
 [SPECTROGRAM] = STFT(8).transform([X])
@@ -116,3 +121,15 @@ def test_another_number_of_clean_utterances_is_an_error(y, message):
 def test_file_names_are_not_taken_for_labels(y):
     with pytest.raises(ValueError, match=r"'a.wav'.*AudioFile"):
         read_clean(y, 2)
+
+
+@pytest.mark.parametrize("y", [None, [0, 1], np.array([0, 1])])
+def test_clean_speech_that_is_needed_and_missing_is_an_error(y):
+    with pytest.raises(ValueError, match=f"to score against.*{type(y).__name__}"):
+        require_clean(y, 2)
+
+
+def test_clean_speech_that_is_needed_and_there_is_read():
+    assert require_clean([X, X], 2) == [X, X]
+    with pytest.raises(ValueError, match="each of the 3 utterances"):
+        require_clean([X, X], 3)

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from skvae.algorithms.vaenmf.masks import MaskMoments
 from skvae.algorithms.vaenmf.model import (
+    Costs,
     Noise,
     Posterior,
     SpeechPrior,
-    sum_log,
+    misfit,
+    total,
     update_noise,
     workspace,
 )
@@ -49,7 +51,7 @@ def gradient_vem(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture, in the unit of the speech prior.
     prior : SpeechPrior
         Encoder and decoder.
@@ -67,7 +69,7 @@ def gradient_vem(
         Draws from q for the mask.
     prior_weight : float
         Weight of the divergence between q and the prior: 1 is the lower bound.
-    latent_prior : pair of Tensor of shape (N, L), default=None
+    latent_prior : pair of Tensor of shape (..., N, L), default=None
         Mean and variance of the prior of z; None means 0 and 1.
     exponent : float
         Of the updates of the noise.
@@ -76,7 +78,8 @@ def gradient_vem(
     with_gain : bool
         Whether each frame has a gain.
     tol : float
-        Iterations end when the cost changes by less than this, up or down.
+        Iterations end when the cost changes by less than this, up or down: that of
+        each utterance where there are several.
 
     Returns
     -------
@@ -84,10 +87,10 @@ def gradient_vem(
         Its history is the negative lower bound (14) per bin, up to a constant, with
         the draws that were at hand.
     """
-    mean, log_variance = (part.clone() for part in prior.encode(V))
+    mean, log_variance = (part.clone() for part in prior.first_posterior(V))
     moments = [torch.zeros_like(part) for part in (mean, mean, mean, mean)]
     variances, memory = V.new_empty(n_samples, *V.shape), workspace(V)
-    history: list[float] = []
+    costs = Costs(V, noise.frames, tol)
     for iteration in range(1, n_iter + 1):
         cost, gradients = _lower_bound(
             V,
@@ -101,7 +104,7 @@ def gradient_vem(
             variances,
             memory,
         )
-        history.append(cost)
+        converged = costs.add(cost)
         for k, parameter in enumerate((mean, log_variance)):
             first, second = moments[2 * k], moments[2 * k + 1]
             first.lerp_(gradients[k], 1 - _BETA1)
@@ -118,12 +121,12 @@ def gradient_vem(
             with_gain=with_gain,
             memory=memory,
         )
-        if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
+        if converged:
             break
     found: MaskMoments = latent_wiener(
         prior, mean, log_variance, noise, generator, n_draws=n_draws
     )
-    return Posterior(found.mean, found.std(), mean, noise, history)
+    return Posterior(found.mean, found.std(), mean, noise, costs.history())
 
 
 def _lower_bound(
@@ -137,8 +140,8 @@ def _lower_bound(
     generator: torch.Generator,
     variances: Tensor,
     memory: Tensor,
-) -> tuple[float, tuple[Tensor, Tensor]]:
-    """Negative bound per bin and its gradient by (a, b); variances of the draws.
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Negative bound and its gradient by (a, b); variances of the draws.
 
     The gradient is that of the sum over a frame's bins, so that a frame's steps do not
     depend on how many others there are.
@@ -153,7 +156,8 @@ def _lower_bound(
     divergence = 0.5 * ((variance + offset.square()) / prior_variance - log_variance)
     by_mean = prior_weight * offset / prior_variance
     by_log_variance = prior_weight * 0.5 * (variance / prior_variance - 1)
-    cost = prior_weight * divergence.sum()
+    frames = noise.frames
+    cost = prior_weight * total(divergence, frames)
     V_x, ratio, by_o = memory[1:]
     for variance_of_draw in variances:
         z = draw(mean, log_variance, generator)
@@ -163,10 +167,10 @@ def _lower_bound(
         torch.div(V, V_x, out=ratio)
         # d(log V_x + V / V_x) / do = g sigma^2 / V_x (1 - V / V_x)
         by_o.div_(V_x)
-        cost += (ratio.sum() + sum_log(V_x).sum()) / n_samples
+        cost += misfit(ratio, V_x, frames) / n_samples
         by_o.mul_(ratio.neg_().add_(1))
         by_z = pullback(by_o)
         by_mean += by_z / n_samples
         # dz/db = (z - a) / 2
         by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
-    return float(cost) / V.numel(), (by_mean, by_log_variance)
+    return cost, (by_mean, by_log_variance)

@@ -13,7 +13,7 @@ class MaskMoments:
 
     Parameters
     ----------
-    like : Tensor of shape (N, F)
+    like : Tensor of shape (..., N, F)
         Of the shape and kind of the masks.
 
     Examples
@@ -32,32 +32,32 @@ class MaskMoments:
         self._n = 0
 
     def add(self, mask: Tensor) -> None:
-        """Add a mask of shape (N, F)."""
+        """Add a mask of shape (..., N, F)."""
         self._n += 1
         change = mask - self.mean
         self.mean.add_(change, alpha=1 / self._n)
         self._squares.addcmul_(change, mask - self.mean)
 
     def std(self) -> Tensor:
-        """Standard deviation, shape (N, F)."""
+        """Standard deviation, shape (..., N, F)."""
         return (self._squares / max(self._n, 1)).clamp_min_(0).sqrt_()
 
 
 def wiener_gain(variance: Tensor, noise: Noise, V_b: Tensor | None = None) -> Tensor:
-    """Wiener gain of speech of some variance in noise, shape (N, F).
+    """Wiener gain of speech of some variance in noise, shape (..., N, F).
 
     Parameters
     ----------
-    variance : Tensor of shape (N, F)
+    variance : Tensor of shape (..., N, F)
         Speech variance, without the gain.
     noise : Noise
         Parameters of the noise, and the gain.
-    V_b : Tensor of shape (N, F), default=None
+    V_b : Tensor of shape (..., N, F), default=None
         Power of the noise, if it is at hand.
 
     Returns
     -------
-    Tensor of shape (N, F)
+    Tensor of shape (..., N, F)
         In (0, 1).
     """
     speech = variance * noise.gain

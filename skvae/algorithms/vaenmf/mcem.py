@@ -14,10 +14,11 @@ from torch import Tensor
 
 from skvae.algorithms.vaenmf.metropolis import PROPOSAL_VARIANCE, Chain
 from skvae.algorithms.vaenmf.model import (
+    Costs,
     Noise,
     Posterior,
     SpeechPrior,
-    sum_log,
+    misfit,
     update_noise,
     workspace,
 )
@@ -43,7 +44,7 @@ def mcem(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture, in the unit of the speech prior.
     prior : SpeechPrior
         Encoder and decoder.
@@ -65,18 +66,19 @@ def mcem(
         Whether each frame has a gain.
     tol : float
         Iterations end when the cost changes by less than this, up or down: it is a
-        Monte Carlo estimate, which goes up by chance.
+        Monte Carlo estimate, which goes up by chance. Of several utterances, that of
+        each must.
 
     Returns
     -------
     Posterior
         Its history is the mean of log(V_x) + V / V_x over bins and samples.
     """
-    mean, _ = prior.encode(V)
+    mean, _ = prior.first_posterior(V)
     chain = Chain(V, prior, mean, generator, proposal_variance)
     variances = V.new_empty(n_samples, *V.shape)
     memory = workspace(V)
-    history: list[float] = []
+    costs = Costs(V, noise.frames, tol, n_samples)
     for _ in range(n_iter):
         chain.refresh(noise)
         for r, _ in enumerate(chain.run(n_burn_in + n_samples, n_samples)):
@@ -90,21 +92,21 @@ def mcem(
             with_gain=with_gain,
             memory=memory,
         )
-        history.append(_cost(V, variances, noise, memory))
-        if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
+        if costs.add(_cost(V, variances, noise, memory)):
             break
     moments = metropolis_wiener(
         V, prior, chain.z, noise, generator, proposal_variance=proposal_variance
     )
-    return Posterior(moments.mean, moments.std(), chain.z, noise, history)
+    return Posterior(moments.mean, moments.std(), chain.z, noise, costs.history())
 
 
-def _cost(V: Tensor, variances: Tensor, noise: Noise, memory: Tensor) -> float:
-    """Mean of log(V_x) + V / V_x over bins and samples."""
+def _cost(V: Tensor, variances: Tensor, noise: Noise, memory: Tensor) -> Tensor:
+    """Sum over bins and samples of log(V_x) + V / V_x."""
     V_b, V_x, ratio, _ = memory
     noise.power(out=V_b)
-    total = V.new_zeros(())
+    cost = V.new_zeros(V.shape[:-2])
     for variance in variances:
         torch.addcmul(V_b, variance, noise.gain, out=V_x)
-        total += torch.div(V, V_x, out=ratio).sum() + sum_log(V_x).sum()
-    return float(total) / variances.numel()
+        torch.div(V, V_x, out=ratio)
+        cost += misfit(ratio, V_x, noise.frames)
+    return cost

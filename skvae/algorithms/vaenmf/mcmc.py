@@ -27,10 +27,14 @@ from skvae.algorithms.vaenmf.masks import MaskMoments, wiener_gain
 from skvae.algorithms.vaenmf.metropolis import PROPOSAL_VARIANCE, Chain
 from skvae.algorithms.vaenmf.model import (
     FLOOR,
+    Costs,
     Noise,
     Posterior,
     SpeechPrior,
-    negative_log_likelihood,
+    count_frames,
+    draw_normal,
+    mean_power,
+    misfit,
 )
 from skvae.algorithms.vaenmf.reconstruction import draw
 
@@ -54,7 +58,7 @@ def mcmc(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture, in the unit of the speech prior.
     prior : SpeechPrior
         Encoder and decoder.
@@ -83,25 +87,26 @@ def mcmc(
     Posterior
         Its history is the mean over the bins of log(V_x) + V / V_x after each sweep.
     """
-    mean, log_variance = prior.encode(V)
+    mean, log_variance = prior.first_posterior(V)
     chain = Chain(
         V, prior, draw(mean, log_variance, generator), generator, proposal_variance
     )
-    scale = V.mean().clamp_min(FLOOR)
-    b1 = len(noise.W) / scale if rate[1] is None else V.new_tensor(rate[1])
+    K, F = noise.W.shape[-2:]
+    scale = mean_power(V, noise.frames).clamp_min(FLOOR)
+    b1 = K / scale[..., None, None] if rate[1] is None else V.new_tensor(rate[1])
     # Bases of the prior's size: rows that sum to F rather than to one.
-    noise.W, noise.H = noise.W * V.shape[1], noise.H / V.shape[1]
+    noise.W, noise.H = noise.W * F, noise.H / F
     sweep = _sweep_exact if exact else _sweep
     sums = [torch.zeros_like(part) for part in (noise.W, noise.H, chain.z)]
     moments = MaskMoments(V)
-    history: list[float] = []
+    costs = Costs(V, noise.frames)
     for iteration in range(n_burn_in + n_samples):
         sweep(V, chain.variance, noise, shape, (rate[0], b1), generator)
         chain.refresh(noise)
         for _ in range(n_latent_steps):
             chain.step()
         V_x = torch.addcmul(chain.V_b, chain.variance, noise.gain)
-        history.append(negative_log_likelihood(V, V_x))
+        costs.add(misfit(V / V_x, V_x, noise.frames))
         if iteration >= n_burn_in:
             for total, part in zip(sums, (noise.W, noise.H, chain.z), strict=True):
                 total += part
@@ -111,7 +116,7 @@ def mcmc(
     mask = moments.mean
     if reconstruction == "means":
         mask = wiener_gain(prior.variance(z), noise)
-    return Posterior(mask, moments.std(), z, noise, history)
+    return Posterior(mask, moments.std(), z, noise, costs.history())
 
 
 def _sweep(
@@ -125,17 +130,18 @@ def _sweep(
     """Draw W, then H, from the paper's conditionals (21)-(22), in place."""
     speech = variance * noise.gain
     quotient, inverse = gradient_parts(V, speech + noise.power())
+    H = noise.counted_H()
     noise.W = sample_gig(
         shape[0],
-        rate[0] + noise.H.T @ inverse,
-        noise.W.square() * (noise.H.T @ quotient),
+        rate[0] + H.mT @ inverse,
+        noise.W.square() * (H.mT @ quotient),
         generator,
     ).clamp_min_(FLOOR)
     quotient, inverse = gradient_parts(V, speech + noise.power())
     noise.H = sample_gig(
         shape[1],
-        rate[1] + inverse @ noise.W.T,
-        noise.H.square() * (quotient @ noise.W.T),
+        rate[1] + inverse @ noise.W.mT,
+        noise.H.square() * (quotient @ noise.W.mT),
         generator,
     ).clamp_min_(FLOOR)
 
@@ -149,18 +155,28 @@ def _sweep_exact(
     generator: torch.Generator,
 ) -> None:
     """Draw W, then H, given components of the mixture that are drawn anew, in place."""
-    N, F = V.shape
     speech = variance * noise.gain
     powers = component_powers(V, speech, noise, generator)
+    # Infinite in the padding, of which nothing comes into the sums then.
+    H = noise.H if noise.frames is None else noise.H / noise.frames
+    columns = [h[..., None] for h in H.unbind(-1)]
     tau = torch.stack(
-        [(c / h[:, None]).sum(0) for c, h in zip(powers, noise.H.T, strict=True)]
+        [(c / h).sum(-2) for c, h in zip(powers, columns, strict=True)], -2
     )
-    rho = torch.full_like(noise.W, rate[0])
-    noise.W = sample_gig(shape[0] - N, rho, tau, generator).clamp_min_(FLOOR)
+    # The number of frames is in the exponent: each utterance has its own.
+    utterances = zip(
+        count_frames(V, noise.frames), tau.view(-1, *tau.shape[-2:]), strict=True
+    )
+    drawn = [
+        sample_gig(shape[0] - n, torch.full_like(of_one, rate[0]), of_one, generator)
+        for n, of_one in utterances
+    ]
+    noise.W = torch.stack(drawn).view(tau.shape).clamp_min_(FLOOR)
     powers = component_powers(V, speech, noise, generator)
-    tau = torch.stack([(c / w).sum(1) for c, w in zip(powers, noise.W, strict=True)], 1)
+    rows = [w[..., None, :] for w in noise.W.unbind(-2)]
+    tau = torch.stack([(c / w).sum(-1) for c, w in zip(powers, rows, strict=True)], -1)
     rho = rate[1].expand_as(noise.H)
-    noise.H = sample_gig(shape[1] - F, rho, tau, generator).clamp_min_(FLOOR)
+    noise.H = sample_gig(shape[1] - V.shape[-1], rho, tau, generator).clamp_min_(FLOOR)
 
 
 def component_powers(
@@ -174,9 +190,9 @@ def component_powers(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
-    speech : Tensor of shape (N, F)
+    speech : Tensor of shape (..., N, F)
         Variance of the speech, with the gain.
     noise : Noise
         Parameters of the noise.
@@ -185,9 +201,10 @@ def component_powers(
 
     Returns
     -------
-    list of Tensor, K of shape (N, F)
+    list of Tensor, K of shape (..., N, F)
     """
-    variances = [h[:, None] * w for h, w in zip(noise.H.T, noise.W, strict=True)]
+    factors = zip(noise.H.unbind(-1), noise.W.unbind(-2), strict=True)
+    variances = [h[..., None] * w[..., None, :] for h, w in factors]
     drawn = [_complex_normal(variance, generator) for variance in (speech, *variances)]
     V_x = speech + sum(variances)
     surplus = (V.sqrt() - sum(drawn)) / V_x
@@ -198,7 +215,5 @@ def component_powers(
 
 
 def _complex_normal(variance: Tensor, generator: torch.Generator) -> Tensor:
-    parts = torch.randn(
-        *variance.shape, 2, generator=generator, dtype=variance.dtype
-    ).to(variance.device)
+    parts = draw_normal(variance[..., None].expand(*variance.shape, 2), generator)
     return torch.view_as_complex(parts * (variance / 2).sqrt()[..., None])

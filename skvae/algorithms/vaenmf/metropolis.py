@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from skvae.algorithms.vaenmf.model import Noise, SpeechPrior, sum_log
+from skvae.algorithms.vaenmf.model import Noise, SpeechPrior, draw_normal, sum_log
 
 #: Variance of the proposal, in all three papers.
 PROPOSAL_VARIANCE = 0.01
@@ -29,11 +29,11 @@ class Chain:
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
     prior : SpeechPrior
         Encoder and decoder.
-    z : Tensor of shape (N, L)
+    z : Tensor of shape (..., N, L)
         Where the chains start.
     generator : torch.Generator
         Source of the proposals.
@@ -42,12 +42,12 @@ class Chain:
 
     Attributes
     ----------
-    z : Tensor of shape (N, L)
+    z : Tensor of shape (..., N, L)
         Present state.
-    variance : Tensor of shape (N, F)
+    variance : Tensor of shape (..., N, F)
         The decoder's variance there: one decoder pass a step is all it takes.
     acceptance : float
-        Share of the proposals that were accepted so far.
+        Share of the proposals that were accepted so far, those of padding included.
     """
 
     def __init__(
@@ -64,13 +64,14 @@ class Chain:
         self.generator = generator
         self.scale = math.sqrt(proposal_variance)
         self.variance = prior.variance(z)
-        self._n_proposed = self._n_accepted = 0
+        self._n_proposed = 0
+        self._n_accepted = torch.zeros((), dtype=torch.int64, device=V.device)
         self._V_b, self._proposed, *self._scratch = V.new_empty(4, *V.shape)
 
     @property
     def acceptance(self) -> float:
         """Share of the proposals that were accepted."""
-        return self._n_accepted / max(self._n_proposed, 1)
+        return float(self._n_accepted) / max(self._n_proposed, 1)
 
     def refresh(self, noise: Noise) -> None:
         """Take note that the noise or the gain has changed."""
@@ -79,25 +80,23 @@ class Chain:
 
     def step(self) -> None:
         """Propose once for every frame, and accept or not."""
-        draws = torch.randn(
-            self.z.shape,
-            generator=self.generator,
-            dtype=self.z.dtype,
-            device=self.z.device,
-        )
+        draws = draw_normal(self.z, self.generator)
         proposal = torch.add(self.z, draws, alpha=self.scale)
         variance = self.prior.variance(proposal, out=self._proposed)
         log_posterior = self._log_posterior(proposal, variance)
-        u = torch.rand(len(self.z), generator=self.generator, dtype=self.z.dtype).to(
-            self.z.device
-        )
+        u = torch.rand(
+            self.z.shape[:-1],
+            generator=self.generator,
+            dtype=self.z.dtype,
+            device=self.generator.device,
+        ).to(self.z.device)
         accepted = u.log() < log_posterior - self.log_posterior
-        rows = accepted[:, None]
+        rows = accepted[..., None]
         self.z = torch.where(rows, proposal, self.z)
         torch.where(rows, variance, self.variance, out=self.variance)
         self.log_posterior = torch.where(accepted, log_posterior, self.log_posterior)
-        self._n_proposed += len(accepted)
-        self._n_accepted += int(accepted.sum())
+        self._n_proposed += accepted.numel()
+        self._n_accepted += accepted.sum()
 
     def run(self, n_steps: int, n_kept: int) -> Iterator[None]:
         """Make steps, and pause after each of the last ones.
@@ -120,8 +119,8 @@ class Chain:
                 yield
 
     def _log_posterior(self, z: Tensor, variance: Tensor) -> Tensor:
-        """Log of p(x|z) p(z) of each frame, shape (N,), up to a constant."""
+        """Log of p(x|z) p(z) of each frame, shape (..., N), up to a constant."""
         V_x, ratio = self._scratch
         torch.addcmul(self.V_b, variance, self.gain, out=V_x)
         torch.div(self.V, V_x, out=ratio)
-        return -(ratio.sum(1) + sum_log(V_x) + 0.5 * (z * z).sum(1))
+        return -(ratio.sum(-1) + sum_log(V_x) + 0.5 * (z * z).sum(-1))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,15 +32,17 @@ class SpeechPrior(NamedTuple):
     Attributes
     ----------
     encode : callable
-        Power (N, F) -> mean (N, L) and log-variance (N, L) of q(z | s).
+        Power (..., N, F) -> mean (..., N, L) and log-variance (..., N, L) of q(z | s).
     decode : callable
         z (..., N, L) -> log-variance of speech (..., N, F); differentiable.
     decode_into : callable or None
-        The same of z (N, L), into memory (N, F) that is given, where that is faster:
-        fresh memory costs as much as several passes over it.
+        The same of z (..., N, L), into memory (..., N, F) that is given, where that is
+        faster: fresh memory costs as much as several passes over it.
     linearise : callable or None
-        The same again, and a function from a gradient by the log-variance (N, F) to
-        that by z (N, L), where that is faster than automatic differentiation.
+        The same again, and a function from a gradient by the log-variance (..., N, F)
+        to that by z (..., N, L), where that is faster than automatic differentiation.
+    guided : Tensor of shape (..., N, F), or None
+        Power that the latent variables start from, if not that of the mixture.
     """
 
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -49,20 +51,35 @@ class SpeechPrior(NamedTuple):
     linearise: (
         Callable[[Tensor, Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]] | None
     ) = None
+    guided: Tensor | None = None
+
+    def first_posterior(self, V: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z) that an inference starts from.
+
+        Parameters
+        ----------
+        V : Tensor of shape (..., N, F)
+            Power of the mixture.
+
+        Returns
+        -------
+        mean, log_variance : Tensor of shape (..., N, L)
+        """
+        return self.encode(V if self.guided is None else self.guided)
 
     def log_variance(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         """Log-variance of speech within its bounds, in `out` if it can be.
 
         Parameters
         ----------
-        z : Tensor of shape (N, L)
+        z : Tensor of shape (..., N, L)
             Latent variables.
-        out : Tensor of shape (N, F), default=None
+        out : Tensor of shape (..., N, F), default=None
             Memory.
 
         Returns
         -------
-        Tensor of shape (N, F)
+        Tensor of shape (..., N, F)
         """
         if out is not None and self.decode_into is not None:
             log_variance = self.decode_into(z, out)
@@ -77,17 +94,17 @@ class SpeechPrior(NamedTuple):
 
         Parameters
         ----------
-        z : Tensor of shape (N, L)
+        z : Tensor of shape (..., N, L)
             Latent variables.
-        out : Tensor of shape (N, F)
+        out : Tensor of shape (..., N, F)
             Memory.
 
         Returns
         -------
-        variance : Tensor of shape (N, F)
+        variance : Tensor of shape (..., N, F)
             It is `out`.
         pullback : callable
-            Gradient by the log-variance (N, F) -> gradient by z (N, L).
+            Gradient by the log-variance (..., N, F) -> gradient by z (..., N, L).
         """
         if self.linearise is not None:
             log_variance, pullback = self.linearise(z, out)
@@ -113,21 +130,29 @@ class Noise:
 
     Attributes
     ----------
-    W : Tensor of shape (K, F)
+    W : Tensor of shape (..., K, F)
         Bases; each sums to one.
-    H : Tensor of shape (N, K)
+    H : Tensor of shape (..., N, K)
         Activations.
-    gain : Tensor of shape (N, 1)
+    gain : Tensor of shape (..., N, 1)
         Gain of each frame.
+    frames : Tensor of shape (B, N, 1), or None
+        One for the frames of padded utterances and zero for their padding; None where
+        there is none.
     """
 
     W: Tensor
     H: Tensor
     gain: Tensor
+    frames: Tensor | None = None
 
     def power(self, out: Tensor | None = None) -> Tensor:
-        """Noise power, H W, shape (N, F), in `out` if that is given."""
-        return torch.mm(self.H, self.W, out=out).clamp_min_(FLOOR)
+        """Noise power, H W, shape (..., N, F), in `out` if that is given."""
+        return torch.matmul(self.H, self.W, out=out).clamp_min_(FLOOR)
+
+    def counted_H(self) -> Tensor:
+        """Activations (..., N, K), zero in the padding: it counts for no base."""
+        return self.H if self.frames is None else self.H * self.frames
 
 
 @dataclass
@@ -136,15 +161,15 @@ class Posterior:
 
     Attributes
     ----------
-    mask : Tensor of shape (N, F)
+    mask : Tensor of shape (..., N, F)
         Posterior mean of the Wiener gain.
-    mask_std : Tensor of shape (N, F), or None
+    mask_std : Tensor of shape (..., N, F), or None
         Its posterior standard deviation.
-    z : Tensor of shape (N, L)
+    z : Tensor of shape (..., N, L)
         Latent variables: mean, or last draw.
     noise : Noise
         Parameters of the noise, and gains.
-    history : list of float
+    history : list of float, or for each utterance one
         Cost after each iteration; which one, the inference says.
     """
 
@@ -152,24 +177,143 @@ class Posterior:
     mask_std: Tensor | None
     z: Tensor
     noise: Noise
-    history: list[float] = field(default_factory=list)
+    history: list[Any] = field(default_factory=list)
+
+
+class Costs:
+    """Costs per bin, one iteration after another, and whether to go on.
+
+    Parameters
+    ----------
+    V : Tensor of shape (..., N, F)
+        Power of the mixture.
+    frames : Tensor of shape (B, N, 1) or None
+        Those that count, as in :class:`Noise`.
+    tol : float
+        A change by less than this is the end; zero means never.
+    n_samples : int
+        How many draws a cost is the sum over.
+
+    Examples
+    --------
+    >>> import torch
+    >>> costs = Costs(torch.ones(1, 2), None, tol=0.1)
+    >>> [costs.add(torch.tensor(value)) for value in (8.0, 9.0, 9.125)]
+    [False, False, True]
+    >>> costs.history()
+    [4.0, 4.5, 4.5625]
+    """
+
+    def __init__(
+        self, V: Tensor, frames: Tensor | None, tol: float = 0.0, n_samples: int = 1
+    ):
+        counts = torch.tensor(count_frames(V, frames)) * (V.shape[-1] * n_samples)
+        self._n_bins = counts.view(V.shape[:-2])
+        self._tol = tol
+        self._totals: list[Tensor] = []
+
+    def add(self, total: Tensor) -> bool:
+        """Add a cost, summed over the bins; true if it hardly changed any more.
+
+        Where there are several utterances, that of each must not.
+        """
+        self._totals.append(total)
+        if self._tol == 0 or len(self._totals) == 1:
+            return False  # without asking a GPU
+        before, now = (value.cpu().double() for value in self._totals[-2:])
+        return bool((abs(now / self._n_bins - before / self._n_bins) < self._tol).all())
+
+    def history(self) -> list[Any]:
+        """The costs, a list for each utterance where there are several."""
+        totals = torch.stack(self._totals, -1).cpu().double()
+        return (totals / self._n_bins[..., None]).tolist()
+
+
+def total(x: Tensor, frames: Tensor | None) -> Tensor:
+    """Sum over the frames that count, of each utterance.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., N, D)
+        Finite in the padding too.
+    frames : Tensor of shape (B, N, 1) or None
+        As in :class:`Noise`.
+
+    Returns
+    -------
+    Tensor of shape () or (B,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> total(torch.ones(1, 3, 2), torch.tensor([[[1.0], [1.0], [0.0]]]))
+    tensor([4.])
+    """
+    if frames is None:
+        return x.sum()
+    return (x.sum(-1, keepdim=True) * frames).sum((-2, -1))
+
+
+def count_frames(V: Tensor, frames: Tensor | None) -> list[int]:
+    """Numbers of frames that count, of each utterance or of the one that there is."""
+    if frames is None:
+        return [V.shape[-2]]
+    return [int(n) for n in frames.sum((-2, -1)).tolist()]
+
+
+def mean_power(V: Tensor, frames: Tensor | None) -> Tensor:
+    """Mean of V (..., N, F) over the bins that count, shape () or (B,)."""
+    if frames is None:
+        return V.mean()
+    return total(V, frames) / (frames.sum((-2, -1)) * V.shape[-1])
+
+
+def draw_normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw standard normal numbers, of the shape and the kind of a tensor.
+
+    Parameters
+    ----------
+    like : Tensor of any shape
+    generator : torch.Generator
+        The draws are made on its device.
+
+    Returns
+    -------
+    Tensor of the same shape
+
+    Examples
+    --------
+    >>> import torch
+    >>> draw_normal(torch.empty(2, 3), torch.Generator()).shape
+    torch.Size([2, 3])
+    """
+    drawn = torch.randn(
+        like.shape, generator=generator, dtype=like.dtype, device=generator.device
+    )
+    return drawn.to(like.device)
 
 
 def initial_noise(
-    V: Tensor, n_components: int, generator: torch.Generator, W: Tensor | None = None
+    V: Tensor,
+    n_components: int,
+    generator: torch.Generator,
+    W: Tensor | None = None,
+    frames: Tensor | None = None,
 ) -> Noise:
     """Noise to start from: random, with the power of the mixture.
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
     n_components : int
         K, where `W` does not say it.
     generator : torch.Generator
         Source of W and H.
-    W : Tensor of shape (K, F), default=None
+    W : Tensor of shape (..., K, F), default=None
         Bases to start from instead.
+    frames : Tensor of shape (B, N, 1), default=None
+        Those that count, as in :class:`Noise`.
 
     Returns
     -------
@@ -187,34 +331,12 @@ def initial_noise(
     2.0
     """
     if W is None:
-        W = _uniform((n_components, V.shape[1]), V, generator)
-    W = W / W.sum(1, keepdim=True)
-    H = _uniform((len(V), len(W)), V, generator)
-    H *= V.sum() / H.sum().clamp_min(FLOOR)
-    return Noise(W, H.clamp_min_(FLOOR), torch.ones_like(V[:, :1]))
-
-
-def negative_log_likelihood(V: Tensor, V_x: Tensor) -> float:
-    """Mean over the bins of log V_x + V / V_x: the cost that MCEM and MCMC lower.
-
-    Parameters
-    ----------
-    V : Tensor of shape (N, F)
-        Power of the mixture.
-    V_x : Tensor of shape (..., N, F)
-        Its model.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> import torch
-    >>> negative_log_likelihood(torch.ones(2, 2), torch.ones(2, 2))
-    1.0
-    """
-    return float((V_x.log() + V / V_x).mean())
+        W = _uniform((*V.shape[:-2], n_components, V.shape[-1]), V, generator)
+    W = (W / W.sum(-1, keepdim=True)).expand(*V.shape[:-2], -1, -1)
+    H = _uniform((*V.shape[:-1], W.shape[-2]), V, generator)
+    scale = total(V, frames) / total(H, frames).clamp_min(FLOOR)
+    H *= scale[..., None, None]
+    return Noise(W, H.clamp_min_(FLOOR), torch.ones_like(V[..., :1]), frames)
 
 
 def sum_log(x: Tensor) -> Tensor:
@@ -225,12 +347,12 @@ def sum_log(x: Tensor) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor of shape (N, F)
+    x : Tensor of shape (..., N, F)
         Positive; it is overwritten.
 
     Returns
     -------
-    Tensor of shape (N,)
+    Tensor of shape (..., N)
 
     Examples
     --------
@@ -238,13 +360,38 @@ def sum_log(x: Tensor) -> Tensor:
     >>> sum_log(torch.ones(2, 3))
     tensor([0., 0.])
     """
-    half = x.shape[1] // 2
-    logs = x[:, :half].mul_(x[:, half : 2 * half]).log_().sum(1)
-    return logs + x[:, -1].log() if x.shape[1] % 2 else logs
+    half = x.shape[-1] // 2
+    logs = x[..., :half].mul_(x[..., half : 2 * half]).log_().sum(-1)
+    return logs + x[..., -1].log() if x.shape[-1] % 2 else logs
+
+
+def misfit(ratio: Tensor, V_x: Tensor, frames: Tensor | None) -> Tensor:
+    """Sum of V / V_x + log V_x, the negative log-likelihood, of each utterance.
+
+    Parameters
+    ----------
+    ratio : Tensor of shape (..., N, F)
+        V / V_x.
+    V_x : Tensor of shape (..., N, F)
+        Model of the mixture; it is overwritten.
+    frames : Tensor of shape (B, N, 1) or None
+        Those that count, as in :class:`Noise`.
+
+    Returns
+    -------
+    Tensor of shape () or (B,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> misfit(torch.full((2, 3), 0.5), torch.ones(2, 3), None)
+    tensor(3.)
+    """
+    return total(ratio, frames) + total(sum_log(V_x)[..., None], frames)
 
 
 def workspace(V: Tensor) -> Tensor:
-    """Memory for :func:`update_noise`, shape (4, N, F)."""
+    """Memory for :func:`update_noise`, shape (4, ..., N, F)."""
     return V.new_empty(4, *V.shape)
 
 
@@ -255,18 +402,18 @@ def mixture_parts(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
-    variances : sequence of Tensor, each of shape (N, F)
+    variances : sequence of Tensor, each of shape (..., N, F)
         Speech variance of each sample, without the gain.
     noise : Noise
         Parameters of the noise.
-    memory : Tensor of shape (4, N, F)
+    memory : Tensor of shape (4, ..., N, F)
         Overwritten.
 
     Returns
     -------
-    Tensor of shape (2, N, F)
+    Tensor of shape (2, ..., N, F)
         :math:`\sum_r V / V_{x,r}^2` and :math:`\sum_r 1 / V_{x,r}`, a part of `memory`.
     """
     V_b, inverse = noise.power(out=memory[0]), memory[1]
@@ -298,15 +445,15 @@ def update_gain(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
-    variances : sequence of Tensor, each of shape (N, F)
+    variances : sequence of Tensor, each of shape (..., N, F)
         Speech variance of each sample, without the gain.
     noise : Noise
         Its gain is changed.
     exponent : float
         1/2 is the majorise-minimise step.
-    memory : Tensor of shape (4, N, F), default=None
+    memory : Tensor of shape (4, ..., N, F), default=None
         Overwritten.
     """
     memory = workspace(V) if memory is None else memory
@@ -316,9 +463,9 @@ def update_gain(
     for variance in variances:
         torch.addcmul(V_b, variance, noise.gain, out=inverse).reciprocal_()
         torch.mul(variance, inverse, out=share)
-        denominator += share.sum(1, keepdim=True)
+        denominator += share.sum(-1, keepdim=True)
         share *= inverse
-        numerator += share.mul_(V).sum(1, keepdim=True)
+        numerator += share.mul_(V).sum(-1, keepdim=True)
     ratio = (numerator + FLOOR) / (denominator + FLOOR)
     noise.gain = (noise.gain * ratio**exponent).clamp_(FLOOR, 1 / FLOOR)
 
@@ -338,9 +485,9 @@ def update_noise(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
-    variances : sequence of Tensor, each of shape (N, F)
+    variances : sequence of Tensor, each of shape (..., N, F)
         Speech variance of each sample, without the gain.
     noise : Noise
         What is changed.
@@ -352,14 +499,14 @@ def update_noise(
         Bins over which the bases are smoothed; 1 is not at all.
     with_gain : bool
         Whether the gains are updated too, last.
-    memory : Tensor of shape (4, N, F), default=None
+    memory : Tensor of shape (4, ..., N, F), default=None
         :func:`workspace`, to be used again and again.
     """
     memory = workspace(V) if memory is None else memory
     for factor in order:
         parts = mixture_parts(V, variances, noise, memory)
         if factor == "W":
-            noise.W = update_W(noise.W, noise.H, parts, exponent)
+            noise.W = update_W(noise.W, noise.counted_H(), parts, exponent)
             normalise(noise, smoothing)
         else:
             noise.H = update_H(noise.H, noise.W, parts, exponent)
@@ -378,9 +525,9 @@ def normalise(noise: Noise, smoothing: int = 1) -> None:
         Bins over which the bases are smoothed, by a triangle; 1 is not at all. It
         keeps few bases from copying the harmonics of a voice.
     """
-    sums = noise.W.sum(1, keepdim=True).clamp_min(math.sqrt(FLOOR))
+    sums = noise.W.sum(-1, keepdim=True).clamp_min(math.sqrt(FLOOR))
     noise.W = noise.W / sums
-    noise.H = noise.H * sums.T
+    noise.H = noise.H * sums.mT
     if smoothing > 1:
         noise.W = smooth_bins(noise.W, smoothing)
 
@@ -390,14 +537,14 @@ def smooth_bins(W: Tensor, n_bins: int) -> Tensor:
 
     Parameters
     ----------
-    W : Tensor of shape (K, F)
+    W : Tensor of shape (..., K, F)
         Bases.
     n_bins : int
         Width.
 
     Returns
     -------
-    Tensor of shape (K, F)
+    Tensor of shape (..., K, F)
 
     Examples
     --------
@@ -409,12 +556,15 @@ def smooth_bins(W: Tensor, n_bins: int) -> Tensor:
     ramp = torch.arange(1, half + 2, dtype=W.dtype, device=W.device)
     triangle = torch.cat([ramp, ramp[:-1].flip(0)])
     triangle = (triangle / triangle.sum()).view(1, 1, -1)
-    padded = torch.nn.functional.pad(W[:, None], (half, half), mode="replicate")
-    smoothed = torch.nn.functional.conv1d(padded, triangle)[:, 0]
-    return smoothed / smoothed.sum(1, keepdim=True).clamp_min(FLOOR)
+    rows = W.reshape(-1, 1, W.shape[-1])
+    padded = torch.nn.functional.pad(rows, (half, half), mode="replicate")
+    smoothed = torch.nn.functional.conv1d(padded, triangle).view(W.shape)
+    return smoothed / smoothed.sum(-1, keepdim=True).clamp_min(FLOOR)
 
 
-def _uniform(shape: tuple[int, int], V: Tensor, generator: torch.Generator) -> Tensor:
+def _uniform(shape: Sequence[int], V: Tensor, generator: torch.Generator) -> Tensor:
     """Positive random numbers, drawn in float64: the same for every dtype."""
-    drawn = torch.rand(shape, generator=generator, dtype=torch.float64)
+    drawn = torch.rand(
+        shape, generator=generator, dtype=torch.float64, device=generator.device
+    )
     return drawn.clamp_min_(FLOOR).to(V.device, V.dtype)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from skvae.algorithms.vaenmf.masks import MaskMoments, wiener_gain
 from skvae.algorithms.vaenmf.metropolis import PROPOSAL_VARIANCE, Chain
-from skvae.algorithms.vaenmf.model import Noise, SpeechPrior
+from skvae.algorithms.vaenmf.model import Noise, SpeechPrior, draw_normal
 
 
 def metropolis_wiener(
@@ -25,11 +25,11 @@ def metropolis_wiener(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
     prior : SpeechPrior
         Encoder and decoder.
-    z : Tensor of shape (N, L)
+    z : Tensor of shape (..., N, L)
         Where the chains start.
     noise : Noise
         Parameters of the noise, and the gain.
@@ -67,7 +67,7 @@ def latent_wiener(
     ----------
     prior : SpeechPrior
         Encoder and decoder.
-    mean, log_variance : Tensor of shape (N, L)
+    mean, log_variance : Tensor of shape (..., N, L)
         Parameters of r(z).
     noise : Noise
         Parameters of the noise, and the gain.
@@ -93,14 +93,14 @@ def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tens
 
     Parameters
     ----------
-    mean, log_variance : Tensor of shape (N, L)
+    mean, log_variance : Tensor of shape (..., N, L)
         Parameters.
     generator : torch.Generator
         Source of the draw.
 
     Returns
     -------
-    Tensor of shape (N, L)
+    Tensor of shape (..., N, L)
 
     Examples
     --------
@@ -109,7 +109,5 @@ def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tens
     >>> draw(mean, log_variance, torch.Generator().manual_seed(0))
     tensor([[1., 1.]])
     """
-    noise = torch.randn(
-        mean.shape, generator=generator, dtype=mean.dtype, device=mean.device
-    )
+    noise = draw_normal(mean, generator)
     return torch.addcmul(mean, noise, (0.5 * log_variance).exp())

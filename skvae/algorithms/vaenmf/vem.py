@@ -25,11 +25,13 @@ from skvae.algorithms.isnmf import gradient_parts, update_H, update_W
 from skvae.algorithms.vaenmf.masks import MaskMoments
 from skvae.algorithms.vaenmf.model import (
     FLOOR,
+    Costs,
     Noise,
     Posterior,
     SpeechPrior,
     normalise,
     sum_log,
+    total,
 )
 from skvae.algorithms.vaenmf.reconstruction import (
     draw,
@@ -48,6 +50,7 @@ def vem(
     n_samples: int = 1,
     covariance: bool = True,
     encoder_input: str = "power",
+    guidance: float = 0.0,
     reconstruction: str = "mh",
     exponent: float = 1.0,
     smoothing: int = 1,
@@ -58,7 +61,7 @@ def vem(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture, in the unit of the speech prior.
     prior : SpeechPrior
         Encoder and decoder.
@@ -75,6 +78,9 @@ def vem(
         "Heuristic".
     encoder_input : {"power", "log-expectation"}
         (21), or see above.
+    guidance : float
+        Exponent, in a geometric mean with the encoder's input, of the power that the
+        latent variables start from, where there is one.
     reconstruction : {"mh", "s", "z"}
         MH-Wiener, S-Wiener or Z-Wiener.
     exponent : float
@@ -84,7 +90,8 @@ def vem(
     with_gain : bool
         Whether each frame has a gain.
     tol : float
-        Iterations end when the cost changes by less than this, up or down.
+        Iterations end when the cost changes by less than this, up or down: that of
+        each utterance where there are several.
 
     Returns
     -------
@@ -92,11 +99,14 @@ def vem(
         Its history is the mean over the bins of log(V_x) + V / V_x with the speech
         variance gamma^2.
     """
-    mean, log_variance = prior.encode(V)
+    mean, log_variance = prior.first_posterior(V)
     inverse_gamma, V_b, *E, power, noise_power = V.new_empty(7, *V.shape)
     mask, mean_power, covariance_ss = E
     parts = V.new_empty(2, *V.shape)
-    history: list[float] = []
+    costs = Costs(V, noise.frames, tol)
+    guiding = None
+    if prior.guided is not None and guidance > 0:
+        guiding = prior.guided.clamp_min(FLOOR).pow_(guidance)
     for _ in range(n_iter):
         # E-(s, n): (16)-(18)
         _inverse_gamma(prior, mean, log_variance, n_samples, generator, inverse_gamma)
@@ -104,7 +114,8 @@ def vem(
             inverse_gamma /= noise.gain
         noise.power(out=V_b)
         source_posterior(V, inverse_gamma, V_b, out=E)
-        history.append(_cost(V, inverse_gamma, mask, out=(power, noise_power)))
+        cost = _cost(V, inverse_gamma, mask, noise.frames, out=(power, noise_power))
+        converged = costs.add(cost)
         # E-z: (21)
         if not covariance:
             power.copy_(mean_power)
@@ -115,31 +126,33 @@ def vem(
             torch.mul(covariance_ss, expected_log, out=power)
         if with_gain:
             expected = torch.add(mean_power, covariance_ss).mul_(inverse_gamma)
-            noise.gain = (noise.gain * expected.mean(1, keepdim=True)).clamp_(
+            noise.gain = (noise.gain * expected.mean(-1, keepdim=True)).clamp_(
                 FLOOR, 1 / FLOOR
             )
             power /= noise.gain
+        if guiding is not None:
+            power.pow_(1 - guidance).mul_(guiding)
         mean, log_variance = prior.encode(power)
         # M: (22) then (23), with V = |mu_n|^2 + Sigma_nn
         torch.sub(1, mask, out=noise_power).square_().mul_(V).add_(covariance_ss)
         gradient_parts(noise_power, V_b, out=parts)
         noise.H = update_H(noise.H, noise.W, parts, exponent)
         gradient_parts(noise_power, noise.power(out=V_b), out=parts)
-        noise.W = update_W(noise.W, noise.H, parts, exponent)
+        noise.W = update_W(noise.W, noise.counted_H(), parts, exponent)
         normalise(noise, smoothing)
-        if len(history) > 1 and abs(history[-1] - history[-2]) < tol:
+        if converged:
             break
     if reconstruction == "s":
         _inverse_gamma(prior, mean, log_variance, n_samples, generator, inverse_gamma)
         inverse_gamma /= noise.gain
         source_posterior(V, inverse_gamma, noise.power(out=V_b), out=E)
-        return Posterior(mask.clone(), None, mean, noise, history)
+        return Posterior(mask.clone(), None, mean, noise, costs.history())
     moments: MaskMoments
     if reconstruction == "mh":
         moments = metropolis_wiener(V, prior, mean, noise, generator)
     else:
         moments = latent_wiener(prior, mean, log_variance, noise, generator)
-    return Posterior(moments.mean, moments.std(), mean, noise, history)
+    return Posterior(moments.mean, moments.std(), mean, noise, costs.history())
 
 
 def source_posterior(
@@ -149,22 +162,22 @@ def source_posterior(
 
     Parameters
     ----------
-    V : Tensor of shape (N, F)
+    V : Tensor of shape (..., N, F)
         Power of the mixture.
-    inverse_gamma : Tensor of shape (N, F)
+    inverse_gamma : Tensor of shape (..., N, F)
         1 / gamma^2.
-    V_b : Tensor of shape (N, F)
+    V_b : Tensor of shape (..., N, F)
         Power of the noise.
-    out : three Tensor of shape (N, F), default=None
+    out : three Tensor of shape (..., N, F), default=None
         Where the results go.
 
     Returns
     -------
-    mask : Tensor of shape (N, F)
+    mask : Tensor of shape (..., N, F)
         gamma^2 / (gamma^2 + V_b), by which the mean of s is x times it.
-    mean_power : Tensor of shape (N, F)
+    mean_power : Tensor of shape (..., N, F)
         |mu_s|^2.
-    covariance : Tensor of shape (N, F)
+    covariance : Tensor of shape (..., N, F)
         Sigma_ss, which is Sigma_nn too.
     """
     mask, mean_power, covariance = V.new_empty(3, *V.shape) if out is None else out
@@ -196,13 +209,17 @@ def _inverse_gamma(
 
 
 def _cost(
-    V: Tensor, inverse_gamma: Tensor, mask: Tensor, out: tuple[Tensor, Tensor]
-) -> float:
-    """Mean of log V_x + V / V_x with V_x = gamma^2 / mask."""
+    V: Tensor,
+    inverse_gamma: Tensor,
+    mask: Tensor,
+    frames: Tensor | None,
+    out: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Sum of log V_x + V / V_x with V_x = gamma^2 / mask."""
     inverse, ratio = out
     torch.mul(inverse_gamma, mask, out=inverse)
     torch.mul(V, inverse, out=ratio)
-    return float(ratio.sum() - sum_log(inverse).sum()) / V.numel()
+    return total(ratio, frames) - total(sum_log(inverse)[..., None], frames)
 
 
 def exp_expected_log(k: Tensor) -> Tensor:

@@ -43,11 +43,12 @@ def unit_rows(W, H):
     return W / sums[:, None], H * sums
 
 
-def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input):
+def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input, guidance=0.0):
     """Pariente et al. (2019), (15)-(23), with the 1/D that (18) lacks."""
     V = V.numpy()
     W, H, _ = copies(noise)
-    mean, log_variance = encode(prior, V)
+    guided = V if prior.guided is None else prior.guided.numpy()
+    mean, log_variance = encode(prior, guided)
 
     def inverse_gamma():
         total = np.zeros((N, F))
@@ -70,7 +71,7 @@ def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input):
                     k = torch.tensor(mu_s**2 / sigma)
                     P[n, f] = sigma * exp_expected_log(k).item()
                 Vn[n, f] = mu_n**2 + sigma
-        mean, log_variance = encode(prior, P)
+        mean, log_variance = encode(prior, P ** (1 - guidance) * guided**guidance)
         b = H @ W
         new = np.zeros_like(H)
         for n in range(N):
@@ -107,6 +108,23 @@ def test_vem(V, prior, noise, D, covariance, encoder_input):
         n_samples=D,
         covariance=covariance,
         encoder_input=encoder_input,
+        reconstruction="s",
+    )
+    for one, other in zip((found.mask, noise.W, noise.H), wanted, strict=True):
+        np.testing.assert_allclose(one.numpy(), other, rtol=1e-8)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.4, 1.0])
+def test_guided_vem(V, prior, noise, guidance):
+    prior = prior._replace(guided=(V * torch.linspace(0.1, 1, F)).contiguous())
+    wanted = slow_vem(V, prior, noise, generator(5), 4, 1, True, False, guidance)
+    found = vem(
+        V,
+        prior,
+        noise,
+        generator(5),
+        n_iter=4,
+        guidance=guidance,
         reconstruction="s",
     )
     for one, other in zip((found.mask, noise.W, noise.H), wanted, strict=True):
