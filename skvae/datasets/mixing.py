@@ -464,8 +464,11 @@ def _tell_rate(clean: Any, noises: Sequence[Any] | None) -> int:
 
 def _take_noise(noise: Any, n_samples: int, rng: np.random.Generator) -> np.ndarray:
     """Cut or repeat the noise to `n_samples`."""
-    name = repr(noise) if isinstance(noise, AudioFile) else "the noise"
-    source = noise if isinstance(noise, AudioFile) else np.asarray(noise)
+    # What reads itself, an AudioFile for instance, is asked for a part.
+    reads_itself = hasattr(noise, "__array__") and not hasattr(noise, "ndim")
+    reads_parts = reads_itself and hasattr(noise, "__getitem__")
+    name = repr(noise) if reads_parts else "the noise"
+    source = noise if reads_parts else np.asarray(noise)
     if isinstance(source, np.ndarray) and source.ndim != 1:
         source = open_waveform(noise, name)  # which raises, and says why
     surplus = len(source) - n_samples

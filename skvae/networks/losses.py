@@ -11,16 +11,32 @@ over the latent variables: both sums, for means would weigh one against the othe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
+from skvae.networks.precision import autocast
 from skvae.networks.random import draw
 
 if TYPE_CHECKING:
     from skvae.networks.frames import Batch
     from skvae.networks.vae import SpeechNetwork
+
+
+class Decoder(Protocol):
+    """What explains power by latent variables, such as a ``SpeechNetwork``."""
+
+    def log_power(self, power: Tensor) -> Tensor:
+        """Logarithm (..., F) of the power (..., F) with the floor."""
+
+    def decode(
+        self,
+        z: Tensor,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Log-variances (..., N, F) of speech with latent variables (..., N, L)."""
 
 
 def itakura_saito(log_power: Tensor, log_variance: Tensor) -> Tensor:
@@ -68,6 +84,39 @@ def kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(-1)
 
 
+def kl_between(
+    posterior: tuple[Tensor, Tensor], reference: tuple[Tensor, Tensor]
+) -> Tensor:
+    r"""Kullback-Leibler divergence of Gaussians from other Gaussians.
+
+    Parameters
+    ----------
+    posterior : pair of Tensor of shape (..., L)
+        Means :math:`\mu_l` and log-variances :math:`\log \sigma_l^2` of independent
+        Gaussians p.
+    reference : pair of Tensor of shape (..., L)
+        Means :math:`m_l` and log-variances :math:`\log s_l^2` of those, q, that they
+        are held against.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        :math:`\mathrm{KL}(p \| q) = \frac{1}{2} \sum_l (\sigma_l^2 + (\mu_l -
+        m_l)^2) / s_l^2 - \log (\sigma_l^2 / s_l^2) - 1`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> zeros = torch.zeros(1)
+    >>> kl_between((zeros + 2, zeros), (zeros, zeros)).item()
+    2.0
+    """
+    (mean, log_variance), (other_mean, other_log_variance) = posterior, reference
+    log_ratio = log_variance - other_log_variance
+    squares = (mean - other_mean).square() * (-other_log_variance).exp()
+    return 0.5 * (squares + log_ratio.exp() - log_ratio - 1).sum(-1)
+
+
 def frame_mean(values: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, int]:
     """Mean over the frames of a batch, padding left out.
 
@@ -97,6 +146,56 @@ def frame_mean(values: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, i
     inside = (times < lengths[:, None]).to(values.device)
     # Not a product with the mask: what padding holds may be infinite.
     return torch.where(inside, values, 0.0).sum() / n_frames, n_frames
+
+
+def negative_bound(
+    decoder: Decoder,
+    posterior: tuple[Tensor, Tensor],
+    power: Tensor,
+    generator: torch.Generator,
+    *,
+    lengths: Tensor | None = None,
+    dropout: torch.Generator | None = None,
+    precision: str = "float32",
+) -> Tensor:
+    """Negative evidence lower bound of frames, with one draw of z each.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        What explains the power.
+    posterior : pair of Tensor of shape (..., N, L)
+        Mean and log-variance of q(z).
+    power : Tensor of shape (..., N, F)
+        Power of speech, in the unit of the model.
+    generator : torch.Generator
+        Source of the draw. On the device of the decoder.
+    lengths : Tensor of int, shape (B,), default=None
+        Numbers of frames of padded sequences.
+    dropout : torch.Generator, default=None
+        Source of dropout; there is none without it.
+    precision : {"float32", "bfloat16"}
+        What the decoder computes with; see :mod:`skvae.networks.precision`.
+
+    Returns
+    -------
+    Tensor of shape (..., N)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skvae.networks.vae import VAEConfig, initial_network
+    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> power = torch.ones(7, 5)
+    >>> posterior = network.encode(power)
+    >>> negative_bound(network, posterior, power, torch.Generator()).shape
+    torch.Size([7])
+    """
+    z = draw(*posterior, generator)
+    with autocast(generator.device.type, precision):
+        log_variance = decoder.decode(z, lengths, dropout)
+    misfit = itakura_saito(decoder.log_power(power), log_variance.to(power.dtype))
+    return misfit + kl_from_standard(*posterior)
 
 
 def vae_loss(
@@ -135,11 +234,10 @@ def vae_loss(
     (torch.Size([]), 7)
     """
     # Padding is zero and computed like frames: finite, and left out of the mean.
-    power = batch.power.to(generator.device)
+    power, lengths = batch.power.to(generator.device), batch.lengths
     dropout = generator if training else None
-    mean, log_variance = network.encode(power, batch.lengths, dropout)
-    z = draw(mean, log_variance, generator)
-    misfit = itakura_saito(
-        network.log_power(power), network.decode(z, batch.lengths, dropout)
+    posterior = network.encode(power, lengths, dropout)
+    bound = negative_bound(
+        network, posterior, power, generator, lengths=lengths, dropout=dropout
     )
-    return frame_mean(misfit + kl_from_standard(mean, log_variance), batch.lengths)
+    return frame_mean(bound, lengths)

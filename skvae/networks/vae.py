@@ -21,14 +21,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from skvae.algorithms.vaenmf.model import MAX_LOG_VARIANCE, MIN_LOG_VARIANCE
-from skvae.networks.random import dropped_out
+from skvae.networks.frames import Moments
+from skvae.networks.layers import BiLSTM, FeedForward, empty, initialise
 from skvae.networks.state import load_arrays
 
 ARCHITECTURES = ("feedforward", "bilstm")
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 FEATURES = ("log", "power")
 
 
@@ -74,28 +73,28 @@ class VAEConfig:
     dropout: float = field(default=0.0, compare=False)
 
 
-class SpeechNetwork(nn.Module):
-    """The two networks, as functions of power and of latent variables.
+class SpeechEncoder(nn.Module):
+    """The encoder alone: the posterior of the latent variables, as a function of power.
 
     Parameters
     ----------
     config : VAEConfig
-        Their sizes.
+        Its sizes.
 
     Attributes
     ----------
     feature_mean : Tensor of shape (F,)
-        What is subtracted from the encoder's input.
+        What is subtracted from the input.
     feature_scale : Tensor of shape ()
         What it is divided by then.
 
     Examples
     --------
     >>> import torch
-    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
-    >>> mean, log_variance = network.encode(torch.ones(7, 5))
-    >>> mean.shape, network.decode(mean).shape
-    (torch.Size([7, 2]), torch.Size([7, 5]))
+    >>> encoder = SpeechEncoder(VAEConfig(5, 2, (8,)))
+    >>> mean, log_variance = encoder.encode(torch.ones(7, 5))
+    >>> mean.shape
+    torch.Size([7, 2])
     """
 
     feature_mean: Tensor
@@ -107,11 +106,6 @@ class SpeechNetwork(nn.Module):
         self.encoder = _stack(config, config.n_bins, config.hidden)
         self.latent_mean = nn.Linear(self.encoder.n_out, config.n_latent)
         self.latent_log_variance = nn.Linear(self.encoder.n_out, config.n_latent)
-        sizes = config.hidden[::-1]
-        if config.architecture == "bilstm":
-            sizes = sizes[:1]
-        self.decoder = _stack(config, config.n_latent, sizes)
-        self.log_variance = nn.Linear(self.decoder.n_out, config.n_bins)
         self.register_buffer("feature_mean", torch.zeros(config.n_bins))
         self.register_buffer("feature_scale", torch.ones(()))
 
@@ -157,6 +151,32 @@ class SpeechNetwork(nn.Module):
         features = (features - self.feature_mean) / self.feature_scale
         hidden = self.encoder(features, lengths, generator)
         return self.latent_mean(hidden), bounded(self.latent_log_variance(hidden))
+
+
+class SpeechNetwork(SpeechEncoder):
+    """The two networks, as functions of power and of latent variables.
+
+    Parameters
+    ----------
+    config : VAEConfig
+        Their sizes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> mean, log_variance = network.encode(torch.ones(7, 5))
+    >>> mean.shape, network.decode(mean).shape
+    (torch.Size([7, 2]), torch.Size([7, 5]))
+    """
+
+    def __init__(self, config: VAEConfig):
+        super().__init__(config)
+        sizes = config.hidden[::-1]
+        if config.architecture == "bilstm":
+            sizes = sizes[:1]
+        self.decoder = _stack(config, config.n_latent, sizes)
+        self.log_variance = nn.Linear(self.decoder.n_out, config.n_bins)
 
     def decode(
         self,
@@ -205,98 +225,55 @@ def bounded(log_variance: Tensor) -> Tensor:
     return log_variance.clamp(MIN_LOG_VARIANCE, MAX_LOG_VARIANCE)
 
 
-class FeedForward(nn.Module):
-    """Dense layers, each frame by itself.
+@torch.no_grad()
+def standardise(encoder: SpeechEncoder, moments: Moments) -> None:
+    """Let an encoder read numbers around zero, of a standard deviation of one or so.
 
     Parameters
     ----------
-    n_in : int
-        Inputs.
-    sizes : tuple of int
-        Units of each layer.
-    activation : str
-        A key of :data:`ACTIVATIONS`.
-    dropout : float
-        Share of units left out.
+    encoder : SpeechEncoder
+        Changed in place.
+    moments : Moments
+        Statistics of the power that it is going to read, with its floor.
 
     Examples
     --------
     >>> import torch
-    >>> FeedForward(3, (5, 4), "relu", 0.0)(torch.ones(2, 7, 3)).shape
-    torch.Size([2, 7, 4])
+    >>> encoder = SpeechEncoder(VAEConfig(1, 2, (8,)))
+    >>> mean = np.ones(1)
+    >>> standardise(encoder, Moments(mean, 1.0, log_mean=mean / 2, log_scale=3.0))
+    >>> encoder.feature_mean, encoder.feature_scale
+    (tensor([0.5000]), tensor(3.))
     """
-
-    def __init__(
-        self, n_in: int, sizes: tuple[int, ...], activation: str, dropout: float
-    ):
-        super().__init__()
-        inputs = (n_in, *sizes[:-1])
-        self.layers = nn.ModuleList(map(nn.Linear, inputs, sizes))
-        self.activation = activation
-        self.dropout = dropout
-        self.n_out = sizes[-1]
-
-    def forward(
-        self,
-        x: Tensor,
-        lengths: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Outputs (..., n_out) of inputs (..., n_in); `lengths` do not matter."""
-        for layer in self.layers:
-            x = ACTIVATIONS[self.activation](layer(x))
-            x = dropped_out(x, self.dropout, generator)
-        return x
+    mean, scale = moments.log_mean, moments.log_scale
+    if encoder.config.features == "power":
+        mean, scale = np.zeros_like(mean), moments.scale
+    encoder.feature_mean.copy_(torch.from_numpy(mean))
+    encoder.feature_scale.fill_(scale or 1.0)
 
 
-class BiLSTM(nn.Module):
-    """Bidirectional long short-term memories, one on another.
+@torch.no_grad()
+def start_at_mean(layer: nn.Linear, moments: Moments) -> None:
+    """Let a decoder start near the best of all variances that do not depend on z.
 
     Parameters
     ----------
-    n_in : int
-        Inputs.
-    sizes : tuple of int
-        Units of each layer in each direction.
-    dropout : float
-        Share of units left out.
+    layer : Linear
+        Its last one, which gives logarithms of variances. Its biases are changed.
+    moments : Moments
+        Statistics of the power that is to be explained, with its floor.
 
     Examples
     --------
     >>> import torch
-    >>> BiLSTM(3, (5, 4), 0.0)(torch.ones(2, 7, 3)).shape
-    torch.Size([2, 7, 8])
+    >>> network = initial_network(VAEConfig(1, 2, (8,)), torch.Generator())
+    >>> mean = np.full(1, np.e)
+    >>> moments = Moments(mean, 1.0, log_mean=mean, log_scale=3.0)
+    >>> start_at_mean(network.log_variance, moments)
+    >>> network.log_variance.bias.item()
+    1.0
     """
-
-    def __init__(self, n_in: int, sizes: tuple[int, ...], dropout: float):
-        super().__init__()
-        inputs = (n_in, *(2 * size for size in sizes[:-1]))
-        self.layers = nn.ModuleList(
-            nn.LSTM(n, size, batch_first=True, bidirectional=True)
-            for n, size in zip(inputs, sizes, strict=True)
-        )
-        self.dropout = dropout
-        self.n_out = 2 * sizes[-1]
-
-    def forward(
-        self,
-        x: Tensor,
-        lengths: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Outputs (..., N, n_out) of inputs (..., N, n_in)."""
-        leading, n_frames = x.shape[:-2], x.shape[-2]
-        x = x.reshape(-1, *x.shape[-2:])
-        for layer in self.layers:
-            if lengths is None:
-                x, _ = layer(x)
-            else:  # packed, so that the way back starts at the end, not in the padding
-                packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
-                x, _ = pad_packed_sequence(
-                    layer(packed)[0], True, total_length=n_frames
-                )
-            x = dropped_out(x, self.dropout, generator)
-        return x.reshape(*leading, *x.shape[-2:])
+    layer.bias.copy_(torch.from_numpy(np.log(moments.mean)))
 
 
 def initial_network(config: VAEConfig, generator: torch.Generator) -> SpeechNetwork:
@@ -324,17 +301,9 @@ def initial_network(config: VAEConfig, generator: torch.Generator) -> SpeechNetw
     True
     """
     network = empty_network(config)
-    with torch.no_grad():
-        network.feature_mean.zero_()
-        network.feature_scale.fill_(1.0)
-        for module in network.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight, generator=generator)
-                module.bias.zero_()
-            elif isinstance(module, nn.LSTM):
-                bound = module.hidden_size**-0.5
-                for weight in module.parameters():
-                    weight.uniform_(-bound, bound, generator=generator)
+    network.feature_mean.zero_()
+    network.feature_scale.fill_(1.0)
+    initialise(network, generator)
     return network
 
 
@@ -385,10 +354,7 @@ def empty_network(config: VAEConfig) -> SpeechNetwork:
     >>> empty_network(VAEConfig(5, 2, (8,))).log_variance.bias.shape
     torch.Size([5])
     """
-    # Modules draw their weights from the global generator, but not on "meta".
-    with torch.device("meta"):
-        network = SpeechNetwork(config)
-    return network.to_empty(device="cpu")
+    return empty(lambda: SpeechNetwork(config))
 
 
 def _stack(

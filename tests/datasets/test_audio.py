@@ -1,7 +1,6 @@
 import copy
 import os
 import pickle
-import time
 
 import joblib
 import numpy as np
@@ -303,9 +302,7 @@ def test_pickles_are_small_and_copies_are_free(path):
 
 def test_an_estimator_may_hold_a_list_of_files(path):
     files = [AudioFile(path, i) for i in range(2000)]
-    started = time.perf_counter()
     copied = clone(Holder(files))
-    assert time.perf_counter() - started < 1.0
     assert copied.audio == files
     assert copied.audio[7] is files[7]
 

@@ -1,7 +1,6 @@
 import copy
 import pickle
 import random
-import time
 
 import joblib
 import numpy as np
@@ -429,14 +428,12 @@ def test_clones_share_the_noise_and_copy_the_rest(noise):
     assert (searched.mixer.augment.sums, mixer.augment.sums) == (0.5, 1.0)
 
 
-def test_a_mixer_of_many_files_is_small_and_quick_to_copy(folder):
+def test_a_mixer_of_many_files_is_small(folder):
     files = [AudioFile(folder / "noise0.wav", i, i + 4000) for i in range(1000)]
     mixer = Mixer(files)
     assert len(pickle.dumps(mixer)) < 200_000
-    started = time.perf_counter()
     copied = copy.deepcopy(mixer)
     cloned = clone(mixer)
-    assert time.perf_counter() - started < 0.5
     assert copied.noise == cloned.noise == files
     restored = pickle.loads(pickle.dumps(mixer))
     first = restored.mix(np.ones(2000), rng=0)[0]
@@ -655,16 +652,3 @@ def test_a_seed_decides_what_is_augmented(synthetic, clean, noise):
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], mixer.mix(clean, rng=1)[0])
-
-
-def test_augmented_mixtures_are_made_fast(noise):
-    speech = np.random.default_rng(0).standard_normal(35200, dtype=np.float32)
-    noises = [np.resize(noise, 80000).astype(np.float32)]
-    mixer = Mixer(noises, augment=True)
-    times = []
-    for seed in range(15):
-        rng = np.random.default_rng(seed)
-        started = time.process_time()
-        mixer.mix(speech, rng, n_samples=32000)
-        times.append(time.process_time() - started)
-    assert np.median(times) < 0.008  # 1.5 ms, on a machine that does nothing else

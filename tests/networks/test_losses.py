@@ -10,7 +10,9 @@ from skvae.networks.frames import Batch
 from skvae.networks.losses import (
     frame_mean,
     itakura_saito,
+    kl_between,
     kl_from_standard,
+    negative_bound,
     vae_loss,
 )
 from skvae.networks.random import draw
@@ -123,6 +125,59 @@ def test_latent_divergence_equals_monte_carlo_and_vanishes_for_the_prior():
     )
     torch.testing.assert_close(kl_from_standard(mean, log_variance), exact.sum(-1))
     assert kl_from_standard(torch.zeros(3), torch.zeros(3)).item() == 0
+
+
+GAUSSIANS = {
+    "equal": (0.3, -0.5, 0.3, -0.5),
+    "shifted": (1.5, 0.0, -0.5, 0.0),
+    "narrow in wide": (0.2, -3.0, 0.0, 0.5),
+    "wide over narrow": (0.2, 0.5, 0.0, -2.0),
+}
+
+
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_divergence_of_gaussians_equals_numerical_integration(name):
+    mean, log_variance, other_mean, other_log_variance = GAUSSIANS[name]
+    z = np.linspace(-30, 30, 400_001)
+
+    def log_density(mean, log_variance):
+        return -0.5 * (
+            np.log(2 * np.pi) + log_variance + (z - mean) ** 2 / np.exp(log_variance)
+        )
+
+    p, q = log_density(mean, log_variance), log_density(other_mean, other_log_variance)
+    wanted = np.trapezoid(np.exp(p) * (p - q), z)
+    one, other, third, fourth = (
+        torch.tensor([value], dtype=torch.float64) for value in GAUSSIANS[name]
+    )
+    got = kl_between((one, other), (third, fourth)).item()
+    assert got == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+
+
+def test_divergence_from_the_standard_is_a_special_case_and_not_symmetric():
+    rng = torch.Generator().manual_seed(0)
+    one, other = (torch.randn(2, 5, 3, generator=rng).double() for _ in range(2))
+    zeros = torch.zeros_like(one[0])
+    torch.testing.assert_close(
+        kl_between(tuple(one), (zeros, zeros)), kl_from_standard(*one)
+    )
+    assert kl_between(tuple(one), tuple(one)).abs().max() == 0
+    forth, back = (
+        kl_between(tuple(one), tuple(other)),
+        kl_between(tuple(other), tuple(one)),
+    )
+    assert forth.min() > 0 < back.min()
+    assert (forth - back).abs().min() > 1e-3
+
+
+def test_the_bound_of_frames_has_a_term_for_what_is_explained_and_for_the_prior():
+    network = random_network(VAEConfig(6, 3, (5, 4)))
+    power = torch.rand(8, 6, generator=torch.Generator().manual_seed(0))
+    mean = torch.ones(8, 3)
+    certain = torch.full_like(mean, -60.0)
+    bound = negative_bound(network, (mean, certain), power, torch.Generator())
+    misfit = itakura_saito(network.log_power(power), network.decode(mean))
+    torch.testing.assert_close(bound - misfit, kl_from_standard(mean, certain))
 
 
 def test_draws_have_the_mean_and_the_variance_and_let_gradients_through():
