@@ -161,6 +161,8 @@ class GradientVEM(Inference):
     prior_weight : float, default=1.5
         Weight of the divergence from the prior. 1 is the lower bound; a little more
         keeps the speech model from explaining noise.
+    hold : {"latent", "noise"} or None, default=None
+        What stays where it starts, the posterior of the latent variables, or the noise.
     exponent : float, default=0.5
         Of the multiplicative updates.
     smoothing : int, default=3
@@ -192,6 +194,7 @@ class GradientVEM(Inference):
         n_samples: int = 1,
         n_draws: int = 10,
         prior_weight: float = 1.5,
+        hold: str | None = None,
         exponent: float = 0.5,
         smoothing: int = 3,
         with_gain: bool = True,
@@ -202,6 +205,7 @@ class GradientVEM(Inference):
         self.n_samples = n_samples
         self.n_draws = n_draws
         self.prior_weight = prior_weight
+        self.hold = hold
         self.exponent = exponent
         self.smoothing = smoothing
         self.with_gain = with_gain
@@ -214,6 +218,7 @@ class GradientVEM(Inference):
         check_real("n_samples", self.n_samples, low=1, integer=True)
         check_real("n_draws", self.n_draws, low=1, integer=True)
         check_real("prior_weight", self.prior_weight, low=0)
+        check_option("hold", self.hold, [None, "latent", "noise"])
 
     @staticmethod
     def _algorithm() -> Callable[..., Posterior]:

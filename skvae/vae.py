@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
-from sklearn.callback import with_callbacks
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
-from skvae.base import SpeechEstimator
-from skvae.spectrogram import Spectrogram, reads_itself
+from skvae.models import SpeechModel, collect
+from skvae.spectrogram import Spectrogram
+from skvae.trained import cached
 from skvae.utils.device import check_device, torch_generator
 from skvae.utils.parameters import check_option, check_real
-from skvae.utils.random import check_generator, draw_seed
-from skvae.utils.threads import one_thread
-from skvae.utils.utterances import Kind, read_clean, read_collection
 
 if TYPE_CHECKING:
     import torch
 
-    from skvae.networks.frames import AudioCache, Batch, Utterance
-    from skvae.networks.training import History
+    from skvae.networks.frames import Batch, Utterance
     from skvae.networks.vae import SpeechNetwork, VAEConfig
 
-#: Draws of the latent variables that a score is the mean of.
-_SCORE_DRAWS = 4
 #: Least floor: near the least variance that the decoder gives, exp(-25).
 _LEAST_FLOOR = 1e-10
 
-#: Networks that were built from the arrays of an estimator, and these arrays. Beside
-#: the estimators, not in them: no pickle, copy or hash of one ever holds a module.
-_NETWORKS: WeakKeyDictionary[SpeechVAE, tuple[dict, dict]] = WeakKeyDictionary()
 
-
-class SpeechVAE(SpeechEstimator):
+class SpeechVAE(SpeechModel):
     r"""Variational autoencoder of clean speech: what its spectra look like.
 
     A frame of speech has the variance that a decoder network gives for a latent
@@ -87,6 +74,10 @@ class SpeechVAE(SpeechEstimator):
         What does not fit is read again in each epoch. Results do not depend on it.
     warm_start : bool, default=False
         Whether another `fit` continues from the weights of the one before.
+    checkpoint : path, default=None
+        File that is written after each epoch. If it is there, an interrupted `fit` with
+        the same data and parameters, an integer `random_state` among them, goes on from
+        it, on a CPU to the same result.
     device : str, default="cpu"
         PyTorch device; "auto" is a GPU where there is one.
     stft : STFT, default=None
@@ -176,6 +167,7 @@ class SpeechVAE(SpeechEstimator):
         sequence_length: int = 64,
         max_cache_mb: float = 256.0,
         warm_start: bool = False,
+        checkpoint: Any = None,
         device: str = "cpu",
         stft: Any = None,
         random_state: Any = None,
@@ -197,115 +189,11 @@ class SpeechVAE(SpeechEstimator):
         self.sequence_length = sequence_length
         self.max_cache_mb = max_cache_mb
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.device = device
         self.stft = stft
         self.random_state = random_state
         self.verbose = verbose
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []
-        return tags
-
-    @with_callbacks
-    def fit(self, X: Any, y: Any = None) -> SpeechVAE:
-        """Learn from clean speech.
-
-        Parameters
-        ----------
-        X : list of waveforms, 2-D array, or list of Spectrogram
-            Clean speech if `y` is None; else it only says which STFT is used.
-        y : list of waveforms, 2-D array, or None, default=None
-            Clean speech of the same lengths, as a pipeline passes it beside noisy X.
-
-        Returns
-        -------
-        SpeechVAE
-            Itself.
-        """
-        items, kind = read_collection(self, X, reset=True)
-        self._check_parameters()
-        stft = self._choose_stft(items[0] if kind.spectral else None)
-        continued = bool(self.warm_start) and hasattr(self, "state_")
-        config = self._make_config(stft.framing().n_bins)
-        if continued:
-            self._check_continuable(stft, config)
-        self.stft_ = stft
-        speech = self._open(items)
-        clean_items = read_clean(y, len(speech))
-        if clean_items is not None:
-            speech = self._open_clean(clean_items, speech)
-        self.seed_ = draw_seed(self.random_state)
-        self.level_ = (float(self.level[0]) + float(self.level[1])) / 2
-        with one_thread():
-            history, network = self._train(speech, config, continued)
-        for name, value in _fitted(network, history).items():
-            setattr(self, name, value)
-        return self
-
-    def transform(self, X: Any) -> Any:
-        """Posterior means of the latent variables.
-
-        Parameters
-        ----------
-        X : list of waveforms, 2-D array, or list of Spectrogram
-            Speech.
-
-        Returns
-        -------
-        list of ndarray of float32, each of shape (n_frames, n_latent), or one array
-            The latter, of shape (n_utterances, n_frames, n_latent), for a 2-D array.
-        """
-        import torch
-
-        def means(utterance: Utterance) -> np.ndarray:
-            blocks = self._encoder_blocks(utterance)
-            return np.concatenate(
-                [network.encode(block)[0].cpu().numpy() for block in blocks]
-            )
-
-        utterances, kind = self._utterances(X)
-        network = self.networks(self.device)
-        with one_thread(), torch.inference_mode():
-            return _collect([means(utterance) for utterance in utterances], kind)
-
-    def inverse_transform(self, Z: Any) -> Any:
-        """Variances of speech with given latent variables.
-
-        Parameters
-        ----------
-        Z : list of arrays, each of shape (n_frames, n_latent), or one 3-D array
-            Latent variables.
-
-        Returns
-        -------
-        list of ndarray of float32, each of shape (n_frames, n_bins), or one array
-            Variances in the unit of the model, the floor included; one array for an
-            array.
-        """
-        import torch
-
-        check_is_fitted(self)
-        network = self.networks(self.device)
-        n_latent = self.config_.n_latent
-        device = check_device(self.device)
-        variances = []
-        with one_thread(), torch.inference_mode():
-            for k, item in enumerate(Z):
-                z = np.asarray(item, dtype=np.float32)
-                if z.ndim != 2 or z.shape[1] != n_latent:
-                    raise ValueError(
-                        f"latent variables {k} must have shape (n_frames, {n_latent}), "
-                        f"got {z.shape}."
-                    )
-                if not np.isfinite(z).all():
-                    raise ValueError(
-                        f"latent variables {k} must be finite, but they contain NaN or "
-                        "inf."
-                    )
-                log_variance = network.decode(torch.tensor(z, device=device))
-                variances.append(log_variance.exp_().cpu().numpy())
-        return np.stack(variances) if getattr(Z, "ndim", 0) == 3 else variances
 
     def score_samples(self, X: Any) -> Any:
         """Evidence lower bound of each frame.
@@ -322,7 +210,7 @@ class SpeechVAE(SpeechEstimator):
             model. Higher is better.
         """
         utterances, kind = self._utterances(X)
-        return _collect(self._score_frames(utterances), kind)
+        return collect(self._score_clean(utterances), kind)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean evidence lower bound of a frame; higher is better.
@@ -339,103 +227,28 @@ class SpeechVAE(SpeechEstimator):
         float
         """
         utterances, _ = self._utterances(X, y)
-        scores = np.concatenate(self._score_frames(utterances))
+        scores = np.concatenate(self._score_clean(utterances))
         return float(scores.mean(dtype=np.float64))
 
-    def sample(self, n_frames: int = 100, random_state: Any = None) -> Spectrogram:
-        """Draw spectra from the model, each with its own latent variables.
-
-        Parameters
-        ----------
-        n_frames : int, default=100
-            How many.
-        random_state : int, Generator or None, default=None
-            Where the random numbers come from.
-
-        Returns
-        -------
-        Spectrogram
-            In the unit of the model. Its frames overlap, so that the waveform that
-            :class:`ISTFT` makes of it has another spectrogram.
-        """
-        import torch
-
-        check_is_fitted(self)
-        framing = self.stft_.framing()
-        check_real("n_frames", n_frames, low=framing.n_frames(1), integer=True)
-        # The longest waveform that has as many frames.
-        length = n_frames * framing.hop_length + framing.n_fft
-        while framing.n_frames(length) > n_frames:
-            length -= 1
-        generator = torch_generator(check_generator(random_state))
-        network = self.networks("cpu")
-        shape = (n_frames, self.config_.n_latent)
-        with one_thread(), torch.inference_mode():
-            z = torch.randn(shape, generator=generator)
-            deviation = (0.5 * network.decode(z)).exp_()
-            white = torch.randn(
-                deviation.shape, generator=generator, dtype=torch.complex64
-            )
-            frames = (deviation * white).numpy()
-        return Spectrogram(
-            frames.T,
-            length=length,
-            n_fft=framing.n_fft,
-            hop_length=framing.hop_length,
-            window=framing.window,
-            center=framing.center,
-            sample_rate=self.stft_.sample_rate,
+    def _score_clean(self, utterances: list[Utterance]) -> list[np.ndarray]:
+        return self._score_frames(
+            ((block, block) for block in self._encoder_blocks(utterance))
+            for utterance in utterances
         )
 
-    def networks(self, device: str = "cpu", dtype: str = "float32") -> SpeechNetwork:
-        """Encoder and decoder as PyTorch functions, for inference in a larger model.
-
-        Parameters
-        ----------
-        device : str, default="cpu"
-            Where they are.
-        dtype : {"float32", "float64"}, default="float32"
-            Their precision.
-
-        Returns
-        -------
-        SpeechNetwork
-            ``encode(power)`` gives mean and log-variance (..., N, L) of power
-            (..., N, F) in the unit of the model, ``decode(z)`` the log-variance
-            (..., N, F) of speech. Both are differentiable; the weights are constants.
-            It is shared: do not change it.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import torch
-        >>> vae = SpeechVAE(4, 16, max_iter=1, random_state=0).fit([np.ones(16000)])
-        >>> networks = vae.networks(dtype="float64")
-        >>> networks.decode(torch.zeros(7, 4, dtype=torch.float64)).shape
-        torch.Size([7, 513])
-        """
-        import torch
-
+    def _build(
+        self, config: VAEConfig, state: Mapping[str, np.ndarray]
+    ) -> SpeechNetwork:
         from skvae.networks.vae import network_from
 
-        check_is_fitted(self)
-        check_option("dtype", dtype, ["float32", "float64"])
-        device = check_device(device)
-        state, built = _NETWORKS.get(self, (None, {}))
-        if state is not self.state_:  # fitted again since
-            built = {}
-            _NETWORKS[self] = self.state_, built
-        if (device, dtype) not in built:
-            network = network_from(self.config_, self.state_).requires_grad_(False)
-            built[device, dtype] = network.to(device, getattr(torch, dtype))
-        return built[device, dtype]
+        return network_from(config, state)
 
     def _check_parameters(self) -> None:
-        from skvae.networks.vae import ACTIVATIONS, ARCHITECTURES, FEATURES
+        from skvae.networks.layers import ACTIVATIONS
+        from skvae.networks.vae import ARCHITECTURES, FEATURES
 
-        for name in ("n_latent", "max_iter", "batch_size", "n_iter_no_change"):
-            check_real(name, getattr(self, name), low=1, integer=True)
-        check_real("sequence_length", self.sequence_length, low=1, integer=True)
+        self._check_training()
+        check_real("n_latent", self.n_latent, low=1, integer=True)
         sizes = self.hidden if isinstance(self.hidden, tuple | list) else (self.hidden,)
         if not sizes:
             raise ValueError("`hidden` must hold at least one layer, got none.")
@@ -445,26 +258,12 @@ class SpeechVAE(SpeechEstimator):
         check_option("activation", self.activation, ACTIVATIONS)
         check_option("features", self.features, FEATURES)
         check_real("floor", self.floor, low=_LEAST_FLOOR)
-        check_real("dropout", self.dropout, low=0, high=1)
-        if self.dropout == 1:
-            raise ValueError("`dropout` must be below 1, got 1: nothing would be left.")
-        check_real("learning_rate", self.learning_rate, low=0, open_low=True)
-        check_real("validation_fraction", self.validation_fraction, low=0, high=1)
-        if self.validation_fraction == 1:
-            raise ValueError(
-                "`validation_fraction` must be below 1, got 1: nothing would be "
-                "trained on."
-            )
-        check_real("max_cache_mb", self.max_cache_mb, low=0)
         if not isinstance(self.level, tuple | list) or len(self.level) != 2:
             raise ValueError(f"`level` must be a pair (low, high), got {self.level!r}.")
         check_real("level", self.level[0], low=0)
         check_real("level", self.level[1], low=max(self.level[0], 0))
         if self.level[1] == 0:
             raise ValueError(f"`level` must end above 0, got {self.level!r}.")
-        if not isinstance(self.verbose, bool):
-            check_real("verbose", self.verbose, low=0)
-        check_device(self.device)
 
     def _make_config(self, n_bins: int) -> VAEConfig:
         from skvae.networks.vae import VAEConfig
@@ -481,34 +280,31 @@ class SpeechVAE(SpeechEstimator):
             dropout=float(self.dropout),
         )
 
-    def _check_continuable(self, stft: Any, config: VAEConfig) -> None:
-        for name, wanted, got in (
-            ("STFT", self.stft_.framing(), stft.framing()),
-            ("sample rate", self.stft_.sample_rate, stft.sample_rate),
-            ("networks", self.config_, config),
-        ):
-            if wanted != got:
-                raise ValueError(
-                    f"`warm_start` cannot continue: fit had the {name} {wanted}, now "
-                    f"it is {got}. Pass warm_start=False to start anew."
-                )
+    def _choose_level(self) -> float:
+        return (float(self.level[0]) + float(self.level[1])) / 2
+
+    def _reads_sequences(self) -> bool:
+        return self.config_.architecture == "bilstm"
 
     def _train(
-        self, speech: list[Spectrogram], config: VAEConfig, continued: bool
-    ) -> tuple[History, SpeechNetwork]:
+        self,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        config: VAEConfig,
+    ) -> None:
         import torch
 
         from skvae.networks.frames import AudioCache, Utterance
         from skvae.networks.losses import vae_loss
-        from skvae.networks.training import train
+        from skvae.networks.training import Optimization
         from skvae.networks.vae import initial_network, network_from
 
         rng = np.random.default_rng(self.seed_)
         cache = AudioCache(self.max_cache_mb * 1e6)
-        utterances = [Utterance(_cached(spectrogram, cache)) for spectrogram in speech]
+        utterances = [Utterance(cached(spectrogram, cache)) for spectrogram in clean]
         training, validation = self._split(utterances, rng)
         device = check_device(self.device)
-        if continued:
+        if self._continues():
             network = network_from(config, self.state_)
         else:
             network = initial_network(config, torch_generator(rng))
@@ -527,36 +323,16 @@ class SpeechVAE(SpeechEstimator):
             validation_draws.manual_seed(validation_seed)
             return self._in_order(validation)
 
-        with self._iterations(self.max_iter, "epoch") as advance:
-
-            def on_epoch(history: History) -> bool:
-                line = _describe(history) if self.verbose else None
-                return advance(line, lambda: _fitted(network, history))
-
-            history = train(
-                network,
-                loss,
-                lambda: self._shuffled(training, rng),
-                validation_batches if validation else None,
-                max_iter=self.max_iter,
-                learning_rate=self.learning_rate,
-                n_iter_no_change=self.n_iter_no_change,
-                start_counts=continued,
-                on_epoch=on_epoch,
-            )
-        return history, network
-
-    def _split(
-        self, utterances: list[Utterance], rng: np.random.Generator
-    ) -> tuple[list[Utterance], list[Utterance]]:
-        """Whole utterances to train on and to validate on."""
-        n_validation = 0
-        if self.validation_fraction > 0 and len(utterances) > 1:
-            n_validation = max(1, round(self.validation_fraction * len(utterances)))
-            n_validation = min(n_validation, len(utterances) - 1)
-        order = rng.permutation(len(utterances))
-        shuffled = [utterances[k] for k in order]
-        return shuffled[n_validation:], shuffled[:n_validation]
+        self._train_network(
+            network,
+            loss,
+            lambda: self._shuffled(training, rng),
+            validation_batches if validation else None,
+            optimization=Optimization(self.learning_rate),
+            generators={"order": rng, "draws": training_draws},
+            data=clean,
+            continued=self._continues(),
+        )
 
     def _standardise(
         self,
@@ -565,19 +341,12 @@ class SpeechVAE(SpeechEstimator):
         rng: np.random.Generator,
     ) -> None:
         """Fit what the encoder reads and where the decoder starts to the data."""
-        import torch
-
         from skvae.networks.frames import measure
+        from skvae.networks.vae import standardise, start_at_mean
 
         moments = measure(self._shuffled(training, rng), self.floor)
-        mean, scale = moments.log_mean, moments.log_scale
-        if self.features == "power":
-            mean, scale = np.zeros_like(mean), moments.scale
-        with torch.no_grad():
-            network.feature_mean.copy_(torch.from_numpy(mean))
-            network.feature_scale.fill_(scale or 1.0)
-            # The best of all variances that do not depend on z.
-            network.log_variance.bias.copy_(torch.from_numpy(np.log(moments.mean)))
+        standardise(network, moments)
+        start_at_mean(network.log_variance, moments)
 
     def _shuffled(
         self, utterances: list[Utterance], rng: np.random.Generator
@@ -596,89 +365,3 @@ class SpeechVAE(SpeechEstimator):
 
         length = self.sequence_length if self.architecture == "bilstm" else None
         return frames_in_order(utterances, self.level_, length)
-
-    def _utterances(self, X: Any, y: Any = None) -> tuple[list[Utterance], Kind]:
-        from skvae.networks.frames import Utterance
-
-        check_is_fitted(self)
-        items, kind = read_collection(self, X)
-        speech = self._open(items)
-        clean_items = read_clean(y, len(speech))
-        if clean_items is not None:
-            speech = self._open_clean(clean_items, speech)
-        return [Utterance(spectrogram) for spectrogram in speech], kind
-
-    def _encoder_blocks(self, utterance: Utterance) -> Iterator[torch.Tensor]:
-        """Power of an utterance in pieces that the encoder may see by themselves."""
-        import torch
-
-        device = check_device(self.device)
-        blocks = utterance.blocks(self.level_)
-        if self.config_.architecture == "bilstm":
-            blocks = iter([np.concatenate(list(blocks))])
-        for block in blocks:
-            yield torch.from_numpy(block).to(device)
-
-    def _score_frames(self, utterances: list[Utterance]) -> list[np.ndarray]:
-        import torch
-
-        from skvae.networks.losses import itakura_saito, kl_from_standard
-        from skvae.networks.random import draw
-
-        network = self.networks(self.device)
-        generator = torch.Generator(check_device(self.device))
-
-        def bound(power: torch.Tensor) -> np.ndarray:
-            mean, log_variance = network.encode(power)
-            log_power = network.log_power(power)
-            misfit = torch.zeros_like(log_power[:, 0])
-            for _ in range(_SCORE_DRAWS):
-                z = draw(mean, log_variance, generator)
-                misfit += itakura_saito(log_power, network.decode(z))
-            loss = misfit / _SCORE_DRAWS + kl_from_standard(mean, log_variance)
-            return -loss.cpu().numpy()
-
-        scores = []
-        with one_thread(), torch.inference_mode():
-            for utterance in utterances:
-                generator.manual_seed(self.seed_)
-                blocks = self._encoder_blocks(utterance)
-                scores.append(np.concatenate([bound(block) for block in blocks]))
-        return scores
-
-
-def _fitted(network: SpeechNetwork, history: History) -> dict[str, Any]:
-    """Attributes that training leaves behind."""
-    from skvae.networks.state import to_arrays
-
-    return {
-        "state_": to_arrays(network),
-        "config_": network.config,
-        "loss_curve_": list(history.loss),
-        "validation_loss_curve_": list(history.validation_loss),
-        "best_loss_": history.best_loss,
-        "n_iter_": len(history.loss),
-    }
-
-
-def _describe(history: History) -> str:
-    line = f"epoch {len(history.loss)}: loss {history.loss[-1]:.2f}"
-    if history.validation_loss:
-        line += f", validation {history.validation_loss[-1]:.2f}"
-    return line
-
-
-def _cached(spectrogram: Spectrogram, cache: AudioCache) -> Spectrogram:
-    """The same spectrogram, its audio read through a cache where it reads itself."""
-    audio = spectrogram._waveform
-    if audio is None or not reads_itself(audio):
-        return spectrogram
-    return Spectrogram.from_waveform(
-        cache.wrap(audio), spectrogram.framing, spectrogram.sample_rate
-    )
-
-
-def _collect(results: list[np.ndarray], kind: Kind) -> Any:
-    """One array for the rows of an array, else a list."""
-    equal = kind in (Kind.ARRAY, Kind.SPECTROGRAM_ARRAY)
-    return np.stack(results) if equal else results

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.classical import LogMMSE
-from skvae.inference import make_inference
+from skvae.inference import Inference, make_inference
+from skvae.models import agreed_stft, fitted_model
 from skvae.spectrogram import Spectrogram
 from skvae.stft import STFT
 from skvae.utils.device import as_tensor, check_device, torch_generator
@@ -43,18 +40,20 @@ class VAENMFEnhancer(BaseEnhancer):
     Parameters
     ----------
     vae : speech model, default=None
-        None means ``SpeechVAE()``. An unfitted model is cloned and fitted; a
-        ``FrozenEstimator`` of a fitted one is used as it is.
+        A ``SpeechVAE`` or a ``NoiseAwareVAE``; None means ``SpeechVAE()``. An unfitted
+        model is cloned and fitted, on noisy speech too if there is any and it learns
+        from that; a ``FrozenEstimator`` of a fitted one is used as it is.
     inference : {"vem", "gradient", "mcem", "mcmc"} or Inference, default="vem"
         How the unknowns are found: by name, or by an object with parameters,
         ``MCEM(n_samples=5)``.
-    n_components : int, default=10
+    n_components : int, default=20
         Bases of the noise; 5 or 10 in the papers.
     guide : "log-mmse", enhancer or None, default="log-mmse"
         Who looks at the mixture first: the latent variables start from what it takes
-        for speech. "log-mmse" is ``LogMMSE()``, which learns from nothing else than the
-        mixture either. An enhancer is cloned and fitted, a ``FrozenEstimator`` of a
-        fitted one is used as it is. None, as in the papers, is nobody.
+        for speech (but not those of a ``NoiseAwareVAE``, whose encoder reads the
+        mixture itself). "log-mmse" is ``LogMMSE()``, which learns from nothing else
+        than the mixture either. An enhancer is cloned and fitted, a ``FrozenEstimator``
+        of a fitted one is used as it is. None, as in the papers, is nobody.
     guide_weight : float, default=0.2
         Exponent w of the guide's mask m in the mask :math:`G^{1 - w} m^w`, where G is
         the Wiener gain of the inference.
@@ -123,7 +122,7 @@ class VAENMFEnhancer(BaseEnhancer):
         vae: Any = None,
         inference: Any = "vem",
         *,
-        n_components: int = 10,
+        n_components: int = 20,
         guide: Any = "log-mmse",
         guide_weight: float = 0.2,
         mask_smoothing: int = 3,
@@ -180,20 +179,9 @@ class VAENMFEnhancer(BaseEnhancer):
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
         chosen = super()._choose_stft(spectrogram)
-        for name in ("vae", "guide"):
-            model = getattr(self, name)
-            if not isinstance(model, FrozenEstimator):
-                continue
-            check_is_fitted(model)
-            if spectrogram is None and self.stft is None and name == "vae":
-                chosen = clone(model.stft_)
-            same = chosen.framing() == model.stft_.framing()
-            if not same or chosen.sample_rate != model.stft_.sample_rate:
-                raise ValueError(
-                    f"`{name}` was fitted with {model.stft_}, which differs from "
-                    f"{chosen}: analyse with the model's parameters, or fit it anew."
-                )
-        return chosen
+        is_default = spectrogram is None and self.stft is None
+        chosen = agreed_stft("vae", self.vae, chosen, is_default=is_default)
+        return agreed_stft("guide", self.guide, chosen, is_default=False)
 
     def _fit(
         self,
@@ -201,8 +189,10 @@ class VAENMFEnhancer(BaseEnhancer):
         clean: list[Spectrogram],
         rng: np.random.Generator,
     ) -> None:
-        self.vae_ = self._fit_part("vae", self._speech_model(), noisy, clean, rng)
-        self.guide_ = self._fit_part("guide", self._guide(), noisy, clean, rng)
+        data: Any = {"noisy": noisy, "clean": clean, "device": self.device, "rng": rng}
+        self.vae_ = fitted_model("vae", self._speech_model(), **data)
+        guide = LogMMSE() if isinstance(self.guide, str) else self.guide
+        self.guide_ = None if guide is None else fitted_model("guide", guide, **data)
         self.noise_components_ = None
         profile = self._noise_profile(self.noise)
         if profile is not None:
@@ -222,39 +212,9 @@ class VAENMFEnhancer(BaseEnhancer):
 
         return SpeechVAE() if self.vae is None else self.vae
 
-    def _guide(self) -> Any:
-        return LogMMSE() if isinstance(self.guide, str) else self.guide
-
-    def _fit_part(
-        self,
-        name: str,
-        part: Any,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> Any:
-        """Clone and fit an estimator that was passed, unless it is frozen."""
-        if part is None or isinstance(part, FrozenEstimator):
-            return part
-        if hasattr(part, "stft_"):
-            warnings.warn(
-                f"`{name}` is fitted already and is fitted again: wrap it in "
-                "sklearn.frozen.FrozenEstimator to use it as it is.",
-                UserWarning,
-                stacklevel=5,
-            )
-        part = clone(part)
-        if "device" in part.get_params():
-            part.set_params(device=self.device)
-        if part.random_state is None:
-            part.set_params(random_state=int(rng.integers(2**31)))
-        return part.fit(clean) if noisy is None else part.fit(noisy, clean)
-
     def _batch_frames(self) -> int:
-        # With a tolerance each utterance ends where it does alone.
-        stops = getattr(make_inference(self.inference), "tol", 0) > 0
-        on_cuda = check_device(self.device, self.n_jobs).startswith("cuda")
-        return BATCH_FRAMES if on_cuda and not stops else 0
+        device = check_device(self.device, self.n_jobs)
+        return frames_at_once(make_inference(self.inference), device)
 
     def _estimate_mask(
         self, V: np.ndarray, rng: np.random.Generator, state: Any
@@ -294,8 +254,8 @@ class VAENMFEnhancer(BaseEnhancer):
         # One generator for all of them: as good as their own, though not the same.
         posterior = self._infer(padded, rngs[0], lengths=lengths, guided=guided)
         found = zip(
-            _unpadded(posterior.mask, lengths),
-            _unpadded(posterior.mask_std, lengths),
+            unpadded(posterior.mask, lengths),
+            unpadded(posterior.mask_std, lengths),
             posterior.history,
             guides,
             strict=True,
@@ -333,7 +293,7 @@ class VAENMFEnhancer(BaseEnhancer):
         Of another recording if that is given.
         """
         mean = float((V if of is None else of).mean())
-        scale = self.vae_.level_ / mean if mean > 0 else 1.0
+        scale = self.vae_.level_ / max(mean, 100 * float(np.finfo(V.dtype).tiny))
         return as_tensor(V * V.dtype.type(scale)).float()
 
     def _infer(
@@ -357,12 +317,9 @@ class VAENMFEnhancer(BaseEnhancer):
         device = check_device(self.device, self.n_jobs)
         generator = torch_generator(rng, device)
         start = self.noise_components_ if W is None else W
-        frames = None
-        if lengths is not None:
-            inside = torch.arange(V.shape[1]) < lengths[:, None]
-            frames = inside[..., None].to(device, V.dtype)
         with one_thread(), torch.no_grad():
             V = V.to(device)
+            frames = None if lengths is None else frames_inside(V, lengths)
             noise = initial_noise(
                 V,
                 self.n_components,
@@ -371,12 +328,30 @@ class VAENMFEnhancer(BaseEnhancer):
                 frames=frames,
             )
             prior = speech_prior(self.vae_.networks(device), lengths)
-            if guided is not None:
+            # An encoder of noisy speech knows what to make of the mixture itself.
+            if guided is not None and not hasattr(self.vae_, "mixer"):
                 prior = prior._replace(guided=guided.to(device))
             return make_inference(self.inference).infer(V, prior, noise, generator)
 
 
-def _unpadded(padded: torch.Tensor | None, lengths: torch.Tensor) -> list[Any]:
+def frames_at_once(inference: Inference, device: str) -> int:
+    """Frames that :meth:`_estimate_masks` is given at once; 0 where it does not pay.
+
+    With a tolerance each utterance ends where it does alone.
+    """
+    stops = getattr(inference, "tol", 0) > 0
+    return BATCH_FRAMES if device.startswith("cuda") and not stops else 0
+
+
+def frames_inside(V: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """One for the frames of padded utterances V (B, N, F), else zero, (B, N, 1)."""
+    import torch
+
+    inside = torch.arange(V.shape[1]) < lengths[:, None]
+    return inside[..., None].to(V)
+
+
+def unpadded(padded: torch.Tensor | None, lengths: torch.Tensor) -> list[Any]:
     """Array of each utterance, or None where there is nothing."""
     if padded is None:
         return [None] * len(lengths)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.callback import FitCallback
 from sklearn.pipeline import make_pipeline
 
-import skvae.vae as estimators
+import skvae.trained as estimators
 from skvae import ISTFT, STFT, SpeechVAE
 from skvae.datasets import make_noise, make_speech
 from skvae.networks.frames import Utterance

@@ -5,7 +5,8 @@ denoising variational autoencoder", INTERSPEECH 2020; equation numbers are their
 frame has the parameters (a, b) of q(z) = N(a, exp(b)), which Adam moves along the
 gradient of the evidence lower bound (14); between its steps W and H are updated by
 (15)-(16), their expectations over draws from q. The prior of z is N(mu, s^2): the
-standard one, (2), unless the encoder's output is passed, (9).
+standard one, (2), unless the speech prior holds another one, that of the denoising
+encoder, (9). Either of the two may be held: then only the other one is updated.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def gradient_vem(
     n_samples: int = 1,
     n_draws: int = 10,
     prior_weight: float = 1.0,
-    latent_prior: tuple[Tensor, Tensor] | None = None,
+    hold: str | None = None,
     exponent: float = 0.5,
     smoothing: int = 1,
     with_gain: bool = False,
@@ -54,7 +55,7 @@ def gradient_vem(
     V : Tensor of shape (..., N, F)
         Power of the mixture, in the unit of the speech prior.
     prior : SpeechPrior
-        Encoder and decoder.
+        Encoder and decoder, and the prior of z.
     noise : Noise
         Where the noise starts; it is changed.
     generator : torch.Generator
@@ -69,8 +70,8 @@ def gradient_vem(
         Draws from q for the mask.
     prior_weight : float
         Weight of the divergence between q and the prior: 1 is the lower bound.
-    latent_prior : pair of Tensor of shape (..., N, L), default=None
-        Mean and variance of the prior of z; None means 0 and 1.
+    hold : {"latent", "noise"} or None
+        What stays where it starts: q(z), or W, H and the gain.
     exponent : float
         Of the updates of the noise.
     smoothing : int
@@ -88,10 +89,10 @@ def gradient_vem(
         the draws that were at hand.
     """
     mean, log_variance = (part.clone() for part in prior.first_posterior(V))
-    moments = [torch.zeros_like(part) for part in (mean, mean, mean, mean)]
+    adam = _Adam((mean, log_variance), learning_rate)
     variances, memory = V.new_empty(n_samples, *V.shape), workspace(V)
     costs = Costs(V, noise.frames, tol)
-    for iteration in range(1, n_iter + 1):
+    for _ in range(n_iter):
         cost, gradients = _lower_bound(
             V,
             prior,
@@ -99,34 +100,53 @@ def gradient_vem(
             mean,
             log_variance,
             prior_weight,
-            latent_prior,
             generator,
             variances,
             memory,
+            with_gradients=hold != "latent",
         )
         converged = costs.add(cost)
-        for k, parameter in enumerate((mean, log_variance)):
-            first, second = moments[2 * k], moments[2 * k + 1]
-            first.lerp_(gradients[k], 1 - _BETA1)
-            second.mul_(_BETA2).addcmul_(gradients[k], gradients[k], value=1 - _BETA2)
-            scale = (second / (1 - _BETA2**iteration)).sqrt_().add_(_ADAM_EPS)
-            step = learning_rate / (1 - _BETA1**iteration)
-            parameter.addcdiv_(first, scale, value=-step)
-        update_noise(
-            V,
-            list(variances),
-            noise,
-            exponent=exponent,
-            smoothing=smoothing,
-            with_gain=with_gain,
-            memory=memory,
-        )
+        if hold != "latent":
+            adam.step(gradients)
+        if hold != "noise":
+            update_noise(
+                V,
+                list(variances),
+                noise,
+                exponent=exponent,
+                smoothing=smoothing,
+                with_gain=with_gain,
+                memory=memory,
+            )
         if converged:
             break
     found: MaskMoments = latent_wiener(
         prior, mean, log_variance, noise, generator, n_draws=n_draws
     )
     return Posterior(found.mean, found.std(), mean, noise, costs.history())
+
+
+class _Adam:
+    """Steps against a gradient, in place (Kingma and Ba, 2015)."""
+
+    def __init__(self, parameters: tuple[Tensor, ...], learning_rate: float):
+        self._parameters = parameters
+        self._learning_rate = learning_rate
+        self._moments = [
+            (torch.zeros_like(part), torch.zeros_like(part)) for part in parameters
+        ]
+        self._n_steps = 0
+
+    def step(self, gradients: tuple[Tensor, ...]) -> None:
+        self._n_steps += 1
+        for parameter, gradient, (first, second) in zip(
+            self._parameters, gradients, self._moments, strict=True
+        ):
+            first.lerp_(gradient, 1 - _BETA1)
+            second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+            scale = (second / (1 - _BETA2**self._n_steps)).sqrt_().add_(_ADAM_EPS)
+            step = self._learning_rate / (1 - _BETA1**self._n_steps)
+            parameter.addcdiv_(first, scale, value=-step)
 
 
 def _lower_bound(
@@ -136,12 +156,12 @@ def _lower_bound(
     mean: Tensor,
     log_variance: Tensor,
     prior_weight: float,
-    latent_prior: tuple[Tensor, Tensor] | None,
     generator: torch.Generator,
     variances: Tensor,
     memory: Tensor,
+    with_gradients: bool,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Negative bound and its gradient by (a, b); variances of the draws.
+    """Negative bound, and its gradient by (a, b) if wanted; variances of the draws.
 
     The gradient is that of the sum over a frame's bins, so that a frame's steps do not
     depend on how many others there are.
@@ -149,7 +169,7 @@ def _lower_bound(
     n_samples = len(variances)
     V_b = noise.power(out=memory[0])
     deviation = (0.5 * log_variance).exp()
-    prior_mean, prior_variance = latent_prior or (0.0, 1.0)
+    prior_mean, prior_variance = prior.latent or (0.0, 1.0)
     variance = deviation.square()
     offset = mean - prior_mean
     # KL(N(a, exp b) || N(mu, s^2)), its values and its gradients.
@@ -161,16 +181,22 @@ def _lower_bound(
     V_x, ratio, by_o = memory[1:]
     for variance_of_draw in variances:
         z = draw(mean, log_variance, generator)
-        speech, pullback = prior.variance_and_pullback(z, out=variance_of_draw)
+        if with_gradients:
+            speech, pullback = prior.variance_and_pullback(z, out=variance_of_draw)
+        else:
+            speech = prior.variance(z, out=variance_of_draw)
+            if speech is not variance_of_draw:
+                variance_of_draw.copy_(speech)
         torch.mul(speech, noise.gain, out=by_o)
         torch.add(V_b, by_o, out=V_x)
         torch.div(V, V_x, out=ratio)
         # d(log V_x + V / V_x) / do = g sigma^2 / V_x (1 - V / V_x)
         by_o.div_(V_x)
         cost += misfit(ratio, V_x, frames) / n_samples
-        by_o.mul_(ratio.neg_().add_(1))
-        by_z = pullback(by_o)
-        by_mean += by_z / n_samples
-        # dz/db = (z - a) / 2
-        by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
+        if with_gradients:
+            by_o.mul_(ratio.neg_().add_(1))
+            by_z = pullback(by_o)
+            by_mean += by_z / n_samples
+            # dz/db = (z - a) / 2
+            by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
     return cost, (by_mean, by_log_variance)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from skvae.algorithms.isnmf import update_H, update_W
+from skvae.algorithms.isnmf import gradient_parts, update_H, update_W
 
 #: The decoder's log-variance is kept within these: exp of it, squared, is finite and
 #: not zero in float32.
@@ -43,6 +43,9 @@ class SpeechPrior(NamedTuple):
         to that by z (..., N, L), where that is faster than automatic differentiation.
     guided : Tensor of shape (..., N, F), or None
         Power that the latent variables start from, if not that of the mixture.
+    latent : pair of Tensor of shape (..., N, L), or None
+        Mean and variance of the prior of z; None means 0 and 1. Variational EM with
+        free parameters knows of it, :func:`~skvae.algorithms.vaenmf.gradient_vem`.
     """
 
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -52,6 +55,7 @@ class SpeechPrior(NamedTuple):
         Callable[[Tensor, Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]] | None
     ) = None
     guided: Tensor | None = None
+    latent: tuple[Tensor, Tensor] | None = None
 
     def first_posterior(self, V: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z) that an inference starts from.
@@ -337,6 +341,41 @@ def initial_noise(
     scale = total(V, frames) / total(H, frames).clamp_min(FLOOR)
     H *= scale[..., None, None]
     return Noise(W, H.clamp_min_(FLOOR), torch.ones_like(V[..., :1]), frames)
+
+
+def learn_noise(
+    power: Tensor, noise: Noise, n_iter: int, exponent: float = 1.0
+) -> None:
+    """Fit W and H to the power of noise alone by multiplicative steps, in place.
+
+    Parameters
+    ----------
+    power : Tensor of shape (..., N, F)
+        Power of the noise, as far as it is known.
+    noise : Noise
+        Where the steps start, and which frames count.
+    n_iter : int
+        How many of each of the two.
+    exponent : float
+        Of the updates.
+
+    Examples
+    --------
+    >>> import torch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> power = torch.rand(9, 1, generator=generator) * torch.tensor([1.0, 2.0, 3.0])
+    >>> noise = initial_noise(power, 1, generator)
+    >>> learn_noise(power, noise, n_iter=10)
+    >>> torch.allclose(noise.power(), power, rtol=1e-3)
+    True
+    """
+    V_b, parts = torch.empty_like(power), power.new_empty(2, *power.shape)
+    for _ in range(n_iter):
+        gradient_parts(power, noise.power(out=V_b), out=parts)
+        noise.H = update_H(noise.H, noise.W, parts, exponent)
+        gradient_parts(power, noise.power(out=V_b), out=parts)
+        noise.W = update_W(noise.W, noise.counted_H(), parts, exponent)
+        normalise(noise)
 
 
 def sum_log(x: Tensor) -> Tensor:

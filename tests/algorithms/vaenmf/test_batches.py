@@ -13,7 +13,12 @@ from skvae.algorithms.vaenmf import mcmc as mcmc_module
 from skvae.algorithms.vaenmf.gradient import gradient_vem
 from skvae.algorithms.vaenmf.mcem import mcem
 from skvae.algorithms.vaenmf.mcmc import mcmc
-from skvae.algorithms.vaenmf.model import Costs, initial_noise, smooth_bins
+from skvae.algorithms.vaenmf.model import (
+    Costs,
+    initial_noise,
+    learn_noise,
+    smooth_bins,
+)
 from skvae.algorithms.vaenmf.vem import vem
 from skvae.networks.prior import speech_prior
 from skvae.networks.vae import VAEConfig, initial_network
@@ -27,6 +32,8 @@ INFERENCES = {
     "vem s": (vem, {"n_iter": 6, "covariance": False, "reconstruction": "s"}),
     "vem z": (vem, {"n_iter": 6, "reconstruction": "z", "with_gain": True}),
     "gradient": (gradient_vem, {"n_iter": 6, "n_samples": 2}),
+    "gradient fixed": (gradient_vem, {"n_iter": 6, "hold": "latent"}),
+    "gradient noise held": (gradient_vem, {"n_iter": 6, "hold": "noise"}),
     "gradient gain": (gradient_vem, {"n_iter": 6, "with_gain": True, "smoothing": 3}),
     "mcem": (mcem, {"n_iter": 3, "n_burn_in": 3, "n_samples": 2}),
     "mcmc": (mcmc, {"n_burn_in": 3, "n_samples": 3}),
@@ -160,13 +167,13 @@ def test_the_latent_prior_may_differ_between_utterances(utterances, own_draws):
     for V, given in zip(utterances, priors, strict=True):
         rng = generator(7)
         noise = initial_noise(V, K, rng)
-        alone.append(
-            gradient_vem(V, linear_prior(), noise, rng, n_iter=5, latent_prior=given)
-        )
+        prior = linear_prior()._replace(latent=given)
+        alone.append(gradient_vem(V, prior, noise, rng, n_iter=5))
     V, rng = padded(utterances, 0.0), OwnDraws(7)
     noise = initial_noise(V, K, rng, frames=frames_of(LENGTHS))
     given = tuple(padded(parts, 1.0) for parts in zip(*priors, strict=True))
-    found = gradient_vem(V, linear_prior(), noise, rng, n_iter=5, latent_prior=given)
+    prior = linear_prior()._replace(latent=given)
+    found = gradient_vem(V, prior, noise, rng, n_iter=5)
     assert_same(found, alone)
 
 
@@ -179,6 +186,19 @@ def test_given_bases_are_those_of_all_to_start_with(utterances):
         torch.testing.assert_close(noise.W[b], W / W.sum(1, keepdim=True))
         mean = noise.power()[b, :n].mean().item()
         assert mean == pytest.approx(of_one.mean().item())
+
+
+def test_noise_that_is_known_is_learned_alike(utterances, own_draws):
+    alone = []
+    for V in utterances:
+        alone.append(initial_noise(V, K, generator(7)))
+        learn_noise(V, alone[-1], n_iter=5)
+    V, frames = padded(utterances, 1e3), frames_of(LENGTHS)
+    noise = initial_noise(V, K, OwnDraws(7), frames=frames)
+    learn_noise(V, noise, n_iter=5)
+    for b, (n, one) in enumerate(zip(LENGTHS, alone, strict=True)):
+        torch.testing.assert_close(noise.W[b], one.W)
+        torch.testing.assert_close(noise.H[b, :n], one.H)
 
 
 @pytest.mark.parametrize("name", INFERENCES)

@@ -19,6 +19,7 @@ from skvae.algorithms.vaenmf.model import (
     Noise,
     SpeechPrior,
     initial_noise,
+    learn_noise,
     smooth_bins,
     update_gain,
     update_noise,
@@ -34,6 +35,8 @@ INFERENCES = {
     "vem heuristic": lambda *a: vem(*a, n_iter=10, covariance=False),
     "vem z": lambda *a: vem(*a, n_iter=10, reconstruction="z", with_gain=True),
     "gradient": lambda *a: gradient_vem(*a, n_iter=10, with_gain=True),
+    "gradient fixed": lambda *a: gradient_vem(*a, n_iter=10, hold="latent"),
+    "gradient noise held": lambda *a: gradient_vem(*a, n_iter=10, hold="noise"),
     "mcem": lambda *a: mcem(*a, n_iter=3, n_burn_in=3, n_samples=2),
     "mcmc": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3),
     "mcmc exact": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3, exact=True),
@@ -78,6 +81,50 @@ def test_updates_of_exponent_one_half_never_increase_the_cost(seed, with_gain):
             update_gain(V, variances, noise)
             assert cost() <= before + 1e-10
             before = cost()
+
+
+def test_learning_noise_never_increases_its_divergence_and_silence_is_harmless():
+    power = powers(9, 8, 1) * torch.linspace(0, 5, 8, dtype=torch.float64)
+    power[2] = 0
+    noise = initial_noise(power, 2, generator())
+    costs = []
+    for _ in range(10):
+        costs.append(negative_log_likelihood(power, noise.power()))
+        learn_noise(power, noise, n_iter=1, exponent=0.5)
+    assert (np.diff(costs) <= 1e-10).all()
+    assert costs[-1] < costs[0] - 0.1
+    torch.testing.assert_close(noise.W.sum(1), torch.ones(2, dtype=torch.float64))
+    silent = initial_noise(0 * power, 2, generator())
+    learn_noise(0 * power, silent, n_iter=5)
+    assert torch.isfinite(silent.power()).all()
+
+
+# Held parameters
+
+
+def test_what_is_held_stays_bit_for_bit_and_the_rest_moves(V, prior, noise):
+    start = prior.encode(V)[0]
+    W, H, gain = noise.W.clone(), noise.H.clone(), noise.gain.clone()
+    options = {"n_iter": 5, "with_gain": True}
+    found = gradient_vem(V, prior, noise, generator(), hold="noise", **options)
+    assert torch.equal(noise.W, W)
+    assert torch.equal(noise.H, H)
+    assert torch.equal(noise.gain, gain)
+    assert (found.z - start).abs().max() > 0.1
+    found = gradient_vem(V, prior, noise, generator(), hold="latent", **options)
+    assert torch.equal(found.z, start)
+    assert (noise.W - W).abs().max() > 1e-3
+
+
+def test_a_narrow_prior_keeps_the_latent_variables_where_it_is(V, prior, noise):
+    centre = torch.full_like(prior.encode(V)[0], 0.7)
+    distances = []
+    for variance in (1e-4, 1.0):
+        narrow = prior._replace(latent=(centre, torch.full_like(centre, variance)))
+        options = {"n_iter": 300, "learning_rate": 0.05, "hold": "noise"}
+        found = gradient_vem(V, narrow, noise, generator(), **options)
+        distances.append((found.z - centre).abs().max().item())
+    assert distances[0] < 0.05 < distances[1]
 
 
 # The E-step of VEM

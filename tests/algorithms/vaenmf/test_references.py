@@ -238,13 +238,12 @@ def test_gradient_vem(V, prior, noise, with_gain, given):
         W, H, g = slow_update(V.numpy(), variances, W, H, g, with_gain)
     found = gradient_vem(
         V,
-        prior,
+        prior._replace(latent=(mu, variance) if given else None),
         noise,
         generator(5),
         n_iter=n_iter,
         n_samples=D,
         with_gain=with_gain,
-        latent_prior=(mu, variance) if given else None,
     )
     np.testing.assert_allclose(found.z, a.detach(), rtol=1e-7)
     np.testing.assert_allclose(noise.W, W, rtol=1e-7)
@@ -254,6 +253,53 @@ def test_gradient_vem(V, prior, noise, with_gain, given):
     np.testing.assert_allclose(
         np.array(found.history) * V.numel() + constant, costs, rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("D", [1, 10])
+def test_the_cost_of_gradient_vem_is_minus_the_bound_with_the_encoders_prior(
+    V, prior, noise, D
+):
+    """Bando et al. (2020), (14) with (9) and (11), term by term."""
+    sigma_z = 0.1
+    mu, b = encode(prior, V.numpy())
+    a, phi2 = mu.copy(), np.exp(b)  # q starts where the encoder says
+    latent = torch.tensor(mu), torch.tensor(phi2 + sigma_z**2)
+    W, H, _ = copies(noise)
+    rng = generator(5)
+    bound = 0.0
+    for _ in range(D):
+        variance = decode(prior, a + np.exp(b / 2) * normal(rng, N, L))
+        for t in range(N):
+            for f in range(F):
+                y = sum(W[k, f] * H[t, k] for k in range(K)) + variance[t, f]
+                bound -= (math.log(y) + V[t, f].item() / y) / D
+    for t in range(N):
+        for d in range(L):
+            spread = math.exp(b[t, d]) + (a[t, d] - mu[t, d]) ** 2
+            bound += b[t, d] / 2 - spread / (2 * (phi2[t, d] + sigma_z**2))
+    found = gradient_vem(
+        V, prior._replace(latent=latent), noise, generator(5), n_iter=1, n_samples=D
+    )
+    assert found.history[0] * V.numel() == pytest.approx(-bound, rel=1e-10)
+
+
+@pytest.mark.parametrize("with_gain", [True, False])
+def test_gradient_vem_that_holds_the_latent_variables(V, prior, noise, with_gain):
+    """The paper's "Fixed": draws of the encoder's posterior, and (15)-(16)."""
+    rng, D, n_iter = generator(5), 3, 4
+    a, b = encode(prior, V.numpy())
+    W, H, g = copies(noise)
+    for _ in range(n_iter):
+        variances = [
+            decode(prior, a + np.exp(b / 2) * normal(rng, N, L)) for _ in range(D)
+        ]
+        W, H, g = slow_update(V.numpy(), variances, W, H, g, with_gain)
+    options = {"n_iter": n_iter, "n_samples": D, "with_gain": with_gain}
+    found = gradient_vem(V, prior, noise, generator(5), hold="latent", **options)
+    np.testing.assert_array_equal(found.z, a)
+    np.testing.assert_allclose(noise.W, W, rtol=1e-8)
+    np.testing.assert_allclose(noise.H, H, rtol=1e-8)
+    np.testing.assert_allclose(noise.gain[:, 0], g, rtol=1e-8)
 
 
 def test_mcmc_with_modes_instead_of_draws(V, prior, noise, monkeypatch):
