@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     import soundfile
 
-    from skvae.pretrained import load_pretrained
+    from skvae.cli.enhance import Settings, make_enhancer
 
     check_name(arguments.model)
     if not math.isfinite(arguments.snr):
@@ -51,7 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"-o {folder}: {error.strerror}.") from error
 
     clean, noisy = make_utterance(arguments.snr, arguments.seed)
-    enhancer = load_pretrained(arguments.model)
+    enhancer = make_enhancer(Settings(arguments.model, None, None), None)
+    if enhancer.stft_.sample_rate != _SAMPLE_RATE:
+        raise CommandError(
+            f"--model: {arguments.model} works at {enhancer.stft_.sample_rate} Hz, but "
+            f"the utterance is made at {_SAMPLE_RATE} Hz."
+        )
     [separation] = enhancer.separate([noisy])
     waveforms = {"noisy": noisy, "enhanced": separation.enhanced, "clean": clean}
     for name, waveform in waveforms.items():

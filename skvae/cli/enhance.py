@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"--attenuation-limit must be at least 0 dB, got {limit}.", status=2
         )
     if arguments.noise_profile is not None:
-        _check_profile(arguments.noise_profile)
+        _check_profile(arguments.noise_profile, arguments.model)
     jobs = find_jobs(arguments.inputs, arguments.output)
     todo = [job for job in jobs if arguments.overwrite or not job.target.exists()]
     settings = Settings(arguments.model, limit, arguments.noise_profile)
@@ -71,8 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _enhance_all(
     jobs: list[Job], settings: Settings, n_jobs: int, quiet: bool
 ) -> list[Outcome]:
+    from skvae.pretrained import has_own_rate
+
     # What learns is made once, here; what does not depends on each file's rate.
-    learned = make_enhancer(settings, None) if jobs and _learns(settings) else None
+    learned = None
+    if jobs and has_own_rate(settings.model):
+        learned = make_enhancer(settings, None)
     if len(jobs) == 1 or n_jobs == 1:
         results = (_enhance_one(job, settings, learned) for job in jobs)
     else:
@@ -90,19 +94,19 @@ def _enhance_all(
     return outcomes
 
 
-def _check_profile(path: str) -> None:
+def _check_profile(path: str, model: str) -> None:
     from skvae.datasets.audio import AudioFile
+    from skvae.pretrained import find_model_file
 
+    if find_model_file(model) is not None:
+        raise CommandError(
+            f"--noise-profile is for methods, and {model} has been fitted already.",
+            status=2,
+        )
     try:
         len(AudioFile(path))
     except (OSError, ValueError) as error:
         raise CommandError(f"--noise-profile: {error}", status=2) from error
-
-
-def _learns(settings: Settings) -> bool:
-    from skvae.pretrained import list_models
-
-    return any(m.learns for m in list_models() if m.name == settings.model)
 
 
 def _enhance_one(job: Job, settings: Settings, learned: Any) -> Outcome:
@@ -135,20 +139,26 @@ def make_enhancer(settings: Settings, sample_rate: int | None) -> Any:
         The model and its options.
     sample_rate : int or None
         A method without training works at this rate, so that it sees all frequencies;
-        one that learns has its own, whatever is said here.
+        a model that has its own takes None.
 
     Returns
     -------
     BaseEnhancer
         Fitted.
+
+    Raises
+    ------
+    CommandError
+        If a file holds none.
     """
     from skvae.datasets.audio import AudioFile
-    from skvae.pretrained import load_pretrained
+    from skvae.pretrained import find_model_file, load_pretrained
     from skvae.recordings import scaled_stft
     from skvae.stft import STFT
 
-    learns = _learns(settings)
-    stft = STFT() if learns or sample_rate is None else scaled_stft(sample_rate)
+    if find_model_file(settings.model) is not None:
+        return _load(settings)
+    stft = STFT() if sample_rate is None else scaled_stft(sample_rate)
     parameters: dict[str, Any] = {
         "stft": stft,
         "attenuation_limit": settings.attenuation_limit,
@@ -157,6 +167,25 @@ def make_enhancer(settings: Settings, sample_rate: int | None) -> Any:
         noise = AudioFile(settings.noise_profile, sample_rate=stft.sample_rate)
         parameters["noise"] = noise
     return load_pretrained(settings.model, **parameters)
+
+
+def _load(settings: Settings) -> Any:
+    from skvae.base import BaseEnhancer
+    from skvae.pretrained import load_pretrained
+
+    try:
+        enhancer = load_pretrained(settings.model)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"--model: {error}", status=2) from error
+    if not isinstance(enhancer, BaseEnhancer):
+        raise CommandError(
+            f"--model: {settings.model} holds a {type(enhancer).__name__}, which does "
+            "not enhance.",
+            status=2,
+        )
+    if settings.attenuation_limit is not None:
+        enhancer.set_params(attenuation_limit=settings.attenuation_limit)
+    return enhancer
 
 
 def _describe(outcome: Outcome) -> str:

@@ -76,6 +76,7 @@ def _score(
 
     from skvae.cli.enhance import Settings, make_enhancer
     from skvae.evaluation import evaluate
+    from skvae.pretrained import has_own_rate
 
     groups: dict[int | None, list[int]] = {}
     for k, audio in enumerate(inputs):
@@ -84,7 +85,8 @@ def _score(
     for rate, places in groups.items():
         enhancer = None
         if model is not None and rate is not None:
-            enhancer = make_enhancer(Settings(model, None, None), rate)
+            made_for = None if has_own_rate(model) else rate
+            enhancer = make_enhancer(Settings(model, None, None), made_for)
             rate = enhancer.stft_.sample_rate
         pairs = [
             [
