@@ -7,7 +7,7 @@ import inspect
 from sklearn.base import BaseEstimator
 
 import skvae
-from skvae import STFT, VEM, BaseEnhancer, SpeechVAE
+from skvae import STFT, VEM, BaseEnhancer, DenoisingVAE, GradientVEM, SpeechVAE
 
 # For scikit-learn's rows of ten samples, and for utterances of a third of a second.
 TINY_STFT = STFT(n_fft=8, hop_length=2)
@@ -28,6 +28,24 @@ SMALL_SETTINGS = {
         "n_components": 2,
     },
     "SpeechVAE": {"n_latent": 2, "hidden": 8, "max_iter": 3},
+    "DNNMask": {"hidden": 8, "n_layers": 2, "n_mels": 4, "context": 3, "max_iter": 2},
+    "BiLSTMMask": {"hidden": 4, "n_layers": 1, "n_mels": 4, "max_iter": 2},
+    "DenoisingVAE": {
+        "n_latent": 2,
+        "hidden": 4,
+        "n_layers": 1,
+        "n_mels": 4,
+        "max_iter": 2,
+    },
+    "DnVAENMFEnhancer": {
+        "dvae": DenoisingVAE(2, 4, 1, n_mels=4, max_iter=2),
+        "inference": GradientVEM(3),
+        "n_components": 2,
+    },
+    "NoiseAwareVAE": {
+        "vae": SpeechVAE(n_latent=2, hidden=8, max_iter=2),
+        "max_iter": 2,
+    },
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from skvae.datasets import make_dataset, make_noise, make_speech
+from skvae.datasets.pairs import COLUMNS
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -93,7 +94,7 @@ def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_p
         out = str(tmp_path / name)
         maker.main([out, "--data", str(data), "--pairs", "24"])
     table = pandas.read_csv(tmp_path / "first" / "pairs.csv")
-    assert tuple(table.columns) == maker.COLUMNS
+    assert tuple(table.columns) == COLUMNS
     assert table.groupby(["environment", "snr_db"]).size().tolist() == [1] * 24
     assert table["speaker"][:2].nunique() == 2
     for pair, snr in zip(table["pair"], table["snr_db"], strict=True):

@@ -26,11 +26,19 @@ LAYERS = [
     {"stft"},
     {"features"},
     {"base"},
-    {"inference"},
-    {"classical", "factorization", "masking", "vae", "vaenmf"},
+    {"inference", "trained"},
+    {"supervised"},
+    {"models"},
+    {
+        *("classical", "factorization", "masking"),
+        *("vae", "denoising", "noise_aware", "vaenmf", "dnvaenmf"),
+    },
     {"estimator_checks"},
     {"summary"},
+    {"serialization"},
+    {"model_files"},
     {"recordings", "pretrained", "evaluation", "plot"},
+    {"recipes"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -122,6 +122,7 @@ def test_a_name_is_the_object_with_its_defaults(name):
         (VEM(guidance=2), "`guidance`"),
         (VEM(tol=-1), "`tol`"),
         (GradientVEM(learning_rate=0), "`learning_rate`"),
+        (GradientVEM(hold="z"), "`hold` must be one of None, 'latent', 'noise'"),
         (MCEM(n_samples=0), "`n_samples`"),
         (MCEM(exponent=2), "`exponent`"),
         (MCMC(rate=1.0), "`rate` must be a pair"),

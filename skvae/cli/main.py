@@ -71,6 +71,8 @@ def make_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_enhance(verbs)
     _add_evaluate(verbs)
+    _add_train(verbs)
+    _add_mix(verbs)
     verbs.add_parser(
         "models",
         help="list the models",
@@ -164,6 +166,157 @@ def _add_evaluate(verbs: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--quiet", action="store_true", help="show no progress")
 
 
+def _add_train(verbs: argparse._SubParsersAction) -> None:
+    train = verbs.add_parser(
+        "train",
+        help="train a model on recordings",
+        description=(
+            "Train what a recipe describes on recordings of clean speech, and of noise "
+            "if it learns from noise, and write it to a file that --model takes. A "
+            "file beside it keeps what has been learned so far: after an interruption "
+            "the same command goes on from there, on a CPU to the same model."
+        ),
+        epilog=(
+            "examples:\n"
+            "  skvae train --method vae-nmf --clean speech/ -o mine.safetensors\n"
+            "  skvae train --method bilstm-mask --clean speech/ --noise noise/ \\\n"
+            "      --set max_iter=20 --set hidden=64 -o small.safetensors\n"
+            "  skvae train my-recipe.toml --clean speech/ -o mine.safetensors\n"
+            "  skvae enhance noisy.wav -o enhanced.wav --model mine.safetensors"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = train.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help="a TOML file, as skvae/recipes.py says",
+    )
+    source.add_argument(
+        "--method",
+        metavar="NAME",
+        help="a recipe of the package: bilstm-mask, dnn-mask, speech-vae or vae-nmf",
+    )
+    train.add_argument(
+        "--clean", required=True, metavar="DIR", help="recordings of clean speech"
+    )
+    train.add_argument(
+        "--noise",
+        metavar="DIR",
+        help="recordings of noise to mix it with (default: noise that is made)",
+    )
+    train.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="MODEL",
+        help="the file to write, which ends in .safetensors",
+    )
+    train.add_argument(
+        "--device",
+        default="auto",
+        metavar="auto|cpu|cuda",
+        help="where to compute (default: a GPU if there is one)",
+    )
+    train.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help=(
+            "what to go on from after an interruption; removed at the end "
+            "(default: MODEL.checkpoint)"
+        ),
+    )
+    train.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="of all random numbers (default: the recipe's, or 0)",
+    )
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="PARAM=VALUE",
+        help="change a parameter of the recipe: max_iter=20, vae__hidden=64",
+    )
+    train.add_argument(
+        "--overwrite", action="store_true", help="replace a model that is there"
+    )
+    volume = train.add_mutually_exclusive_group()
+    volume.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    volume.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="say what is trained, and where in the code an error came from",
+    )
+
+
+def _add_mix(verbs: argparse._SubParsersAction) -> None:
+    mix = verbs.add_parser(
+        "mix",
+        help="mix clean speech with noise",
+        description=(
+            "Mix recordings of clean speech with noise. DIR receives noisy/, clean/ "
+            "and pairs.csv, which says what was mixed. Kinds of noise, which are the "
+            "folders that it lies in, and ratios take turns. The same command gives "
+            "the same pairs."
+        ),
+        epilog=(
+            "examples:\n"
+            "  skvae mix --clean speech/ --noise noise/ --snr -5 0 5 10 -o pairs/\n"
+            "  skvae mix --clean speech/ --synthetic 1 --snr 0 --copies 3 -o pairs/\n"
+            "  skvae evaluate --noisy pairs/noisy --clean pairs/clean --model wiener"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    mix.add_argument(
+        "--clean", required=True, metavar="DIR", help="recordings of clean speech"
+    )
+    mix.add_argument("--noise", metavar="DIR", help="recordings of noise")
+    mix.add_argument(
+        "--snr",
+        type=float,
+        nargs="+",
+        required=True,
+        metavar="DB",
+        help="signal-to-noise ratios in dB",
+    )
+    mix.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="folder for the pairs"
+    )
+    mix.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another one, other pairs"
+    )
+    mix.add_argument(
+        "--augment",
+        action="store_true",
+        help="change speech and noise at random: speeds, equalisers, sums, gains",
+    )
+    mix.add_argument(
+        "--synthetic",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the pairs, from 0 to 1, with noise that is made (default: 0)",
+    )
+    mix.add_argument(
+        "--copies",
+        type=int,
+        default=1,
+        metavar="N",
+        help="pairs of each recording, with other noises (default: 1)",
+    )
+    mix.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace what an earlier run wrote",
+    )
+    mix.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+
 def _add_demo(verbs: argparse._SubParsersAction) -> None:
     demo = verbs.add_parser(
         "demo",
@@ -201,8 +354,8 @@ def _add_model(
     parser.add_argument(
         "--model",
         default=default,
-        metavar="NAME",
-        help=f"see `skvae models`{shown}",
+        metavar="NAME|FILE",
+        help=f"a name that `skvae models` lists, or a model file{shown}",
     )
 
 

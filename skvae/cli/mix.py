@@ -1,0 +1,175 @@
+"""``skvae mix``: clean speech and noise in, pairs of noisy and clean speech out."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from skvae.cli.errors import CommandError
+from skvae.datasets.audio import AudioFile, find_audio
+from skvae.datasets.pairs import (
+    COLUMNS,
+    SIDES,
+    TABLE,
+    by_folder,
+    mix_pairs,
+    take_turns,
+    write_pairs,
+)
+from skvae.utils.progress import Progress
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Mix every clean recording with noise.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the parser made of the command line.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    _check(arguments)
+    target = Path(arguments.output).resolve()
+    inputs = [name for name in (arguments.clean, arguments.noise) if name is not None]
+    _check_target(target, arguments.output, inputs, arguments.overwrite)
+    speech = _find(arguments.clean, target)
+    noise = [] if arguments.noise is None else _find(arguments.noise, target)
+
+    rng = np.random.default_rng(arguments.seed)
+    # Anew for each copy, so that an utterance meets other noises and ratios.
+    order = [x for _ in range(arguments.copies) for x in take_turns(speech, rng)]
+    rows = []
+    try:
+        with (
+            _folder_written_whole(target) as folder,
+            Progress(len(order), "mixed", enabled=not arguments.quiet) as progress,
+        ):
+            pairs = mix_pairs(
+                order,
+                by_folder(noise),
+                arguments.snr,
+                rng,
+                synthetic=arguments.synthetic,
+                augment=arguments.augment,
+            )
+            for row in write_pairs(pairs, folder, len(order)):
+                rows.append(row)
+                progress.advance()
+    except (OSError, ValueError, RuntimeError) as error:
+        # soundfile's errors are RuntimeErrors, ours say what to do.
+        reason = str(error).rstrip(".")
+        raise CommandError(f"{reason}; nothing was written.") from error
+    if not arguments.quiet:
+        minutes = sum(float(row[COLUMNS.index("seconds")]) for row in rows) / 60
+        n_noises = len({row[COLUMNS.index("environment")] for row in rows})
+        print(
+            f"wrote {len(rows)} pair{'s' * (len(rows) != 1)} with {n_noises} kind"
+            f"{'s' * (n_noises != 1)} of noise, {minutes:.1f} minutes, to "
+            f"{arguments.output}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    for snr in arguments.snr:
+        if not math.isfinite(snr):
+            raise CommandError(f"--snr must be finite numbers of dB, got {snr}.", 2)
+    if not 0 <= arguments.synthetic <= 1:
+        raise CommandError(
+            f"--synthetic must be a share from 0 to 1, got {arguments.synthetic}.", 2
+        )
+    if arguments.noise is None and arguments.synthetic < 1:
+        raise CommandError(
+            "--noise DIR is missing: name a folder of noise, or make all of it with "
+            "--synthetic 1.",
+            status=2,
+        )
+    if arguments.copies < 1:
+        raise CommandError(f"--copies must be at least 1, got {arguments.copies}.", 2)
+    if arguments.seed < 0:
+        raise CommandError(f"--seed must not be negative, got {arguments.seed}.", 2)
+
+
+def _check_target(target: Path, name: str, inputs: list[str], overwrite: bool) -> None:
+    """Refuse a folder that would be lost, unless it is ours and may be."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise CommandError(f"-o {name} is a file: name a folder.", status=2)
+    if not any(target.iterdir()):
+        return
+    if not overwrite:
+        raise CommandError(
+            f"-o {name} is there already, and not empty: name another folder, or "
+            "replace what an earlier run wrote with --overwrite."
+        )
+    for folder in inputs:
+        if target in (source := Path(folder).resolve()).parents or target == source:
+            raise CommandError(f"-o {name} holds {folder}, which would be lost.")
+    if not _is_ours(target):
+        raise CommandError(
+            f"-o {name} holds something else than what skvae mix writes: only that is "
+            "replaced by --overwrite."
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    if {path.name for path in folder.iterdir()} != {*SIDES, TABLE}:
+        return False
+    try:
+        with open(folder / TABLE, newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+    except (OSError, ValueError, csv.Error):
+        return False
+    files = {f"{row[0]}.wav" for row in rows[1:] if row}
+    return rows[:1] == [list(COLUMNS)] and all(
+        {path.name for path in (folder / side).iterdir()} == files for side in SIDES
+    )
+
+
+def _find(name: str, target: Path) -> list[AudioFile]:
+    try:
+        found = find_audio(name)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    # What an earlier run wrote below its own input is no input.
+    inputs = [a for a in found if target not in Path(a.path).resolve().parents]
+    if not inputs:
+        raise CommandError(f"{name} holds no audio but that of -o.")
+    return inputs
+
+
+@contextmanager
+def _folder_written_whole(target: Path) -> Iterator[Path]:
+    """Give a new folder to fill, which takes the target's place at the end."""
+    token = secrets.token_hex(4)
+    part, old = (
+        target.with_name(f".{target.name}.{token}.{end}") for end in ("part", "old")
+    )
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    if old.exists():
+        shutil.rmtree(old)

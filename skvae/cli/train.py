@@ -1,0 +1,295 @@
+"""``skvae train``: clean speech in, a model file out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import tomllib
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skvae.base import SpeechEstimator
+from skvae.cli.errors import CommandError
+from skvae.datasets.audio import AudioFile, find_audio
+from skvae.model_files import SUFFIX
+from skvae.pretrained import save_pretrained
+from skvae.recipes import Recipe, find_method, method_names, parts, read_recipe
+from skvae.utils.device import check_device
+
+if TYPE_CHECKING:
+    from sklearn.callback import CallbackContext
+
+#: Added to the name of the model for that of the checkpoint.
+_CHECKPOINT = ".checkpoint"
+
+#: What the seed is where neither the recipe nor the command says it.
+_SEED = 0
+
+#: Units of time, in seconds.
+_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train what a recipe describes, and write it to a file.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the parser made of the command line.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    target = _check_target(arguments.output, arguments.overwrite)
+    checkpoint = _check_checkpoint(arguments.checkpoint, target)
+    try:
+        device = check_device(arguments.device)
+    except ValueError as error:
+        raise CommandError(f"--device: {error}", status=2) from error
+    recipe = _read(arguments)
+    estimator = recipe.estimator
+    settings = repr(estimator)
+    _set_seeds(estimator, arguments.seed)
+    checkpoints = _set_checkpoints(estimator, checkpoint)
+    if "device" in estimator.get_params(deep=False):
+        estimator.set_params(device=device)
+    try:
+        sample_rate = estimator._choose_stft(None).sample_rate
+    except ValueError as error:
+        raise CommandError(str(error), status=2) from error
+    speech = _find(arguments.clean, sample_rate)
+    noise = _set_noise(recipe, arguments.noise, sample_rate)
+
+    def tell(line: str) -> None:
+        if not arguments.quiet:
+            print(line, file=sys.stderr)
+
+    heard = f"{_count(speech, 'recording')} of {arguments.clean}"
+    if noise:
+        heard += f" and {_count(noise, 'noise')} of {arguments.noise}"
+    elif recipe.mixers:
+        heard += " in synthetic noise (--noise DIR takes recordings)"
+    tell(f"training {recipe.card.name} on {heard}, on {device}")
+    if arguments.verbose:
+        tell(settings)
+    if found := [path for path in checkpoints if path.exists()]:
+        tell(f"going on from {', '.join(map(str, found))}")
+    if not arguments.quiet:
+        _follow(estimator)
+    begin = time.monotonic()
+    try:
+        estimator.fit(speech)
+        card = recipe.card._asdict()
+        save_pretrained(estimator, target, precision=recipe.precision, **card)
+    except BrokenPipeError:
+        raise  # nobody is left to be told
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+        if arguments.verbose:
+            traceback.print_exc()
+        raise CommandError(str(error) or type(error).__name__) from error
+    except KeyboardInterrupt:
+        kept = any(path.exists() for path in checkpoints)
+        hint = f"; the same command goes on from {checkpoint}" if kept else ""
+        raise CommandError(f"interrupted{hint}", status=130) from None
+    for path in checkpoints:
+        path.unlink(missing_ok=True)
+    size = target.stat().st_size / 1e6
+    spent = _duration(time.monotonic() - begin)
+    tell(f"wrote {target}: {recipe.card.name}, {size:.1f} MB, in {spent}")
+    return 0
+
+
+def _check_target(output: str, overwrite: bool) -> Path:
+    target = Path(output)
+    if target.suffix != SUFFIX:
+        raise CommandError(
+            f"-o {output} names no model file: end it in {SUFFIX}.", status=2
+        )
+    if target.is_dir():
+        raise CommandError(f"-o {output} is a folder: name a file.", status=2)
+    if target.exists() and not overwrite:
+        raise CommandError(f"-o {output} is there already: --overwrite replaces it.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"-o {output}: {error.strerror}.") from error
+    if not os.access(target.parent, os.W_OK):
+        raise CommandError(f"-o {output}: its folder cannot be written to.")
+    return target
+
+
+def _check_checkpoint(name: str | None, target: Path) -> Path:
+    if name is None:
+        return target.with_name(target.name + _CHECKPOINT)
+    path = Path(name)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise CommandError(
+            f"--checkpoint {name}: name a file, in a folder that is there.", status=2
+        )
+    return path
+
+
+def _read(arguments: argparse.Namespace) -> Recipe:
+    try:
+        if arguments.method is not None:
+            if arguments.method not in method_names():
+                raise CommandError(
+                    f"--method {arguments.method}: there is no such recipe; choose "
+                    f"from {', '.join(method_names())}, or name a file of your own.",
+                    status=2,
+                )
+            path = find_method(arguments.method)
+        else:
+            path = Path(arguments.recipe)
+            if not path.is_file():
+                hint = (
+                    f"; for the recipe of the package say --method {path}"
+                    if str(path) in method_names()
+                    else ""
+                )
+                raise CommandError(f"{path}: there is no such recipe{hint}.", status=2)
+        return read_recipe(path, dict(map(_parse_setting, arguments.settings)))
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error), status=2) from error
+
+
+def _parse_setting(setting: str) -> tuple[str, Any]:
+    """Name and value of ``PARAM=VALUE``, the value in TOML or a bare word."""
+    name, is_there, text = setting.partition("=")
+    name, text = name.strip(), text.strip()
+    if not name or not is_there or not text:
+        raise CommandError(f"--set {setting}: say PARAM=VALUE.", status=2)
+    if text.replace("-", "").isidentifier() and text not in ("true", "false"):
+        return name, text
+    try:
+        [(_, value)] = tomllib.loads(f"value = {text}").items()
+    except ValueError as error:
+        raise CommandError(
+            f"--set {setting}: the value is no TOML: a number, true, a word, "
+            '"a text", [1, 2] or {low = 1, high = 2}.',
+            status=2,
+        ) from error
+    return name, value
+
+
+def _set_seeds(estimator: Any, seed: int | None) -> None:
+    """Seed all parts: checkpoints want the seed of each to be known beforehand."""
+    if seed is not None and seed < 0:
+        raise CommandError(f"--seed must not be negative, got {seed}.", status=2)
+    first = estimator.random_state if seed is None else seed
+    for _, part in parts(estimator):
+        if isinstance(part, SpeechEstimator) and (
+            seed is not None or part.random_state is None
+        ):
+            part.set_params(random_state=_SEED if first is None else first)
+
+
+def _set_checkpoints(estimator: Any, first: Path) -> list[Path]:
+    """Give each part that trains a file of its own, its name told by the part's."""
+    paths = []
+    for name, part in parts(estimator):
+        if "checkpoint" in part.get_params(deep=False):
+            path = first.with_name(f"{first.name}.{name}" if name else first.name)
+            part.set_params(checkpoint=str(path))
+            paths.append(path)
+    return paths
+
+
+def _set_noise(recipe: Recipe, folder: str | None, sample_rate: int) -> list[AudioFile]:
+    """Put recordings of noise into the mixers that want them."""
+    if folder is None:
+        return []
+    if not recipe.mixers:
+        raise CommandError(
+            f"--noise: {recipe.card.name} learns from no recordings of noise: leave "
+            "it out.",
+            status=2,
+        )
+    noise = _find(folder, sample_rate)
+    names = (f"{mixer}__noise" for mixer in recipe.mixers)
+    recipe.estimator.set_params(**dict.fromkeys(names, noise))
+    return noise
+
+
+def _find(folder: str, sample_rate: int) -> list[AudioFile]:
+    try:
+        # Checkpoints know recordings by their paths, whatever folder one is in.
+        return find_audio(os.path.abspath(folder), sample_rate=sample_rate)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _follow(estimator: Any) -> None:
+    """Let people see how far each part is."""
+    for _, part in parts(estimator):
+        if isinstance(part, SpeechEstimator):
+            part.set_callbacks(_EpochTeller())
+            if "checkpoint" not in part.get_params(deep=False):
+                part.set_params(verbose=1)
+
+
+class _EpochTeller:
+    """Callback that tells of each epoch: one line on a terminal, elsewhere a line each.
+
+    What a part tells: which epoch, its losses, and the time that the rest would take.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self._begin = 0.0
+        self._first: tuple[int, float] | None = None
+
+    def setup(self, estimator: Any, context: CallbackContext) -> None:
+        self._begin = time.monotonic()
+        self._first = None
+
+    def teardown(self, estimator: Any, context: CallbackContext) -> None:
+        if self._first is not None and self._stream.isatty():
+            self._stream.write("\n")
+
+    def on_fit_task_begin(self, estimator: Any, context: CallbackContext) -> None:
+        pass
+
+    def on_fit_task_end(
+        self, estimator: Any, context: CallbackContext, *, fitted_estimator: Any = None
+    ) -> None:
+        if context.task_name != "epoch" or fitted_estimator is None:
+            return
+        # Epochs before an interruption count too.
+        n_done, n_all = fitted_estimator.n_iter_, estimator.max_iter
+        losses = fitted_estimator.loss_curve_, fitted_estimator.validation_loss_curve_
+        line = f"{type(estimator).__name__}, epoch {n_done}/{n_all}: "
+        line += f"loss {losses[0][-1]:.4g}"
+        if losses[1]:
+            line += f", validation {losses[1][-1]:.4g}"
+        left = self._seconds_left(n_done, n_all)
+        if left is not None and n_done < n_all:
+            line += f", at most {_duration(left)} left"
+        on_terminal = self._stream.isatty()
+        self._stream.write(f"\r\x1b[K{line}" if on_terminal else f"{line}\n")
+        self._stream.flush()
+
+    def _seconds_left(self, n_done: int, n_all: int) -> float | None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = n_done, now
+            # After an interruption the first that is told was trained before it.
+            return None if n_done > 1 else (now - self._begin) * (n_all - 1)
+        n_first, then = self._first
+        return (now - then) / (n_done - n_first) * (n_all - n_done)
+
+
+def _duration(seconds: float) -> str:
+    """Tell a time in the largest unit of which it has two, or else in the least."""
+    unit, name = next((u for u in _UNITS if seconds >= 2 * u[0]), _UNITS[-1])
+    return f"{seconds / unit:.0f} {name}"
+
+
+def _count(items: Sequence[Any], name: str) -> str:
+    return f"{len(items)} {name}{'s' * (len(items) != 1)}"
