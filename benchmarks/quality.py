@@ -59,8 +59,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--pairs", required=True, help="folder of pairs")
     parser.add_argument(
-        "--models", nargs="+", default=names, choices=names, metavar="NAME",
-        help=f"any of {', '.join(names)}; all by default",
+        "--models", nargs="+", default=names, metavar="MODEL",
+        help=f"any of {', '.join(names)}, or files that `skvae train` wrote; all of "
+        "the former by default",
     )  # fmt: skip
     parser.add_argument(
         "--speech", metavar="FOLDER", help="clean speech that models are fitted on"
@@ -88,11 +89,11 @@ def read_pairs(
 
 
 def load(name: str, speech: list[AudioFile] | None):
-    """Fitted model; only those that learn are given the speech."""
-    [model] = [model for model in list_models() if model.name == name]
+    """Fitted model; only those that learn here are given the speech."""
+    learns = any(model.name == name and model.learns for model in list_models())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        return load_pretrained(name, clean=speech if model.learns else None)
+        return load_pretrained(name, clean=speech if learns else None)
 
 
 def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
@@ -108,17 +109,13 @@ def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
         name = "all pairs" if group == "all" else title.format(group)
         parts += [name, "-" * len(name), format_summary(rows), ""]
 
-    against = [
-        compare(table, tables["noisy"]).assign(model=model, errors=0)
+    over_noisy = pandas.concat(
+        differences(table, tables["noisy"]).assign(model=model)
         for model, table in tables.items()
         if model != "noisy"
-    ]
-    differences = pandas.concat(against).drop(columns=["mean", "other"])
-    differences = differences.rename(
-        columns={"difference": "mean", "dropped": "undefined"}
     )
     name = "over noisy, paired"
-    parts += [name, "-" * len(name), format_summary(model_first(differences)), ""]
+    parts += [name, "-" * len(name), format_summary(model_first(over_noisy)), ""]
 
     width = max(map(len, tables))
     parts.append("seconds of work per second of audio, median over the pairs")
@@ -128,6 +125,13 @@ def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
         if model != "noisy"
     ]
     return "\n".join(parts)
+
+
+def differences(table: pandas.DataFrame, other: pandas.DataFrame) -> pandas.DataFrame:
+    """Paired differences, in the form of a summary."""
+    compared = compare(table, other).drop(columns=["mean", "other"])
+    names = {"difference": "mean", "dropped": "undefined"}
+    return compared.rename(columns=names).assign(errors=0)
 
 
 def model_first(rows: pandas.DataFrame) -> pandas.DataFrame:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skvae.base import BaseEnhancer, MaskEstimate
-from skvae.features import mel_filters
 from skvae.spectrogram import Spectrogram
 from skvae.supervised import MixtureTrained
 from skvae.utils.device import check_device, torch_generator
@@ -20,13 +18,8 @@ from skvae.utils.threads import one_thread
 if TYPE_CHECKING:
     import torch
 
-    from skvae.networks.masks import MaskConfig, MaskNetwork
-    from skvae.networks.mixtures import Mixtures, Source
-
-#: Batches that the statistics of the features are taken from.
-_N_MEASURED = 50
-#: Least standard deviation of the logarithms: beneath it there was nothing but silence.
-_LEAST_SCALE = 1e-3
+    from skvae.networks.masks import MaskConfig
+    from skvae.networks.mixtures import Mixtures
 
 
 class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
@@ -66,7 +59,7 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
                 network = self._build(config, self.state_)
             else:
                 network = initial_mask_network(config, torch_generator(rng))
-                self._standardise(network, training, rng)
+                self._fit_bands(network.features, training, rng)
             network.to(device)
 
             def loss(
@@ -86,31 +79,6 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
                 data=clean if noisy is None else [*noisy, *clean],
                 continued=continued,
             )
-
-    def _standardise(
-        self, network: MaskNetwork, sources: list[Source], rng: np.random.Generator
-    ) -> None:
-        """Fit the bands to the analysis, and what is read of them to the data."""
-        import torch
-
-        framing, sample_rate = self.stft_.framing(), self.stft_.sample_rate
-        filters = mel_filters(framing, sample_rate, network.config.n_bands, 0.0, None)
-        # A band between two bins is empty, and stays so.
-        filters = filters / filters.sum(0).clip(np.finfo(float).tiny)
-        features = network.features
-        with torch.no_grad():
-            features.filters.copy_(torch.from_numpy(filters))
-            batches = islice(self._shuffled_mixtures(sources, rng), _N_MEASURED)
-            logarithms = torch.cat(
-                [
-                    features.logarithms(power[:length])
-                    for batch in batches
-                    for power, length in zip(batch.noisy, batch.lengths, strict=True)
-                ]
-            )
-            features.mean.copy_(logarithms.mean(0))
-            scale = (logarithms - features.mean).square().mean().sqrt()
-            features.scale.copy_(scale.clamp_min_(_LEAST_SCALE))
 
     def _estimate_mask(
         self, V: np.ndarray, rng: np.random.Generator, state: Any

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Batches that the statistics of what a network reads are taken from.
 N_MEASURED = 50
+#: Least standard deviation of logarithms: beneath it there was nothing but silence.
+LEAST_SCALE = 1e-3
 #: Steps in which the learning rate rises to its value.
 WARM_UP = 50
 #: A step is shortened to this norm of the gradient: recurrent networks need a limit.
@@ -181,7 +183,7 @@ class MixtureTrained(TrainedEstimator):
             )
             features.mean.copy_(logarithms.mean(0))
             scale = (logarithms - features.mean).square().mean().sqrt()
-            features.scale.copy_(scale if scale > 0 else torch.ones(()))
+            features.scale.copy_(scale.clamp_min_(LEAST_SCALE))
 
 
 def _without_frames(spectrogram: Spectrogram) -> Spectrogram:

@@ -8,6 +8,14 @@ import pandas
 import pytest
 import soundfile
 
+from skvae import (
+    VEM,
+    DNNMask,
+    SpeechVAE,
+    VAENMFEnhancer,
+    load_pretrained,
+    save_pretrained,
+)
 from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.pairs import COLUMNS
 
@@ -40,22 +48,28 @@ def data(tmp_path_factory):
     return root
 
 
-def test_quality_prints_a_table_for_each_snr(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Four pairs at two ratios, as validation_pairs.py writes them."""
+    folder = tmp_path_factory.mktemp("pairs")
     noisy, clean = make_dataset(4, (1.0, 1.2), snr=0, random_state=0)
     rows = []
     for k, pair in enumerate(zip(noisy, clean, strict=True)):
         for side, waveform in zip(("noisy", "clean"), pair, strict=True):
-            (tmp_path / side).mkdir(exist_ok=True)
-            soundfile.write(tmp_path / side / f"pair_{k}.wav", 0.5 * waveform, 16000)
+            (folder / side).mkdir(exist_ok=True)
+            soundfile.write(folder / side / f"pair_{k}.wav", 0.5 * waveform, 16000)
         snr = [-5, 10][k % 2]
         rows.append((f"pair_{k}", "someone", "hum", "hum.flac", snr, 1.0))
     columns = ["pair", "speaker", "environment", "noise_file", "snr_db", "seconds"]
-    pandas.DataFrame(rows, columns=columns).to_csv(tmp_path / "pairs.csv", index=False)
+    pandas.DataFrame(rows, columns=columns).to_csv(folder / "pairs.csv", index=False)
+    return folder
 
+
+def test_quality_prints_a_table_for_each_snr(pairs, tmp_path, capsys):
     quality = script("quality")
     arguments = [
         "--pairs",
-        str(tmp_path),
+        str(pairs),
         "--quiet",
         "--csv",
         str(tmp_path / "out.csv"),
@@ -86,6 +100,45 @@ def test_quality_fits_models_that_learn_on_the_speech_it_is_given(data, monkeypa
     quality.load("is-nmf", ["speech"])
     quality.load("wiener", ["speech"])
     assert calls == {"is-nmf": ["speech"], "wiener": None}
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    clean = [make_speech(8000, random_state=k) for k in range(3)]
+    enhancer = VAENMFEnhancer(
+        SpeechVAE(2, 8, max_iter=1), VEM(2), guide=DNNMask(8, 1, max_iter=1)
+    ).fit(clean)
+    path = tmp_path_factory.mktemp("models") / "vae-nmf.safetensors"
+    save_pretrained(enhancer, path)
+    return path
+
+
+def test_quality_takes_model_files(pairs, model_file, capsys):
+    quality = script("quality")
+    arguments = ["--pairs", str(pairs), "--metrics", "si_sdr", "--quiet"]
+    assert quality.main([*arguments, "--models", str(model_file)]) == 0
+    assert str(model_file) in capsys.readouterr().out
+
+
+def test_vaenmf_compares_variants_of_a_trained_model(
+    pairs, model_file, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    vaenmf = script("vaenmf")
+    model = load_pretrained(str(model_file))
+    for changes in vaenmf.VARIANTS.values():
+        variant = vaenmf.variant(model, changes)
+        variant.fit([np.zeros(10)])
+        assert variant.vae_.estimator is model.vae_
+        assert changes.items() <= variant.get_params(deep=False).items()
+        if "guide" not in changes:
+            assert variant.guide_.estimator is model.guide_
+    arguments = ["--model", str(model_file), "--pairs", str(pairs)]
+    names = ["as it is", "guide: none"]
+    assert vaenmf.main([*arguments, "--variants", *names]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines if "per second" in line] == names
+    assert lines.count("over 'as it is', paired") == 1
 
 
 def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_path):

@@ -22,7 +22,7 @@ SMALL = STFT(n_fft=256)
 def pairs():
     """Utterances in the noise of a machine at 0 dB."""
     rng = np.random.default_rng(0)
-    clean = [make_speech(6000 + 200 * k, random_state=k) for k in range(9)]
+    clean = [make_speech(6000 + 100 * k, random_state=k) for k in range(8)]
     noises = [make_noise(len(x), "machine", random_state=rng) for x in clean]
     noisy = [mix_at_snr(x, n, 0.0, rng) for x, n in zip(clean, noises, strict=True)]
     return noisy, clean
@@ -57,7 +57,7 @@ def fitted(pairs, **parameters):
 @pytest.fixture(scope="module")
 def dvae(pairs):
     """Trained for as long as a test may take."""
-    many_steps = {"max_iter": 15, "sequence_length": 20, "n_combinations": 4}
+    many_steps = {"max_iter": 11, "sequence_length": 20, "n_combinations": 4}
     return fitted(pairs, learning_rate=1e-2, averaging=0.9, **many_steps)
 
 

@@ -1,0 +1,123 @@
+"""What makes the difference in VAE-NMF: inferences, and one thing changed at a time.
+
+    python benchmarks/vaenmf.py --model vae-nmf.safetensors --pairs PAIRS
+
+MODEL is a file that ``skvae train --method vae-nmf`` wrote; its speech model and its
+guide serve all variants, so that none is trained again. PAIRS is a folder as for
+``quality.py``. Each variant gets a line: its means, and paired differences of SI-SDR
+and PESQ to the model as it is, with 95 % bootstrap intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pandas
+from quality import differences, read_pairs
+from sklearn.frozen import FrozenEstimator
+
+from skvae import MCEM, MCMC, VEM, GradientVEM, VAENMFEnhancer, load_pretrained
+from skvae.evaluation import evaluate
+from skvae.summary import format_summary, summarize
+
+METRICS = ("si_sdr", "pesq")
+
+#: What no paper has.
+_PLAIN = {"guide": None, "mask_smoothing": 1, "n_components": 10}
+
+#: Parameters that differ from the model's, by the name of the variant.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "guide: log-MMSE": {"guide": "log-mmse", "guide_weight": 0.2},
+    "guide: none": {"guide": None},
+    "guide: at the start only": {"guide_weight": 0.0},
+    "masks not averaged": {"mask_smoothing": 1},
+    "5 bases": {"n_components": 5},
+    "10 bases": {"n_components": 10},
+    "40 bases": {"n_components": 40},
+    "bases not smoothed": {"inference": GradientVEM(smoothing=1)},
+    "no gain": {"inference": GradientVEM(with_gain=False)},
+    "prior weight 1": {"inference": GradientVEM(prior_weight=1.0)},
+    "prior weight 2": {"inference": GradientVEM(prior_weight=2.0)},
+    "50 iterations": {"inference": GradientVEM(50)},
+    "200 iterations": {"inference": GradientVEM(200)},
+    "learning rate 0.2": {"inference": GradientVEM(learning_rate=0.2)},
+    "VEM": {"inference": VEM()},
+    "VEM, encoder not led": {"inference": VEM(guidance=0.0)},
+    "MCEM": {"inference": MCEM(50, n_burn_in=15, n_samples=5)},
+    "MCMC": {"inference": MCMC()},
+    "gradient VEM, as in the paper": {
+        **_PLAIN,
+        "n_components": 5,
+        "inference": GradientVEM(
+            200, learning_rate=0.2, prior_weight=1.0, smoothing=1, with_gain=False
+        ),
+    },
+    "VEM, as in the paper": {
+        **_PLAIN,
+        "inference": VEM(100, encoder_input="power", smoothing=1),
+    },
+    "VEM, log-expectation": {**_PLAIN, "inference": VEM(100, smoothing=1)},
+    "VEM, heuristic": {
+        **_PLAIN,
+        "inference": VEM(100, covariance=False, smoothing=1),
+    },
+    "MCEM, as in the paper": {**_PLAIN, "inference": MCEM(smoothing=1)},
+    "MCMC, as in the paper": {
+        **_PLAIN,
+        "n_components": 5,
+        "inference": MCMC(n_latent_steps=1, rate=(1.0, None)),
+    },
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse(argv)
+    info, noisy, clean = read_pairs(arguments.pairs)
+    model = load_pretrained(arguments.model)
+    reference: pandas.DataFrame | None = None
+    for name in arguments.variants:
+        enhancer = variant(model, VARIANTS[name]).fit(clean[:1])
+        table = evaluate(
+            enhancer, noisy, clean, METRICS, info=info, n_jobs=arguments.n_jobs
+        )
+        reference = table if reference is None else reference
+        print(f"{name}  ({table['rtf'].median():.3f} s per second of audio)")
+        print(format_summary(summarize(table)))
+        if table is not reference:
+            print(f"over {arguments.variants[0]!r}, paired")
+            print(format_summary(differences(table, reference)))
+        print(flush=True)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="file of a VAE-NMF enhancer")
+    parser.add_argument("--pairs", required=True, help="folder of pairs")
+    parser.add_argument(
+        "--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS,
+        metavar="NAME", help="the first one is what the others are compared with",
+    )  # fmt: skip
+    parser.add_argument("--n-jobs", type=int, default=None)
+    return parser.parse_args(argv)
+
+
+def variant(model: VAENMFEnhancer, changes: dict[str, Any]) -> VAENMFEnhancer:
+    """The model with other parameters, its trained parts as they are."""
+    parameters = model.get_params(deep=False)
+    for part in ("vae", "guide"):
+        fitted = getattr(model, f"{part}_")
+        if fitted is not None and not isinstance(fitted, FrozenEstimator):
+            fitted = FrozenEstimator(fitted)
+        parameters[part] = fitted
+    return VAENMFEnhancer(**{**parameters, **changes})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
