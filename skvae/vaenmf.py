@@ -101,6 +101,14 @@ class VAENMFEnhancer(BaseEnhancer):
     SpeechVAE : The speech model.
     VEM, GradientVEM, MCEM, MCMC : The inferences.
 
+    Notes
+    -----
+    The `mask_std` of a :class:`Separation` is the posterior spread of G alone: the
+    guide has none.
+
+    With ``guide=None`` and ``mask_smoothing=1`` this is the method of the papers; what
+    each inference adds to its paper stands in its own docstring.
+
     Examples
     --------
     >>> from skvae import MCEM, SpeechVAE, VAENMFEnhancer
