@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
+from skvae.algorithms.stft import at_level
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.denoising import DenoisingVAE
 from skvae.inference import GradientVEM, Inference, make_inference
@@ -312,5 +313,4 @@ class DnVAENMFEnhancer(BaseEnhancer):
 
 def _in_unit(V: np.ndarray) -> torch.Tensor:
     """Power of mixtures as the model knows them, their mean one; silence stays zero."""
-    scale = 1 / max(float(V.mean()), float(np.finfo(V.dtype).tiny))
-    return as_tensor(V * V.dtype.type(scale)).float()
+    return as_tensor(at_level(V, 1.0)).float()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skvae.algorithms.stft import at_level
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.spectrogram import Spectrogram
 from skvae.supervised import MixtureTrained
@@ -86,10 +87,9 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
         import torch
 
         device = check_device(self.device, self.n_jobs)
-        # A mean power of one, as in training; silence stays silent.
-        scale = 1 / max(float(V.mean()), float(np.finfo(V.dtype).tiny))
         with one_thread(), torch.inference_mode():
-            power = torch.from_numpy((V * V.dtype.type(scale)).astype(np.float32))
+            # A mean power of one, as in training.
+            power = torch.from_numpy(at_level(V, 1.0).astype(np.float32))
             mask = self._network(device)(power.to(device))
         return MaskEstimate(mask.cpu().numpy())
 

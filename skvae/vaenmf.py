@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from skvae.algorithms.stft import at_level
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.classical import LogMMSE
 from skvae.inference import Inference, make_inference
@@ -300,9 +301,7 @@ class VAENMFEnhancer(BaseEnhancer):
 
         Of another recording if that is given.
         """
-        mean = float((V if of is None else of).mean())
-        scale = self.vae_.level_ / max(mean, 100 * float(np.finfo(V.dtype).tiny))
-        return as_tensor(V * V.dtype.type(scale)).float()
+        return as_tensor(at_level(V, self.vae_.level_, of)).float()
 
     def _infer(
         self,

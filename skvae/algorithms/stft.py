@@ -409,6 +409,34 @@ def power(spectra: np.ndarray) -> np.ndarray:
     return squares
 
 
+def at_level(V: np.ndarray, level: float, of: np.ndarray | None = None) -> np.ndarray:
+    """Power scaled so that its mean is a given one; silence stays silent.
+
+    Parameters
+    ----------
+    V : ndarray of float, shape (N, F)
+        Power.
+    level : float
+        The mean.
+    of : ndarray of shape (N, F), default=None
+        What has that mean then; None means `V`.
+
+    Returns
+    -------
+    ndarray of float, shape (N, F)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> at_level(np.array([[1.0, 3.0]]), 5.0)
+    array([[2.5, 7.5]])
+    """
+    mean = float((V if of is None else of).mean())
+    # The quotient is finite in the precision of V.
+    scale = level / max(mean, level * float(np.finfo(V.dtype).tiny))
+    return V * V.dtype.type(scale)
+
+
 def pad_segment(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Samples ``start`` to ``stop - 1`` of a waveform, zero outside of it.
 

@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, clone
 from skvae.datasets.audio import AudioFile, find_audio
 from skvae.datasets.augmentation import Augmentation, cut_at_random, energy
 from skvae.datasets.noises import NOISE_KINDS, make_noise
+from skvae.spectrogram import reads_itself
 from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, check_generator, draw_seed
 from skvae.utils.waveforms import open_waveform
@@ -465,8 +466,7 @@ def _tell_rate(clean: Any, noises: Sequence[Any] | None) -> int:
 def _take_noise(noise: Any, n_samples: int, rng: np.random.Generator) -> np.ndarray:
     """Cut or repeat the noise to `n_samples`."""
     # What reads itself, an AudioFile for instance, is asked for a part.
-    reads_itself = hasattr(noise, "__array__") and not hasattr(noise, "ndim")
-    reads_parts = reads_itself and hasattr(noise, "__getitem__")
+    reads_parts = reads_itself(noise) and hasattr(noise, "__getitem__")
     name = repr(noise) if reads_parts else "the noise"
     source = noise if reads_parts else np.asarray(noise)
     if isinstance(source, np.ndarray) and source.ndim != 1:
