@@ -341,6 +341,11 @@ def find_audio(
     ValueError
         When there is no audio in it. The message counts what there is.
 
+    See Also
+    --------
+    load_audio : Read a file at once.
+    AudioFile : What the list holds.
+
     Examples
     --------
     >>> import os, tempfile

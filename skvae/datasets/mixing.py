@@ -97,6 +97,10 @@ def mix_at_snr(
         If a waveform or `snr` is not valid, or if both waveforms have a `sample_rate`
         and the two differ.
 
+    See Also
+    --------
+    Mixer : Makes many, each with another noise and another ratio.
+
     Notes
     -----
     Silence has no ratio. To silent speech the noise is added as it is. Silent noise

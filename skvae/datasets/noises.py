@@ -66,6 +66,11 @@ def make_noise(
     ValueError
         If `kind` is unknown, or `n_samples` or `sample_rate` no positive whole number.
 
+    See Also
+    --------
+    make_speech : The other part of a mixture.
+    Mixer : Mixes them.
+
     Notes
     -----
     What is in Hz is made lower where the sample rate is too low for it. The first

@@ -51,6 +51,10 @@ def make_dataset(
     ValueError
         If a parameter is out of its range.
 
+    See Also
+    --------
+    Mixer : Mixes recordings of your own.
+
     Examples
     --------
     >>> noisy, clean = make_dataset(3, random_state=0)

@@ -1,0 +1,207 @@
+"""Folders of corpora: found by the names they go by, listed, complete or refused.
+
+A tree of a million files is listed in seconds: folders are read, files are neither
+opened nor asked for their size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from typing import NoReturn
+
+#: How many missing things a message lists before it counts the others.
+N_SHOWN = 5
+
+#: How deep below the given path a folder of a corpus is looked for: archives unpack
+#: into a folder of their own, as often as not into one of the same name again.
+DEPTH = 4
+
+
+def check_folder(path: str | os.PathLike[str], corpus: str) -> str:
+    """Check that a path is a folder.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The path.
+    corpus : str
+        What should be there.
+
+    Returns
+    -------
+    str
+        The path.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If it is not.
+
+    Examples
+    --------
+    >>> check_folder(".", "TIMIT")
+    '.'
+    """
+    root = os.fsdecode(path)
+    if os.path.isdir(root):
+        return root
+    if os.path.exists(root):
+        raise NotADirectoryError(f"{corpus} must be a folder, {root!r} is a file.")
+    raise FileNotFoundError(f"{corpus} must be a folder, there is no {root!r}.")
+
+
+def find_folders(root: str, names: Collection[str], depth: int = DEPTH) -> list[str]:
+    """Find folders by name, in upper or lower case, as high up as there are any.
+
+    Parameters
+    ----------
+    root : str
+        Where to look: the folder itself, those in it, those in them.
+    names : collection of str
+        The names.
+    depth : int, default=4
+        How far down.
+
+    Returns
+    -------
+    list of str
+        Those of the first level that has one, sorted; empty if there is none.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> root = tempfile.mkdtemp()
+    >>> os.makedirs(os.path.join(root, "TIMIT", "TRAIN"))
+    >>> [os.path.basename(path) for path in find_folders(root, ["train"])]
+    ['TRAIN']
+    """
+    wanted = {name.casefold() for name in names}
+    level = [root]
+    for _ in range(depth + 1):
+        found = [
+            folder
+            for folder in level
+            if os.path.basename(os.path.abspath(folder)).casefold() in wanted
+        ]
+        if found:
+            return sorted(found)
+        level = [folder for parent in level for folder in list_folders(parent)]
+    return []
+
+
+def list_folders(folder: str) -> list[str]:
+    """Paths of the folders in a folder, without the hidden ones.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> root = tempfile.mkdtemp()
+    >>> os.makedirs(os.path.join(root, "DR1"))
+    >>> [os.path.basename(path) for path in list_folders(root)]
+    ['DR1']
+    """
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.path
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_dir()
+        )
+
+
+def list_files(folder: str) -> list[str]:
+    """Names of the files in a folder, without the hidden ones.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> root = tempfile.mkdtemp()
+    >>> open(os.path.join(root, "ch01.wav"), "w").close()
+    >>> list_files(root)
+    ['ch01.wav']
+    """
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and not entry.is_dir()
+        )
+
+
+def stem_of(name: str) -> str:
+    """Name of a file up to its first dot: what stays when a file is converted.
+
+    Examples
+    --------
+    >>> stem_of("SA1.WAV.wav")
+    'SA1'
+    """
+    return name.partition(".")[0]
+
+
+def by_stem(names: Iterable[str], endings: Sequence[str]) -> dict[str, str]:
+    """Choose a file for each stem: that with the first of some endings.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of files.
+    endings : sequence of str
+        Endings that count, in lower case, the preferred ones first.
+
+    Returns
+    -------
+    dict of str to str
+        By the stems as they are written.
+
+    Examples
+    --------
+    >>> by_stem(["1.wav", "1.wv1", "2.wv1", "2.txt"], [".wav", ".wv1"])
+    {'1': '1.wav', '2': '2.wv1'}
+    """
+    chosen: dict[str, tuple[int, str]] = {}
+    for name in names:
+        ending = os.path.splitext(name)[1].lower()
+        if ending in endings:
+            stem = stem_of(name)
+            candidate = (endings.index(ending), name)
+            if stem not in chosen or candidate < chosen[stem]:
+                chosen[stem] = candidate
+    return {stem: name for stem, (_, name) in chosen.items()}
+
+
+def refuse_incomplete(
+    corpus: str, root: str, missing: Sequence[str], hint: str = ""
+) -> NoReturn:
+    """Say what a corpus lacks.
+
+    Parameters
+    ----------
+    corpus : str
+        What it is called.
+    root : str
+        Where it lies.
+    missing : sequence of str
+        What is missing; the first few are shown.
+    hint : str
+        What can be done about it.
+
+    Raises
+    ------
+    FileNotFoundError
+        Always.
+
+    Examples
+    --------
+    >>> refuse_incomplete("TIMIT", "/data/timit", ["TRAIN", "TEST"])
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: TIMIT in '/data/timit' is incomplete, 2 missing: TRAIN, TEST.
+    """
+    shown = ", ".join(missing[:N_SHOWN])
+    if len(missing) > N_SHOWN:
+        shown += f" and {len(missing) - N_SHOWN} more"
+    end = f" {hint}" if hint else ""
+    raise FileNotFoundError(
+        f"{corpus} in {root!r} is incomplete, {len(missing)} missing: {shown}.{end}"
+    )

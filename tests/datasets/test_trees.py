@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from skvae.datasets import trees
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize("inside", ["", "data", "data/TIMIT", "a/b/c"])
+@pytest.mark.parametrize("name", ["TRAIN", "train", "Train"])
+def test_a_folder_is_found_in_any_case_and_some_folders_down(tmp_path, inside, name):
+    folder = tmp_path / inside / name
+    folder.mkdir(parents=True)
+    assert trees.find_folders(str(tmp_path), ["train"]) == [str(folder)]
+    assert trees.find_folders(str(folder), ["TRAIN"]) == [str(folder)]
+
+
+def test_the_highest_level_counts_and_only_so_far_down(tmp_path):
+    touch(tmp_path, "a/train/1", "b/train/1", "a/deep/train/1", "x/y/z/test/1")
+    found = trees.find_folders(str(tmp_path), ["train"])
+    assert found == [str(tmp_path / "a/train"), str(tmp_path / "b/train")]
+    assert trees.find_folders(str(tmp_path), ["test"], depth=3) == []
+    assert len(trees.find_folders(str(tmp_path), ["test"])) == 1
+
+
+def test_hidden_things_and_files_are_no_folders(tmp_path):
+    touch(tmp_path, ".train/1.wav", "train", "._1.wav", "2.wav")
+    assert trees.find_folders(str(tmp_path), ["train", ".train"]) == []
+    assert trees.list_files(str(tmp_path)) == ["2.wav", "train"]
+
+
+def test_linked_folders_are_found(tmp_path):
+    touch(tmp_path, "disk/wsj0/si_tr_s/011/a.wav")
+    (tmp_path / "corpora").mkdir()
+    os.symlink(tmp_path / "disk" / "wsj0", tmp_path / "corpora" / "wsj0")
+    found = trees.find_folders(str(tmp_path / "corpora"), ["si_tr_s"])
+    assert found == [str(tmp_path / "corpora/wsj0/si_tr_s")]
+
+
+def test_what_is_no_folder_is_refused_by_name(tmp_path):
+    touch(tmp_path, "file")
+    with pytest.raises(NotADirectoryError, match=r"TIMIT .*'.*file' is a file"):
+        trees.check_folder(tmp_path / "file", "TIMIT")
+    with pytest.raises(FileNotFoundError, match=r"TIMIT .* there is no '.*gone'"):
+        trees.check_folder(tmp_path / "gone", "TIMIT")
+
+
+def test_a_long_list_is_cut_and_counted():
+    with pytest.raises(FileNotFoundError) as error:
+        trees.refuse_incomplete("X", "/x", [f"{k}.wav" for k in range(1000)], "Do.")
+    assert str(error.value) == (
+        "X in '/x' is incomplete, 1000 missing: 0.wav, 1.wav, 2.wav, 3.wav, 4.wav and "
+        "995 more. Do."
+    )
+
+
+def test_the_first_ending_is_preferred_in_any_case():
+    names = ["a.WV1", "a.Wav", "b.wv1", "c.txt", "d.WAV.wav", "d.WAV"]
+    chosen = trees.by_stem(names, [".wav", ".wv1"])
+    assert chosen == {"a": "a.Wav", "b": "b.wv1", "d": "d.WAV"}
