@@ -99,6 +99,11 @@ class DnVAENMFEnhancer(BaseEnhancer):
     VAENMFEnhancer : With a model that was trained on clean speech.
     BiLSTMMask : The mask alone.
 
+    Notes
+    -----
+    The `mask_std` of a :class:`Separation` is the posterior spread of G alone: the
+    encoder's mask has none.
+
     References
     ----------
     .. [1] Y. Bando, K. Sekiguchi and K. Yoshii, "Adaptive neural speech enhancement
@@ -284,7 +289,7 @@ class DnVAENMFEnhancer(BaseEnhancer):
                 lambda z: network.decode(z, lengths),
                 latent=latent,
             )
-            bases = None if W is None else as_tensor(W, device).float()
+            bases = None if W is None else as_tensor(W).float().to(device)
             noise = self._initial_noise(V, mask, bases, frames, generator)
             found = self._make_inference().infer(V, prior, noise, generator)
             if mask is None:

@@ -51,6 +51,7 @@ class Inference(BaseEstimator, ABC):
         Returns
         -------
         Posterior
+            Mask, its spread, latent variables, noise, and the cost of each iteration.
         """
         options = self.get_params(deep=False)
         return self._algorithm()(V, prior, noise, generator, **options)
@@ -72,7 +73,7 @@ class VEM(Inference):
         Whether the encoder sees the posterior variance of speech. Without it this is
         the paper's "Heuristic".
     encoder_input : {"power", "log-expectation"}, default="log-expectation"
-        The expected power, as in the paper, or exp(E[log |s|^2]), which is what an
+        The expected power, as in the paper, or ``exp(E[log |s|^2])``, which is what an
         encoder that reads logarithms was trained on.
     guidance : float, default=0.5
         Exponent, in a geometric mean with the expected power, of what the guide takes
@@ -83,12 +84,18 @@ class VEM(Inference):
     exponent : float, default=1.0
         Of the multiplicative updates.
     smoothing : int, default=3
-        Bins over which the noise's bases are smoothed; 1, as in the paper, is not at
-        all.
+        Bins over which the noise's bases are smoothed, an odd number; 1, as in the
+        paper, is not at all.
     with_gain : bool, default=False
         Whether each frame has a gain.
     tol : float, default=0.0
         Iterations end when the cost changes by less than this.
+
+    See Also
+    --------
+    GradientVEM : Moves the posterior of z by gradients, free of the encoder.
+    MCEM : Draws from the posterior of z.
+    MCMC : Draws the noise as well.
 
     References
     ----------
@@ -155,7 +162,8 @@ class GradientVEM(Inference):
     learning_rate : float, default=0.1
         Of Adam; 0.2 in the paper.
     n_samples : int, default=1
-        Draws of z for a gradient.
+        Draws of z for a gradient, and for the update of the noise that follows; 10 for
+        the latter in the paper.
     n_draws : int, default=10
         Draws of z for the mask.
     prior_weight : float, default=1.5
@@ -166,12 +174,18 @@ class GradientVEM(Inference):
     exponent : float, default=0.5
         Of the multiplicative updates.
     smoothing : int, default=3
-        Bins over which the noise's bases are smoothed; 1, as in the paper, is not at
-        all.
+        Bins over which the noise's bases are smoothed, an odd number; 1, as in the
+        paper, is not at all.
     with_gain : bool, default=True
         Whether each frame has a gain; not in the paper.
     tol : float, default=0.0
         Iterations end when the cost changes by less than this.
+
+    See Also
+    --------
+    VEM : Takes the encoder's posterior of z instead: faster.
+    MCEM : Draws from the posterior of z.
+    MCMC : Draws the noise as well.
 
     References
     ----------
@@ -181,9 +195,8 @@ class GradientVEM(Inference):
     Examples
     --------
     >>> from skvae import GradientVEM
-    >>> paper = GradientVEM(
-    ...     200, learning_rate=0.2, prior_weight=1.0, smoothing=1, with_gain=False
-    ... )
+    >>> faithful = {"prior_weight": 1.0, "smoothing": 1, "with_gain": False}
+    >>> paper = GradientVEM(200, learning_rate=0.2, n_samples=10, **faithful)
     """
 
     def __init__(
@@ -243,12 +256,18 @@ class MCEM(Inference):
     exponent : float, default=0.5
         Of the multiplicative updates.
     smoothing : int, default=3
-        Bins over which the noise's bases are smoothed; 1, as in the paper [1]_, is not
-        at all.
+        Bins over which the noise's bases are smoothed, an odd number; 1, as in the
+        paper [1]_, is not at all.
     with_gain : bool, default=True
         Whether each frame has a gain.
     tol : float, default=0.0
         Iterations end when the cost changes by less than this.
+
+    See Also
+    --------
+    VEM : Approximates the posterior of z by the encoder's: far faster.
+    GradientVEM : Approximates it by a Gaussian, which gradients move.
+    MCMC : Draws the noise as well.
 
     References
     ----------
@@ -314,9 +333,9 @@ class MCMC(Inference):
         Metropolis steps of z in a sweep; the paper's one moves it too slowly for 150
         sweeps.
     shape : pair of float, default=(1.0, 1.0)
-        a0 and a1, shapes of the gamma priors of W and H.
+        Shapes a0 and a1 of the gamma priors of W and H.
     rate : pair of float, default=(1e-3, None)
-        b0 and b1, their rates; None for b1 is K over the mixture's mean power. The
+        Rates b0 and b1 of the same; None for b1 is K over the mixture's mean power. The
         paper's b0 of 1 keeps the bases from the loud end of a noise that falls by 40 dB
         over frequency.
     proposal_variance : float, default=0.01
@@ -325,6 +344,12 @@ class MCMC(Inference):
         Draw from the exact conditionals of an augmented model.
     reconstruction : {"means", "masks"}, default="means"
         One mask from the means of W, H and z, as in the paper, or the mean of masks.
+
+    See Also
+    --------
+    MCEM : Draws the latent variables alone.
+    VEM : Does not draw, and is far faster.
+    GradientVEM : Does not draw the noise, and moves the posterior of z by gradients.
 
     References
     ----------
@@ -427,5 +452,9 @@ def _check_shared(inference: Any) -> None:
     check_real("n_iter", inference.n_iter, low=1, integer=True)
     check_real("exponent", inference.exponent, low=0, high=1, open_low=True)
     check_real("smoothing", inference.smoothing, low=1, integer=True)
+    if inference.smoothing % 2 == 0:
+        raise ValueError(
+            f"`smoothing` must be an odd number, got {inference.smoothing}."
+        )
     check_option("with_gain", inference.with_gain, [True, False])
     check_real("tol", inference.tol, low=0)

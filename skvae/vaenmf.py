@@ -331,7 +331,7 @@ class VAENMFEnhancer(BaseEnhancer):
                 V,
                 self.n_components,
                 generator,
-                W=None if start is None else as_tensor(start, device).float(),
+                W=None if start is None else as_tensor(start).float().to(device),
                 frames=frames,
             )
             prior = speech_prior(self.vae_.networks(device), lengths)

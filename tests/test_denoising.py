@@ -382,5 +382,6 @@ def test_a_model_trained_on_cuda_loads_on_a_cpu(pairs):
     on_gpu = model.transform(noisy[:2]), model.score(noisy[:2], clean[:2])
     model = pickle.loads(pickle.dumps(model)).set_params(device="cpu")
     for one, other in zip(model.transform(noisy[:2]), on_gpu[0], strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-3)
+        # LSTMs on a GPU multiply with ten bits of mantissa.
+        np.testing.assert_allclose(one, other, atol=1e-2)
     assert model.score(noisy[:2], clean[:2]) == pytest.approx(on_gpu[1], rel=0.05)

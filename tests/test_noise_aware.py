@@ -21,6 +21,7 @@ from skvae import (
     VAENMFEnhancer,
 )
 from skvae.datasets import Mixer, make_noise, make_speech, mix_at_snr
+from skvae.metrics import mean_si_sdr
 
 SMALL = STFT(n_fft=256)
 
@@ -259,6 +260,28 @@ def test_it_takes_the_place_of_a_speech_model(name, request, pairs, inference):
         assert not np.array_equal(x, y)
 
 
+@pytest.mark.parametrize("training", ["two-step", "joint"])
+def test_training_wins_two_decibels_over_none_and_over_the_mixture(
+    training, nae, vae, pairs
+):
+    untrained = vae  # with its encoder the noise-aware one starts
+    if training == "joint":
+        speech, steps = make_vae(hidden=32), {"averaging": 0.9, **LONGER}
+        nae = fitted(pairs, speech, training, learning_rate=1e-2, **steps)
+        steps = {"learning_rate": 1e-12, "max_iter": 1}
+        untrained = fitted(pairs, speech, training, **steps)
+    noisy, clean = (part[:2] for part in pairs)
+    alone = {"guide": None, "mask_smoothing": 1, "n_components": 2, "random_state": 0}
+    score, start = (
+        VAENMFEnhancer(FrozenEstimator(model), GradientVEM(20), **alone)
+        .fit(clean[:1])
+        .score(noisy, clean)
+        for model in (nae, untrained)
+    )
+    assert score > start + 2
+    assert score > mean_si_sdr(clean, noisy) + 2
+
+
 def test_no_guide_stands_between_the_mixture_and_its_encoder(
     nae, vae, pairs, monkeypatch
 ):
@@ -382,3 +405,22 @@ def test_the_analysis_is_that_of_the_frozen_model(pairs, vae):
     assert model.stft_.framing() == SMALL.framing()
     with pytest.raises(ValueError, match=r"`vae` was fitted with STFT\(n_fft=256"):
         make(frozen, stft=STFT(n_fft=512)).fit(pairs[1][:3])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("training", ["two-step", "joint"])
+@pytest.mark.parametrize("architecture", ["feedforward", "bilstm"])
+def test_a_model_trained_on_cuda_loads_on_a_cpu(pairs, training, architecture):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    noisy, clean = pairs
+    options = {"dropout": 0.1, "precision": "bfloat16", "device": "cuda"}
+    model = make(make_vae(architecture), training, **options).fit(noisy[2:], clean[2:])
+    on_gpu = model.transform(noisy[:2])
+    enhancer = VAENMFEnhancer(FrozenEstimator(model), VEM(3), device="cuda")
+    for x in enhancer.fit(clean[:1]).transform(noisy[:2]):
+        assert np.isfinite(x).all()
+    model = pickle.loads(pickle.dumps(model)).set_params(device="cpu")
+    for one, other in zip(model.transform(noisy[:2]), on_gpu, strict=True):
+        # LSTMs on a GPU multiply with ten bits of mantissa.
+        np.testing.assert_allclose(one, other, atol=1e-2)

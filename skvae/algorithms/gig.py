@@ -58,7 +58,8 @@ def sample_gig(
         return sample_gig(-gamma, tau, rho, generator).reciprocal_()
     shape, dtype, device = rho.shape, rho.dtype, rho.device
     # The product of two rates may leave the range of float32.
-    rho, tau = (x.to(generator.device, torch.float64).flatten() for x in (rho, tau))
+    # Apple's GPUs have no float64: first to where the generator is.
+    rho, tau = (x.to(generator.device).double().flatten() for x in (rho, tau))
     # Two rates or one scale and one shape, omega; nothing is divided by tau.
     omega_squared = 4 * rho * tau
     root = (omega_squared + gamma**2).sqrt_()

@@ -96,18 +96,27 @@ class BiLSTM(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Outputs (..., N, n_out) of inputs (..., N, n_in)."""
-        leading, n_frames = x.shape[:-2], x.shape[-2]
+        leading = x.shape[:-2]
         x = x.reshape(-1, *x.shape[-2:])
         for layer in self.layers:
-            if lengths is None:
-                x, _ = layer(x)
-            else:  # packed, so that the way back starts at the end, not in the padding
-                packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
-                x, _ = pad_packed_sequence(
-                    layer(packed)[0], True, total_length=n_frames
-                )
+            if x.is_cuda:
+                # Autocast runs cuDNN's LSTMs in float16, whatever it is asked for, and
+                # there small gradients vanish.
+                with torch.autocast("cuda", enabled=False):
+                    x = _run(layer, x.to(next(layer.parameters()).dtype), lengths)
+            else:
+                x = _run(layer, x, lengths)
             x = dropped_out(x, self.dropout, generator)
         return x.reshape(*leading, *x.shape[-2:])
+
+
+def _run(layer: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Outputs (B, N, n_out) of inputs (B, N, n_in)."""
+    if lengths is None:
+        return layer(x)[0]
+    # Packed, so that the way back starts at the end, not in the padding.
+    packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
+    return pad_packed_sequence(layer(packed)[0], True, total_length=x.shape[1])[0]
 
 
 @torch.no_grad()

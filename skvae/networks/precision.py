@@ -14,7 +14,8 @@ PRECISIONS = ("float32", "bfloat16")
 def autocast(device: str, precision: str) -> AbstractContextManager:
     """Context in which a network computes, its loss left outside.
 
-    Weights, gradients and Adam's averages are float32 in both cases.
+    Weights, gradients and Adam's averages are float32 in both cases, and so are LSTMs
+    on CUDA: see :class:`skvae.networks.layers.BiLSTM`.
 
     Parameters
     ----------

@@ -169,3 +169,23 @@ def test_gradients_reach_every_weight():
         stack(features(3, 7, 5), torch.tensor([7, 2, 1])).square().sum().backward()
         for name, weight in stack.named_parameters():
             assert weight.grad.abs().max() > 0, name
+
+
+@pytest.mark.gpu
+def test_lstms_on_cuda_do_without_half_precision():
+    """Autocast gives cuDNN's LSTMs float16, in which small gradients vanish."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    stack, x = recurrent().cuda(), features(3, 7, 5).cuda()
+    for lengths in (None, torch.tensor([7, 2, 1])):
+        plain = stack(x, lengths)
+        with torch.autocast("cuda", torch.bfloat16):
+            y = stack(x.bfloat16().float(), lengths)
+            z = stack(x.bfloat16(), lengths)
+        assert y.dtype == z.dtype == torch.float32
+        torch.testing.assert_close(y, z)
+        assert (y - plain).abs().max() < 0.02
+        stack.zero_grad()
+        (1e-9 * y).sum().backward()
+        for name, weight in stack.named_parameters():
+            assert weight.grad.abs().max() > 0, name

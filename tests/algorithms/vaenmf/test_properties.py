@@ -229,6 +229,58 @@ def test_metropolis_wiener_is_the_posterior_mean_of_the_gain(bumpy):
     assert (moments.std() >= 0).all()
 
 
+def exact_em(V, prior, noise, n_iter):
+    """EM whose expectations are integrals over one latent variable."""
+    W, H, g = (part.numpy().copy() for part in (noise.W, noise.H, noise.gain))
+    V, grid = V.numpy(), torch.linspace(-6, 6, 1201, dtype=torch.float64)[:, None]
+    sigma, prior_density = prior.variance(grid).numpy(), -0.5 * grid[:, 0].numpy() ** 2
+
+    def model():
+        return g[:, :, None] * sigma + (H @ W)[:, None]
+
+    def expected(weights, values):
+        return np.einsum("ng,ngf->nf", weights, values)
+
+    for _ in range(n_iter):
+        V_x = model()
+        log_weights = prior_density - (np.log(V_x) + V[:, None] / V_x).sum(2)
+        weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
+        weights /= weights.sum(1, keepdims=True)
+        up, down = expected(weights, V_x**-2.0), expected(weights, 1 / V_x)
+        W = W * np.sqrt((H.T @ (V * up)) / (H.T @ down))
+        W, H = W / W.sum(1, keepdims=True), H * W.sum(1)
+        V_x = model()
+        up, down = expected(weights, V_x**-2.0), expected(weights, 1 / V_x)
+        H = H * np.sqrt(((V * up) @ W.T) / (down @ W.T))
+        V_x = model()
+        up, down = expected(weights, sigma / V_x**2), expected(weights, sigma / V_x)
+        g = g * np.sqrt((V * up).sum(1) / down.sum(1))[:, None]
+    return W, H, g
+
+
+def test_mcem_is_em_with_numerical_integrals():
+    n_copies, prior = 60, bump()
+    V = torch.tensor(
+        [[3.0, 0.1, 0.5, 6.0], [0.2, 0.4, 0.3, 0.1], [9.0, 2.0, 1.0, 0.5]],
+        dtype=torch.float64,
+    )
+    noise = small_noise(3, 4, 2)
+    wanted = exact_em(V, prior, noise, n_iter=3)
+    start = noise.power()
+    # Each frame many times: what the chains do by chance averages out. Many draws:
+    # the root of a ratio of means is biased by their variance.
+    many = Noise(noise.W, *(x.repeat(n_copies, 1) for x in (noise.H, noise.gain)))
+    options = {"n_iter": 3, "n_burn_in": 30, "n_samples": 200}
+    mcem(
+        *(V.repeat(n_copies, 1), prior, many, generator()),
+        **{**options, "proposal_variance": 1.0},
+    )
+    H, gain = (x.view(n_copies, 3, -1).mean(0) for x in (many.H, many.gain))
+    for one, other in zip((many.W, H, gain), wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.04)
+    assert (start / (H @ many.W)).log().abs().mean() > 0.2
+
+
 def test_a_proposal_of_variance_001_moves_by_a_tenth():
     """Not by a hundredth, as where a variance is taken for a standard deviation."""
     prior = bump()

@@ -43,10 +43,16 @@ def unit_rows(W, H):
     return W / sums[:, None], H * sums
 
 
-def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input, guidance=0.0):
-    """Pariente et al. (2019), (15)-(23), with the 1/D that (18) lacks."""
+def slow_vem(
+    V, prior, noise, rng, n_iter, D, covariance, log_input, guidance=0.0, gain=False
+):
+    """Pariente et al. (2019), (15)-(23), with the 1/D that (18) lacks.
+
+    With a gain s has the variance g sigma^2, and what is encoded is s / sqrt(g).
+    """
     V = V.numpy()
     W, H, _ = copies(noise)
+    g = np.ones(N)
     guided = V if prior.guided is None else prior.guided.numpy()
     mean, log_variance = encode(prior, guided)
 
@@ -58,7 +64,9 @@ def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input, guidance=0.
         return total / D
 
     for _ in range(n_iter):
-        gamma = 1 / inverse_gamma()
+        without_gain = inverse_gamma()
+        gamma = g[:, None] / without_gain
+        E_power = np.zeros((N, F))
         P, Vn = np.zeros((N, F)), np.zeros((N, F))
         for n in range(N):
             for f in range(F):
@@ -66,11 +74,15 @@ def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input, guidance=0.
                 mu_s = gamma[n, f] / (gamma[n, f] + b) * math.sqrt(V[n, f])
                 mu_n = math.sqrt(V[n, f]) - mu_s
                 sigma = gamma[n, f] * b / (gamma[n, f] + b)
+                E_power[n, f] = mu_s**2 + sigma
                 P[n, f] = mu_s**2 + (sigma if covariance else 0)
                 if log_input:
                     k = torch.tensor(mu_s**2 / sigma)
                     P[n, f] = sigma * exp_expected_log(k).item()
                 Vn[n, f] = mu_n**2 + sigma
+        if gain:  # where the derivative of the bound by it vanishes
+            g = (E_power * without_gain).mean(1)
+            P /= g[:, None]
         mean, log_variance = encode(prior, P ** (1 - guidance) * guided**guidance)
         b = H @ W
         new = np.zeros_like(H)
@@ -86,19 +98,20 @@ def slow_vem(V, prior, noise, rng, n_iter, D, covariance, log_input, guidance=0.
                 down = sum(H[n, k] / b[n, f] for n in range(N))
                 new[k, f] = W[k, f] * up / down
         W, H = unit_rows(new, H)
-    gamma = 1 / inverse_gamma()
-    return gamma / (gamma + H @ W), W, H
+    gamma = g[:, None] / inverse_gamma()
+    return gamma / (gamma + H @ W), W, H, g
 
 
 @pytest.mark.parametrize("D", [1, 3])
+@pytest.mark.parametrize("with_gain", [False, True])
 @pytest.mark.parametrize(
     ("covariance", "encoder_input"),
     [(True, "power"), (False, "power"), (True, "log-expectation")],
 )
-def test_vem(V, prior, noise, D, covariance, encoder_input):
-    wanted = slow_vem(
-        V, prior, noise, generator(5), 4, D, covariance, encoder_input != "power"
-    )
+def test_vem(V, prior, noise, D, covariance, encoder_input, with_gain):
+    is_log = encoder_input != "power"
+    options = {"covariance": covariance, "log_input": is_log, "gain": with_gain}
+    wanted = slow_vem(V, prior, noise, generator(5), 4, D, **options)
     found = vem(
         V,
         prior,
@@ -109,8 +122,10 @@ def test_vem(V, prior, noise, D, covariance, encoder_input):
         covariance=covariance,
         encoder_input=encoder_input,
         reconstruction="s",
+        with_gain=with_gain,
     )
-    for one, other in zip((found.mask, noise.W, noise.H), wanted, strict=True):
+    parts = found.mask, noise.W, noise.H, noise.gain[:, 0]
+    for one, other in zip(parts, wanted, strict=True):
         np.testing.assert_allclose(one.numpy(), other, rtol=1e-8)
 
 
@@ -127,7 +142,8 @@ def test_guided_vem(V, prior, noise, guidance):
         guidance=guidance,
         reconstruction="s",
     )
-    for one, other in zip((found.mask, noise.W, noise.H), wanted, strict=True):
+    parts = found.mask, noise.W, noise.H, noise.gain[:, 0]
+    for one, other in zip(parts, wanted, strict=True):
         np.testing.assert_allclose(one.numpy(), other, rtol=1e-8)
 
 
