@@ -15,13 +15,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import pandas
-from quality import differences, read_pairs
-from sklearn.frozen import FrozenEstimator
+from quality import read_pairs
+from variants import print_table, variant
 
-from skvae import MCEM, MCMC, VEM, GradientVEM, VAENMFEnhancer, load_pretrained
-from skvae.evaluation import evaluate
-from skvae.summary import format_summary, summarize
+from skvae import MCEM, MCMC, VEM, GradientVEM, load_pretrained
 
 METRICS = ("si_sdr", "pesq")
 
@@ -78,19 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     info, noisy, clean = read_pairs(arguments.pairs)
     model = load_pretrained(arguments.model)
-    reference: pandas.DataFrame | None = None
-    for name in arguments.variants:
-        enhancer = variant(model, VARIANTS[name]).fit(clean[:1])
-        table = evaluate(
-            enhancer, noisy, clean, METRICS, info=info, n_jobs=arguments.n_jobs
-        )
-        reference = table if reference is None else reference
-        print(f"{name}  ({table['rtf'].median():.3f} s per second of audio)")
-        print(format_summary(summarize(table)))
-        if table is not reference:
-            print(f"over {arguments.variants[0]!r}, paired")
-            print(format_summary(differences(table, reference)))
-        print(flush=True)
+    systems = [
+        (name, lambda name=name: variant(model, VARIANTS[name]).fit(clean[:1]))
+        for name in arguments.variants
+    ]
+    print_table(
+        systems, noisy, clean, METRICS,
+        info=info, n_jobs=arguments.n_jobs, csv=arguments.csv,
+    )  # fmt: skip
     return 0
 
 
@@ -105,18 +97,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME", help="the first one is what the others are compared with",
     )  # fmt: skip
     parser.add_argument("--n-jobs", type=int, default=None)
+    parser.add_argument(
+        "--csv", metavar="OUT",
+        help="file for the score of every pair; what it holds is not computed again",
+    )  # fmt: skip
     return parser.parse_args(argv)
-
-
-def variant(model: VAENMFEnhancer, changes: dict[str, Any]) -> VAENMFEnhancer:
-    """The model with other parameters, its trained parts as they are."""
-    parameters = model.get_params(deep=False)
-    for part in ("vae", "guide"):
-        fitted = getattr(model, f"{part}_")
-        if fitted is not None and not isinstance(fitted, FrozenEstimator):
-            fitted = FrozenEstimator(fitted)
-        parameters[part] = fitted
-    return VAENMFEnhancer(**{**parameters, **changes})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import soundfile
 
 from skvae import (
     VEM,
+    DenoisingVAE,
     DNNMask,
+    DnVAENMFEnhancer,
     SpeechVAE,
     VAENMFEnhancer,
     load_pretrained,
@@ -18,6 +21,7 @@ from skvae import (
 )
 from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.pairs import COLUMNS
+from skvae.recipes import method_names, read_recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -136,9 +140,69 @@ def test_vaenmf_compares_variants_of_a_trained_model(
     arguments = ["--model", str(model_file), "--pairs", str(pairs)]
     names = ["as it is", "guide: none"]
     assert vaenmf.main([*arguments, "--variants", *names]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines if "per second" in line] == names
-    assert lines.count("over 'as it is', paired") == 1
+    assert systems_in(capsys.readouterr().out) == names
+
+
+def systems_in(out):
+    """Systems of a table of variants; all but the first are compared with it."""
+    lines = out.splitlines()
+    names = [line.split("  ")[0] for line in lines if "per second" in line]
+    assert lines.count(f"over {names[0]!r}, paired") == len(names) - 1
+    return names
+
+
+def test_scores_of_variants_that_a_file_holds_are_not_computed_again(
+    pairs, model_file, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    vaenmf = script("vaenmf")
+    csv = tmp_path / "scores.csv"
+    arguments = ["--model", str(model_file), "--pairs", str(pairs), "--csv", str(csv)]
+    names = ["as it is", "guide: none", "VEM"]
+    vaenmf.main([*arguments, "--variants", *names[:2]])
+    assert systems_in(capsys.readouterr().out) == names[:2]
+    kept = pandas.read_csv(csv, index_col=0)
+    assert list(kept["system"].drop_duplicates()) == names[:2]
+    kept.loc[kept["system"] == "as it is", "si_sdr"] = 17.0
+    kept.to_csv(csv)
+    vaenmf.main([*arguments, "--variants", *names])
+    again = pandas.read_csv(csv, index_col=0)
+    assert (again.loc[again["system"] == "as it is", "si_sdr"] == 17.0).all()
+    pandas.testing.assert_frame_equal(again[again["system"] != "VEM"], kept)
+    assert systems_in(capsys.readouterr().out) == names
+
+
+def test_supervised_knows_a_recipe_for_each_system(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    files = {system.file for system in script("supervised").SYSTEMS.values()}
+    recipes = {path.stem for path in FOLDER.glob("recipes/*.toml")}
+    assert recipes < files
+    assert files - recipes == {"vae-nmf", "dnvae-nmf", "best"} < set(method_names())
+    for path in FOLDER.glob("recipes/*.toml"):
+        assert read_recipe(path).card.name == path.stem
+
+
+def test_supervised_compares_the_systems_whose_files_are_there(
+    pairs, model_file, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    supervised = script("supervised")
+    shutil.copy(model_file, tmp_path / "vae-nmf.safetensors")
+    noisy, clean = make_dataset(3, random_state=0)
+    dvae = DenoisingVAE(2, 4, 1, max_iter=1, target="psa", random_state=0)
+    enhancer = DnVAENMFEnhancer(dvae, random_state=0).fit(noisy, clean)
+    save_pretrained(enhancer, tmp_path / "dnvae-nmf-psa.safetensors")
+    names = [
+        "VAE-NMF, led by a mask",
+        "DnVAE-NMF, fixed, 10 its",
+        "DnVAE-NMF (PSA), its mask alone",
+        "BiLSTM-PSA",
+    ]
+    arguments = ["--models", str(tmp_path), "--pairs", str(pairs)]
+    supervised.main([*arguments, "--systems", *names])
+    out, err = capsys.readouterr()
+    assert systems_in(out) == names[:3]
+    assert err.count("left out") == 1 and "BiLSTM-PSA: left out" in err
 
 
 def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_path):

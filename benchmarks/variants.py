@@ -1,0 +1,70 @@
+"""A trained enhancer with other parameters, and tables of such variants."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import pandas
+from quality import differences
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+
+from skvae.evaluation import evaluate
+from skvae.summary import format_summary, summarize
+
+#: Parameters that hold what was trained; fitted it has the same name and "_".
+TRAINED_PARTS = ("vae", "guide", "dvae")
+
+
+def variant(model: Any, changes: dict[str, Any]) -> Any:
+    """The enhancer with other parameters, its trained parts as they are."""
+    parameters = model.get_params(deep=False)
+    for part in parameters.keys() & set(TRAINED_PARTS):
+        fitted = getattr(model, f"{part}_")
+        if isinstance(fitted, BaseEstimator) and not isinstance(
+            fitted, FrozenEstimator
+        ):
+            fitted = FrozenEstimator(fitted)
+        parameters[part] = fitted
+    return type(model)(**{**parameters, **changes})
+
+
+def print_table(
+    systems: Iterable[tuple[str, Any]],
+    noisy: list[Any],
+    clean: list[Any],
+    metrics: tuple[str, ...],
+    *,
+    info: pandas.DataFrame,
+    n_jobs: int | None,
+    csv: str | None = None,
+) -> None:
+    """Score each system and print its means, and paired differences to the first.
+
+    Systems are made one after the other. With `csv` the scores go to that file after
+    each, and those that it holds are not computed again.
+    """
+    tables = {}
+    if csv is not None and os.path.exists(csv):
+        kept = pandas.read_csv(csv, index_col=0)
+        tables = {name: rows for name, rows in kept.groupby("system", sort=False)}
+    first = None
+    for name, enhancer in systems:
+        if name not in tables:
+            table = evaluate(
+                enhancer(), noisy, clean, metrics, info=info, n_jobs=n_jobs
+            )
+            tables[name] = table.assign(system=name)
+            if csv is not None:
+                pandas.concat(tables.values()).to_csv(csv)
+        table = tables[name]
+        print(f"{name}  ({table['rtf'].median():.3f} s per second of audio)")
+        print(format_summary(summarize(table, metrics=list(metrics))))
+        if first is None:
+            first = name
+        else:
+            print(f"over {first!r}, paired")
+            print(format_summary(differences(table, tables[first])))
+        print(flush=True)

@@ -1,0 +1,126 @@
+"""Make a trained model one of the package: smaller weights, and a card that says all.
+
+    python tools/package_model.py MODEL --name best --data DATA
+    python benchmarks/quality.py --pairs PAIRS --models best --csv scores.csv
+    python tools/package_model.py MODEL --name best --data DATA --scores scores.csv
+
+MODEL is a file that ``skvae train`` wrote. DATA is the folder that it was trained on:
+its manifest.csv says of each recording the kind, the split, the source, the licence and
+whom to name; the card names them all. The weights are kept in half precision. The
+scores are then those of the file as it is shipped, and the second call writes them into
+its card. Weights come under CC BY 4.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas
+
+import skvae
+from skvae.model_files import read_model, read_summary
+from skvae.pretrained import save_pretrained
+
+FOLDER = Path(skvae.__file__).parent / "weights"
+LICENCE = "CC BY 4.0"
+#: Metrics that a card tells, and how.
+TITLES = {
+    "si_sdr": "SI-SDR (dB)",
+    "sdr": "SDR (dB)",
+    "pesq": "PESQ, wide band",
+    "estoi": "ESTOI",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse(argv)
+    kinds = ["speech"] if arguments.speech_only else ["speech", "noise"]
+    with open(arguments.data / "manifest.csv", newline="") as file:
+        used = [
+            row
+            for row in csv.DictReader(file)
+            if row["split"] == "train" and row["kind"] in kinds
+        ]
+    path = FOLDER / f"{arguments.name}.safetensors"
+    save_pretrained(
+        read_model(arguments.model),
+        path,
+        name=arguments.name,
+        description=read_summary(arguments.model).card.description,
+        training_data=training_data(used, kinds),
+        licence=LICENCE,
+        attributions=attributions(used),
+        figures={} if arguments.scores is None else figures(arguments.scores),
+        precision="float16",
+    )
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="what `skvae train` wrote")
+    parser.add_argument("--name", required=True, help="that people call it by")
+    parser.add_argument(
+        "--data", required=True, type=Path, help="folder with manifest.csv"
+    )
+    parser.add_argument(
+        "--speech-only", action="store_true", help="no noise was trained on"
+    )
+    parser.add_argument(
+        "--scores", type=Path, help="what quality.py --csv wrote for this model alone"
+    )
+    return parser.parse_args(argv)
+
+
+def training_data(used: list[dict[str, str]], kinds: Sequence[str]) -> str:
+    """How much of what, in a line."""
+    parts = []
+    for kind in kinds:
+        rows = [row for row in used if row["kind"] == kind]
+        minutes = sum(float(row["seconds"]) for row in rows) / 60
+        n_groups = len({row["group"] for row in rows})
+        groups = "folders of speakers" if kind == "speech" else "environments"
+        parts.append(f"{minutes:.0f} minutes of {kind} ({n_groups} {groups})")
+    if "noise" not in kinds:
+        parts.append("noise that is made, not recorded")
+    return ", ".join(parts)
+
+
+def attributions(used: list[dict[str, str]]) -> list[str]:
+    """A line a source: whom its recordings are by, and under which licences."""
+    named = defaultdict(set)
+    licences = defaultdict(set)
+    for row in used:
+        named[row["source"]].add(row["attribution"])
+        licences[row["source"]].add(row["licence"])
+    return [
+        f"{source} ({', '.join(sorted(licences[source]))}): "
+        f"{'; '.join(sorted(named[source]))}; changed: resampled, cut, levelled, mixed"
+        for source in sorted(named)
+    ]
+
+
+def figures(path: Path) -> dict[str, str]:
+    """Means of the scores of a model, beside those of the noisy speech."""
+    scores = pandas.read_csv(path)
+    [model] = set(scores["model"]) - {"noisy"}
+    means = scores.groupby("model")[list(TITLES)].mean()
+    n_pairs = (scores["model"] == model).sum()
+    return {
+        f"{title}, {n_pairs} pairs in unseen noise": (
+            f"{means.loc[model, metric]:.2f} (noisy: {means.loc['noisy', metric]:.2f})"
+        )
+        for metric, title in TITLES.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
