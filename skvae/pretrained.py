@@ -95,6 +95,10 @@ def list_models() -> list[ModelRecord]:
     list of ModelRecord
         Methods, then trained models. Nothing is imported to make it.
 
+    See Also
+    --------
+    load_pretrained : Makes one of them, ready to use.
+
     Examples
     --------
     >>> [model.name for model in list_models() if not (model.learns or model.file)]

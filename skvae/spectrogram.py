@@ -239,6 +239,7 @@ class Spectrogram:
         Returns
         -------
         ndarray of complex, shape (last - first, n_bins)
+            They may be the spectrogram's own: do not write to them.
         """
         last = self.n_frames if last is None else last
         if self._frames is not None:
@@ -257,6 +258,7 @@ class Spectrogram:
         Returns
         -------
         ndarray of float, shape (stop - start,)
+            16-bit integers are scaled to one.
         """
         stop = self.length if stop is None else stop
         waveform = self._waveform
@@ -279,6 +281,7 @@ class Spectrogram:
         Returns
         -------
         ndarray of shape (length,)
+            16-bit integers are rounded and clipped.
         """
         return restore_dtype(self.samples(), self.dtype)
 
@@ -288,10 +291,12 @@ class Spectrogram:
         Parameters
         ----------
         data : array-like of complex, shape (n_bins, n_frames)
+            What takes the place of `data`.
 
         Returns
         -------
         Spectrogram
+            A new one: this one stays as it is.
         """
         return Spectrogram(
             data,

@@ -93,6 +93,7 @@ class STFT(TransformerMixin, BaseEstimator):
         Returns
         -------
         Framing
+            Size of a frame, step, window, and where frames lie.
         """
         return make_framing(self.n_fft, self.hop_length, self.window, self.center)
 
@@ -210,6 +211,7 @@ class ISTFT(TransformerMixin, BaseEstimator):
         Returns
         -------
         float
+            Utterances whose clean speech is silent do not count.
         """
         spectrograms, _ = _spectrograms_only(self, X)
         clean = require_clean(y, len(spectrograms))

@@ -225,6 +225,7 @@ class SpeechVAE(SpeechModel):
         Returns
         -------
         float
+            Minus the mean loss: at most zero.
         """
         utterances, _ = self._utterances(X, y)
         scores = np.concatenate(self._score_clean(utterances))

@@ -20,6 +20,11 @@ def mean_defined(scores: Iterable[float]) -> float:
     Returns
     -------
     float
+        The mean.
+
+    See Also
+    --------
+    mean_si_sdr : The mean of one metric.
 
     Examples
     --------
@@ -43,6 +48,12 @@ def mean_si_sdr(clean: Iterable[Any], enhanced: Iterable[Any]) -> float:
     Returns
     -------
     float
+        The mean over the others.
+
+    See Also
+    --------
+    si_sdr : Of a single pair.
+    skvae.evaluate : Any metrics, an utterance a row.
 
     Examples
     --------

@@ -62,6 +62,11 @@ def pesq(
     ImportError
         If the `pesq` package is missing.
 
+    See Also
+    --------
+    estoi : How much would be understood.
+    sdr : Energy of the speech over that of the rest.
+
     Notes
     -----
     PESQ is made for short recordings. Those of more than 18 s are scored in

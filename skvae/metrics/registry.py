@@ -25,6 +25,10 @@ class Metric:
     uses_sample_rate : bool, default=False
         Whether the function also takes the keyword `sample_rate`.
 
+    See Also
+    --------
+    get_metric : Finds one.
+
     Examples
     --------
     >>> metric = get_metric("si_sdr")
@@ -86,6 +90,10 @@ def get_metric(metric: str | Callable[..., Any]) -> Metric:
     -------
     Metric
         Called as ``metric(clean, enhanced, sample_rate)``.
+
+    See Also
+    --------
+    skvae.evaluate : Scores an enhancer by several of them.
 
     Examples
     --------
