@@ -12,7 +12,6 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skvae.algorithms.stft import OverlapAdd, power
@@ -36,6 +35,7 @@ from skvae.utils.utterances import (
     require_clean,
 )
 from skvae.utils.waveforms import restore_dtype
+from skvae.utils.workers import run_tasks
 
 Result = TypeVar("Result")
 
@@ -58,6 +58,19 @@ class Separation:
         Iterations that it took, summed over the blocks of a long recording.
     history : list of float
         Objective after each iteration, where the method has one.
+
+    See Also
+    --------
+    BaseEnhancer.separate : Gives one for each utterance.
+
+    Examples
+    --------
+    >>> from skvae import WienerFilter
+    >>> from skvae.datasets import make_dataset
+    >>> noisy, _ = make_dataset(1, random_state=0)
+    >>> separation = WienerFilter().fit(noisy).separate(noisy)[0]
+    >>> separation.mask.shape[0], separation.mask_std is None
+    (513, True)
     """
 
     enhanced: Any
@@ -84,6 +97,17 @@ class MaskEstimate:
         Objective after each of them.
     state : object
         What the next block of the same recording starts from.
+
+    See Also
+    --------
+    BaseEnhancer : Its subclasses make them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skvae import MaskEstimate
+    >>> MaskEstimate(np.ones((7, 513))).mask.shape
+    (7, 513)
     """
 
     mask: np.ndarray
@@ -200,6 +224,30 @@ class BaseEnhancer(SpeechEstimator, ABC):
         neither the order of the utterances nor `n_jobs`.
     n_features_in_ : int
         Number of samples of each row, where `fit` saw a 2-D array.
+
+    See Also
+    --------
+    skvae.estimator_checks.check_enhancer : Whether a subclass does what it must.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skvae import BaseEnhancer, MaskEstimate
+    >>> class Attenuator(BaseEnhancer):
+    ...     def __init__(self, gain=0.5, *, stft=None, attenuation_limit=None,
+    ...                  block_seconds=60.0, random_state=None, n_jobs=None, verbose=0):
+    ...         self.gain = gain
+    ...         self.stft = stft
+    ...         self.attenuation_limit = attenuation_limit
+    ...         self.block_seconds = block_seconds
+    ...         self.random_state = random_state
+    ...         self.n_jobs = n_jobs
+    ...         self.verbose = verbose
+    ...     def _estimate_mask(self, V, rng, state):
+    ...         return MaskEstimate(np.full_like(V, self.gain))
+    >>> enhancer = Attenuator().fit([np.ones(10)])
+    >>> enhancer.transform([np.ones(4)])[0].round(6)
+    array([0.5, 0.5, 0.5, 0.5])
     """
 
     #: Seconds that neighbouring blocks share, their masks cross-faded. A method that
@@ -220,7 +268,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         Parameters
         ----------
         V : ndarray of shape (N, F)
-            Power spectrogram |X|^2, the mean over the channels.
+            Power spectrogram ``|X|^2``, the mean over the channels.
         rng : Generator
             The utterance's own.
         state : object or None
@@ -461,13 +509,11 @@ class BaseEnhancer(SpeechEstimator, ABC):
         n_at_once = self._batch_frames()
         if n_at_once > 0:
             results = self._run_in_batches(function, calls, n_at_once)
-        elif effective_n_jobs(self.n_jobs) == 1:
-            results = enumerate(_run_one(function, self, *call) for call in calls)
+        elif len(calls) == 1 or effective_n_jobs(self.n_jobs) == 1:
+            results = enumerate(_run_one(self, function, *call) for call in calls)
         else:
-            parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
-            results = enumerate(
-                parallel(delayed(_run_one)(function, self, *call) for call in calls)
-            )
+            tasks = [(function, *call) for call in calls]
+            results = enumerate(run_tasks(_run_one, tasks, self.n_jobs, shared=(self,)))
         collected = {}
         with Progress(len(calls), label, enabled=bool(self.verbose)) as progress:
             for k, result in results:
@@ -482,7 +528,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         spectrograms = [spectrogram for spectrogram, *_ in calls]
         for batch in self._batches(spectrograms, n_at_once):
             if len(batch) == 1:
-                yield batch[0], _run_one(function, self, *calls[batch[0]])
+                yield batch[0], _run_one(self, function, *calls[batch[0]])
                 continue
             read = [self._read_block([calls[k][0]]) for k in batch]
             estimates = self._estimate_masks(
@@ -636,8 +682,8 @@ def _cross_fade(before: Any, after: np.ndarray) -> np.ndarray:
 
 
 def _run_one(
-    function: Callable[..., Result],
     enhancer: BaseEnhancer,
+    function: Callable[..., Result],
     spectrogram: Spectrogram,
     *rest: Any,
 ) -> Result:

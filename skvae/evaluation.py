@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.pipeline import Pipeline
-from sklearn.utils.parallel import Parallel, delayed
 
 from skvae.metrics import METRICS, Metric, get_metric, mean_defined
 from skvae.spectrogram import check_sample_rate
@@ -24,6 +23,7 @@ from skvae.summary import failed_rows, scores_of
 from skvae.utils.progress import Progress
 from skvae.utils.utterances import is_spectrogram
 from skvae.utils.waveforms import open_waveform
+from skvae.utils.workers import run_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -69,7 +69,8 @@ def evaluate(
     info : DataFrame or dict of columns, default=None
         What is known of the utterances, such as SNR and speaker, in their order.
     n_jobs : int, default=None
-        Number of utterances that are scored side by side, as in scikit-learn.
+        Number of utterances that are scored side by side, as in scikit-learn, on
+        whatever backend joblib is set to.
     verbose : int, default=0
         Whether to show progress on standard error.
 
@@ -137,18 +138,16 @@ def evaluate(
     with contextlib.suppress(ValueError):
         _try_once(chosen, rate)
 
-    tasks = (
-        delayed(_evaluate_pair)(estimator, *pair, chosen, rate)
-        for pair in zip(noisy_items, clean_items, strict=True)
-    )
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator" if verbose else "list")
+    tasks = [
+        (*pair, chosen, rate) for pair in zip(noisy_items, clean_items, strict=True)
+    ]
     rows = []
     with warnings.catch_warnings():
-        # scikit-learn carries this to the workers; what they hide is counted below.
+        # scikit-learn carries this to local workers; what they hide is counted below.
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         progress = Progress(n_utterances, "evaluating", enabled=bool(verbose))
         with progress:
-            for row in parallel(tasks):
+            for row in run_tasks(_evaluate_pair, tasks, n_jobs, shared=(estimator,)):
                 rows.append(row)
                 progress.advance()
 
@@ -186,6 +185,10 @@ def make_enhancement_scorer(
         that of y, and returns the mean over those for which the metric is defined: a
         float, or a dict of floats for a list. Unlike :func:`evaluate` it raises what
         goes wrong.
+
+    See Also
+    --------
+    evaluate : All scores, an utterance a row.
 
     Examples
     --------

@@ -147,6 +147,11 @@ def compare(
         out zero, else 0), `n` (number of pairs) and `dropped` (utterances for which
         one of the two has no score, left out of everything).
 
+    See Also
+    --------
+    evaluate : Makes the tables.
+    summarize : Means of one of them.
+
     Examples
     --------
     >>> import pandas
@@ -220,24 +225,66 @@ def format_summary(summary: pandas.DataFrame) -> str:
       0  2   5.00 [4.00, 6.00]
       5  2  9.00 [8.00, 10.00]
     """
-    keys = list(summary.columns[: summary.columns.get_loc("metric")])
+
+    def note(record: dict[str, Any]) -> str:
+        if not record["undefined"] and not record["errors"]:
+            return ""
+        return f"{record['undefined']} undefined, {record['errors']} errors"
+
+    return _lay_out(summary, "mean", "", note)
+
+
+def format_comparison(comparison: pandas.DataFrame) -> str:
+    """Lay out a comparison for people: a line per group, a column per metric.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        What :func:`compare` returned. More columns may stand before `metric`: they name
+        the lines too, and lines keep their order.
+
+    Returns
+    -------
+    str
+        Each difference is "difference [low, high]". Below, what is left out.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> table = pandas.DataFrame({"si_sdr": [5.0, 9.0, 14.0, 3.0, 0.0]})
+    >>> other = pandas.DataFrame({"si_sdr": [4.0, 8.5, 13.0, 2.5, -1.0]})
+    >>> print(format_comparison(compare(table, other)))
+    n                si_sdr
+    5  +0.80 [+0.50, +1.00]
+    """
+
+    def note(record: dict[str, Any]) -> str:
+        return f"{record['dropped']} without a pair" if record["dropped"] else ""
+
+    return _lay_out(comparison, "difference", "+", note)
+
+
+def _lay_out(
+    table: pandas.DataFrame,
+    value: str,
+    sign: str,
+    note: Callable[[dict[str, Any]], str],
+) -> str:
+    keys = list(table.columns[: table.columns.get_loc("metric")])
     lines: dict[tuple, dict[str, str]] = {}
     notes = []
-    for record in summary.to_dict("records"):
+    for record in table.to_dict("records"):
         group, metric = tuple(record[key] for key in keys), record["metric"]
         line = lines.setdefault(group, {key: str(record[key]) for key in keys})
         line["n"] = str(max(record["n"], int(line.get("n", 0))))
         digits = _DECIBEL_DIGITS if metric in _DECIBEL_METRICS else _DIGITS
         mean, low, high = (
-            f"{record[column]:.{digits}f}" for column in ("mean", "low", "high")
+            f"{record[column]:{sign}.{digits}f}" for column in (value, "low", "high")
         )
         # One utterance has a score, but no interval.
-        line[metric] = mean if low == "nan" else f"{mean} [{low}, {high}]"
-        if record["undefined"] or record["errors"]:
-            place = " ".join([*map(str, group), metric])
-            notes.append(
-                f"{place}: {record['undefined']} undefined, {record['errors']} errors"
-            )
+        line[metric] = mean if np.isnan(record["low"]) else f"{mean} [{low}, {high}]"
+        if told := note(record):
+            notes.append(f"{' '.join([*map(str, group), metric])}: {told}")
     columns = list(dict.fromkeys(name for line in lines.values() for name in line))
     cells = [columns, *([line.get(c, "") for c in columns] for line in lines.values())]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -283,7 +330,7 @@ def _groups(
         )
     yield dict.fromkeys(keys, "all"), table
     if keys:
-        for values, rows in table.groupby(keys, dropna=False):
+        for values, rows in table.groupby(keys, dropna=False, observed=True):
             yield dict(zip(keys, values, strict=True)), rows
 
 

@@ -6,9 +6,23 @@ import numpy as np
 import pytest
 import soundfile
 
-from skvae import BaseEnhancer, LogMMSE, MaskEstimate
+from skvae import (
+    BaseEnhancer,
+    LogMMSE,
+    MaskEstimate,
+    SpectralSubtraction,
+    WienerFilter,
+    recordings,
+)
 from skvae.datasets import make_dataset
-from skvae.recordings import encode, enhance_file, scaled_stft
+from skvae.recordings import (
+    DamagedFileWarning,
+    encode,
+    enhance_file,
+    quantize,
+    read_rate,
+    scaled_stft,
+)
 
 
 class Constant(BaseEnhancer):
@@ -163,3 +177,240 @@ def test_scaled_stft_has_frames_of_64_ms(rate):
     assert stft.n_fft / rate == pytest.approx(0.064, rel=0.03)
     assert stft.n_fft == 4 * stft.hop_length
     assert stft.sample_rate == rate
+
+
+def write_noise(path, n_samples=20_000, rate=16000, n_channels=1, **kind):
+    rng = np.random.default_rng(0)
+    samples = (0.2 * rng.standard_normal((n_samples, n_channels))).clip(-1, 1)
+    soundfile.write(path, samples, rate, **kind)
+    return soundfile.read(path, always_2d=True)[0]
+
+
+def writable():
+    """Formats and encodings that soundfile writes, and reads without being told."""
+    # VOC counts a sample too many.
+    for file_format in sorted(set(soundfile.available_formats()) - {"RAW", "VOC"}):
+        for subtype in soundfile.available_subtypes(file_format):
+            # What libsndfile cannot finish, or writes wrong.
+            if not subtype.startswith("DWVW") and subtype != "ALAC_32":
+                yield pytest.param(file_format, subtype, id=f"{file_format}-{subtype}")
+
+
+@pytest.mark.parametrize(("file_format", "subtype"), [*writable()])
+def test_what_soundfile_writes_comes_back_in_its_own_format_and_length(
+    tmp_path, file_format, subtype
+):
+    source, target = tmp_path / "a", tmp_path / "b"
+    try:
+        noisy = write_noise(source, 5003, 8000, format=file_format, subtype=subtype)
+    except soundfile.LibsndfileError:
+        pytest.skip("not at this rate")
+    enhancer = Constant(0.5, stft=scaled_stft(8000), block_seconds=0.2)
+    enhance_file(enhancer.fit([np.ones(9)]), source, target)
+    before, after = soundfile.info(source), soundfile.info(target)
+    for name in ("samplerate", "channels", "frames", "format", "subtype"):
+        assert getattr(before, name) == getattr(after, name)
+    # Lossy encodings lose some of this noise, and none of its level.
+    enhanced = soundfile.read(target, always_2d=True)[0]
+    assert np.std(enhanced) == pytest.approx(0.5 * np.std(noisy), rel=0.2)
+
+
+def test_what_libsndfile_writes_wrong_is_not_written(tmp_path):
+    write_noise(tmp_path / "a.caf", subtype="ALAC_32")
+    with pytest.raises(ValueError, match="in its own format, CAF with ALAC_32"):
+        enhance_file(
+            Constant().fit([np.ones(9)]), tmp_path / "a.caf", tmp_path / "b.caf"
+        )
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "flac"])
+def test_overlapping_parts_are_read_where_they_are_without_seeking(tmp_path, suffix):
+    source = tmp_path / f"a.{suffix}"
+    noisy = write_noise(source, 30_017)
+    with recordings._Recording(source) as recording:
+        assert recording.n_samples == len(noisy)
+        for start in range(0, 30_000, 7000):
+            stop = min(start + 9000, len(noisy))
+            part = recording.read(start, stop)
+            np.testing.assert_allclose(part, noisy[start:stop], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("method", [SpectralSubtraction, WienerFilter, LogMMSE])
+def test_blockwise_is_like_at_once(tmp_path, method, rate, n_channels):
+    write_noise(tmp_path / "a.wav", 3 * rate + 5, rate, n_channels, subtype="FLOAT")
+    made = []
+    for k, block_seconds in enumerate((None, 0.5)):
+        enhancer = method(block_seconds=block_seconds).fit([np.ones(9)])
+        target = tmp_path / f"{k}.wav"
+        enhance_file(enhancer, tmp_path / "a.wav", target)
+        made.append(soundfile.read(target)[0])
+    # They run through the frames in order, so that seams are nowhere; what remains is
+    # single precision, 100 dB below full scale.
+    assert np.abs(made[0] - made[1]).max() < 1e-5
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.25, 1.0])
+def test_mix_is_a_share_of_each(tmp_path, mix):
+    source, target = tmp_path / "a.flac", tmp_path / "b.flac"
+    noisy = write_noise(source, subtype="PCM_24")
+    enhance_file(Constant(0.5).fit([np.ones(9)]), source, target, mix=mix)
+    enhanced = soundfile.read(target, always_2d=True)[0]
+    np.testing.assert_allclose(enhanced, (1 - mix / 2) * noisy, atol=1e-6)
+    if mix == 0:
+        np.testing.assert_array_equal(enhanced, noisy)
+
+
+@pytest.mark.parametrize("mix", [-0.1, 1.1, np.nan])
+def test_mix_is_from_0_to_1(tmp_path, mix):
+    write_noise(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match="`mix` must be"):
+        enhance_file(
+            Constant().fit([np.ones(9)]), tmp_path / "a.wav", tmp_path / "b", mix=mix
+        )
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("mix", [0.3, 1.0])
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24", "FLOAT"])
+def test_output_and_noise_sum_to_the_input(tmp_path, rate, mix, subtype):
+    source, target, noise = (tmp_path / name for name in "abc")
+    kind = {"format": "CAF", "subtype": subtype}
+    noisy = write_noise(source, rate, rate, 2, **kind)
+    enhancer = LogMMSE(block_seconds=0.3).fit([np.ones(9)])
+    enhance_file(enhancer, source, target, mix=mix, noise_target=noise)
+    parts = [soundfile.read(path)[0] for path in (target, noise)]
+    assert np.std(parts[1]) > 0.02
+    # Integers are exact.
+    tolerance = 1e-7 if subtype == "FLOAT" else 0
+    np.testing.assert_allclose(parts[0] + parts[1], noisy, rtol=0, atol=tolerance)
+    assert soundfile.info(noise).subtype == subtype
+
+
+def test_the_noise_alone_is_written_on_request(tmp_path):
+    source, first, second = (tmp_path / name for name in ("a.wav", "b.wav", "c.wav"))
+    write_noise(source)
+    enhancer = LogMMSE().fit([np.ones(9)])
+    enhance_file(enhancer, source, tmp_path / "d.wav", noise_target=first)
+    enhance_file(enhancer, source, None, noise_target=second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_progress_is_told_to_the_end(tmp_path):
+    write_noise(tmp_path / "a.wav", 44100, 44100)
+    shares = []
+    enhance_file(
+        LogMMSE(block_seconds=0.2).fit([np.ones(9)]),
+        tmp_path / "a.wav",
+        tmp_path / "b.wav",
+        progress=shares.append,
+    )
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "ogg", "au"])
+def test_a_recording_without_a_sample_is_copied(tmp_path, suffix):
+    source, target, noise = (tmp_path / f"{name}.{suffix}" for name in "abc")
+    soundfile.write(source, [], 16000)
+    enhancer = LogMMSE().fit([np.ones(9)])
+    assert enhance_file(enhancer, source, target, noise_target=noise) == 0
+    assert source.read_bytes() == target.read_bytes() == noise.read_bytes()
+
+
+def test_a_length_that_is_not_in_the_header_is_found(tmp_path):
+    source, target = tmp_path / "a.flac", tmp_path / "b.flac"
+    noisy = write_noise(source, 30_000)
+    content = bytearray(source.read_bytes())
+    # Samples in all: 36 bits of the STREAMINFO, which a writer to a pipe leaves zero.
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    source.write_bytes(content)
+    assert soundfile.info(source).frames > 2**60
+    enhance_file(Constant().fit([np.ones(9)]), source, target)
+    np.testing.assert_allclose(
+        soundfile.read(target, always_2d=True)[0], noisy, atol=4e-5
+    )
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "au", "w64", "rf64"])
+def test_of_a_file_that_was_cut_off_all_that_there_is_is_enhanced(tmp_path, suffix):
+    source, target = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    noisy = write_noise(source)
+    source.write_bytes(source.read_bytes()[:20_000])
+    with pytest.warns(DamagedFileWarning, match="promises more"):
+        enhance_file(Constant().fit([np.ones(9)]), source, target)
+    enhanced = soundfile.read(target, always_2d=True)[0]
+    assert 9900 < len(enhanced) < 10_000
+    np.testing.assert_allclose(enhanced, noisy[: len(enhanced)], atol=4e-5)
+
+
+def test_a_header_that_was_written_to_a_pipe_is_no_damage(tmp_path, recwarn):
+    source, target = tmp_path / "a.wav", tmp_path / "b.wav"
+    noisy = write_noise(source)
+    content = bytearray(source.read_bytes())
+    for length in (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f"):
+        content[4:8] = content[40:44] = length
+        source.write_bytes(content)
+        enhance_file(Constant().fit([np.ones(9)]), source, target)
+        assert soundfile.info(target).frames == len(noisy)
+    assert not list(recwarn)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "mp3"])
+def test_what_ends_before_its_header_says_is_told(tmp_path, suffix):
+    source = tmp_path / f"a.{suffix}"
+    write_noise(source, 160_000)
+    source.write_bytes(source.read_bytes()[:20_000])
+    with pytest.raises(ValueError, match=r"cannot be read beyond sample \d+ of 160000"):
+        enhance_file(Constant().fit([np.ones(9)]), source, tmp_path / "b")
+
+
+def test_sound_behind_a_header_that_promises_none_is_not_taken_for_silence(tmp_path):
+    source = tmp_path / "a.wav"
+    write_noise(source, 40_000)
+    content = bytearray(source.read_bytes())
+    content[40:44] = bytes(4)
+    source.write_bytes(content)
+    with pytest.raises(ValueError, match="no sample can be found in its 80044 bytes"):
+        enhance_file(Constant().fit([np.ones(9)]), source, tmp_path / "b")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("rate", [16000, 22050])
+def test_samples_that_are_no_numbers_are_found(tmp_path, value, rate):
+    samples = np.zeros((9000, 2))
+    samples[8000, 1] = value
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="DOUBLE")
+    enhancer = LogMMSE(block_seconds=0.1).fit([np.ones(9)])
+    with pytest.raises(ValueError, match="sample 8000 is NaN or inf"):
+        enhance_file(enhancer, tmp_path / "a.wav", tmp_path / "b.wav")
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2**31 - 1])
+def test_rates_that_nobody_records_at_are_refused(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", np.zeros(9), rate)
+    with pytest.raises(ValueError, match=f"header says {rate} samples per second"):
+        read_rate(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("rate", [1000, 7919, 192_000, 768_000])
+def test_rare_rates_are_taken(tmp_path, rate):
+    noisy = write_noise(tmp_path / "a.wav", 5000, rate)
+    for stft in (None, scaled_stft(rate)):
+        enhancer = Constant(0.5, stft=stft).fit([np.ones(9)])
+        enhance_file(enhancer, tmp_path / "a.wav", tmp_path / "b.wav")
+        made = soundfile.read(tmp_path / "b.wav", always_2d=True)[0]
+        assert made.shape == noisy.shape
+    np.testing.assert_allclose(made, 0.5 * noisy, atol=4e-5)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24", "FLOAT"])
+def test_quantize_gives_what_is_read_back(tmp_path, subtype):
+    samples = np.random.default_rng(0).uniform(-1.2, 1.2, (500, 1)).astype(np.float32)
+    path = tmp_path / "a.caf"
+    soundfile.write(path, encode(samples, subtype), 16000, subtype=subtype)
+    read, _ = soundfile.read(path, always_2d=True)
+    np.testing.assert_array_equal(quantize(samples, subtype), read)

@@ -9,7 +9,7 @@ import pytest
 import skvae.summary
 from skvae import evaluate
 from skvae.datasets import make_dataset
-from skvae.summary import compare, format_summary, summarize
+from skvae.summary import compare, format_comparison, format_summary, summarize
 
 FAST = ["si_sdr", "sdr"]
 
@@ -211,3 +211,16 @@ def test_one_utterance_has_a_score_and_no_interval():
     text = format_summary(summarize(table))
     assert "5.00" in text
     assert "nan" not in text
+
+
+def test_formatted_comparison_has_signs_and_names_what_has_no_pair():
+    table = made_table(np.random.default_rng(10))
+    worse = table.assign(si_sdr=table["si_sdr"] - 2, pesq=table["pesq"] + 0.25)
+    rows = compare(table, worse, by="snr")
+    lines = format_comparison(rows).splitlines()
+    assert lines[0].split() == ["snr", "n", "si_sdr", "pesq"]
+    assert lines[1].split()[1:] == [
+        *("39", "+2.00", "[+2.00,", "+2.00]", "-0.250", "[-0.250,", "-0.250]")
+    ]
+    assert "all pesq: 2 without a pair" in lines
+    assert "nan" not in format_comparison(compare(table[:1], worse[:1]))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skvae.cli.errors import CommandError
-from skvae.cli.models import check_name
+from skvae.cli.models import check_name, default_model
 
 _SAMPLE_RATE = 16000
 _SECONDS = 5
@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from skvae.cli.enhance import Settings, make_enhancer
 
-    check_name(arguments.model)
+    model = arguments.model or default_model()
+    check_name(model)
     if not math.isfinite(arguments.snr):
         raise CommandError(f"--snr must be finite, got {arguments.snr}.", status=2)
     if arguments.seed < 0:
@@ -51,10 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"-o {folder}: {error.strerror}.") from error
 
     clean, noisy = make_utterance(arguments.snr, arguments.seed)
-    enhancer = make_enhancer(Settings(arguments.model, None, None), None)
+    enhancer = make_enhancer(Settings(model), None)
     if enhancer.stft_.sample_rate != _SAMPLE_RATE:
         raise CommandError(
-            f"--model: {arguments.model} works at {enhancer.stft_.sample_rate} Hz, but "
+            f"--model: {model} works at {enhancer.stft_.sample_rate} Hz, but "
             f"the utterance is made at {_SAMPLE_RATE} Hz."
         )
     [separation] = enhancer.separate([noisy])
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"wrote {path}")
     print(_draw(noisy, separation, folder / "spectrograms.png"))
     print()
-    print(_table(clean, noisy, separation.enhanced, arguments.model))
+    print(_table(clean, noisy, separation.enhanced, model))
     return 0
 
 
@@ -108,10 +109,13 @@ def _draw(noisy: np.ndarray, separation: Any, path: Path) -> str:
             "brings it)"
         )
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     from skvae.plot import EnhancementDisplay
 
-    display = EnhancementDisplay.from_separation(separation, sample_rate=_SAMPLE_RATE)
-    display.figure_.savefig(path, dpi=120)
+    EnhancementDisplay.from_separation(separation, sample_rate=_SAMPLE_RATE)
+    pyplot.savefig(path, dpi=120)
+    pyplot.close()
     return f"wrote {path}"
 
 

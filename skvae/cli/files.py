@@ -1,11 +1,10 @@
-"""Which files go where, and writing them whole or not at all."""
+"""Which files go where."""
 
 from __future__ import annotations
 
+import glob
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,21 +12,67 @@ from skvae.cli.errors import CommandError
 
 
 class Job(NamedTuple):
-    """One file to enhance."""
+    """One file to enhance.
 
+    Attributes
+    ----------
+    name : str
+        What people are told of it.
+    source, target : Path
+        The file to read and the one to write.
+    noise : Path or None
+        A second one to write.
+    """
+
+    name: str
     source: Path
     target: Path
+    noise: Path | None = None
+
+    @property
+    def outputs(self) -> list[Path]:
+        """The files to write."""
+        return [self.target] if self.noise is None else [self.target, self.noise]
 
 
-def find_jobs(inputs: Sequence[str], output: str) -> list[Job]:
-    """Pair each audio file with the file to write.
+class _Destination(NamedTuple):
+    """A folder for results, or a file name for the only one."""
+
+    option: str
+    path: Path
+    names_file: bool
+
+    def target(self, relative: Path, suffix: str) -> Path:
+        if self.names_file:
+            return self.path
+        return self.path / relative.with_name(relative.stem + suffix + relative.suffix)
+
+
+def find_jobs(
+    inputs: Sequence[str],
+    output: str,
+    *,
+    noise_output: str | None = None,
+    suffix: str = "",
+    recursive: bool = True,
+    overwrite: bool = False,
+) -> list[Job]:
+    """Pair each audio file with the files to write.
 
     Parameters
     ----------
     inputs : sequence of str
-        Files, and folders that stand for all audio files below them.
+        Files, folders that stand for the audio files in them, and patterns.
     output : str
         A folder; or, for a single input file, a file name with an audio ending.
+    noise_output : str or None, default=None
+        The same for what is taken away.
+    suffix : str, default=""
+        What is added to the names of the outputs, before the ending.
+    recursive : bool, default=True
+        Whether folders stand for everything below them.
+    overwrite : bool, default=False
+        Whether an input may be replaced by its own output.
 
     Returns
     -------
@@ -38,110 +83,171 @@ def find_jobs(inputs: Sequence[str], output: str) -> list[Job]:
     ------
     CommandError
         If an input is missing or without audio, if two inputs would write one file,
-        or if an input would write itself.
+        if an input would be lost, or if a file would be written outside of `output`.
     """
-    from skvae.datasets.audio import EXTENSIONS, find_audio
-
-    target_folder = Path(output)
-    names_file = (
-        target_folder.suffix.lower() in EXTENSIONS and not target_folder.is_dir()
-    )
-    if target_folder.is_file() and not names_file:
-        raise CommandError(f"-o {output} is a file: name a folder.", status=2)
-    jobs: list[Job] = []
-    for name in dict.fromkeys(inputs):
-        source = Path(name)
-        if source.is_dir():
-            try:
-                found = find_audio(source)
-            except (OSError, ValueError) as error:
-                raise CommandError(str(error)) from error
-            paths = [Path(audio.path) for audio in found]
-            written = target_folder.resolve()
-            if source.resolve() in written.parents:
-                # What an earlier run wrote below its own input is no input.
-                paths = [p for p in paths if written not in p.resolve().parents]
-            jobs += [Job(p, target_folder / p.relative_to(source)) for p in paths]
-            if names_file:
-                raise CommandError(
-                    f"-o {output} names a file, but {name} is a folder: name a folder.",
-                    status=2,
-                )
-        elif source.exists():
+    destinations = [_destination("-o", output)]
+    if noise_output is not None:
+        destinations.append(_destination("--noise-output", noise_output))
+    if Path(f"name{suffix}").name != f"name{suffix}" or "\0" in suffix:
+        raise CommandError(
+            f"--suffix {shown(suffix)} must be a part of a file's name.", status=2
+        )
+    folders = [os.path.realpath(destination.path) for destination in destinations]
+    jobs = []
+    for name in _expand(inputs):
+        for source, relative in _find(Path(name), recursive, folders):
+            _check_ending(source, destinations)
             jobs.append(
                 Job(
-                    source, target_folder if names_file else target_folder / source.name
+                    shown(source),
+                    *(
+                        Path(os.path.abspath(path))
+                        for path in (
+                            source,
+                            *(to.target(relative, suffix) for to in destinations),
+                        )
+                    ),
                 )
             )
-        else:
-            raise CommandError(f"{name}: there is no such file or folder.")
-    if names_file and len(jobs) > 1:
-        raise CommandError(
-            f"-o {output} names a file, but there are {len(jobs)} inputs: "
-            "name a folder.",
-            status=2,
-        )
-    if names_file and jobs[0].source.suffix.lower() != target_folder.suffix.lower():
-        raise CommandError(
-            f"-o {output}: the output has the format of the input, whose name ends in "
-            f"{jobs[0].source.suffix or 'nothing'}: end it likewise.",
-            status=2,
-        )
-    _refuse_collisions(jobs)
+    if suffix:
+        # What an earlier run wrote beside its own input is no input.
+        written = {os.path.realpath(path) for job in jobs for path in job.outputs}
+        jobs = [job for job in jobs if os.path.realpath(job.source) not in written]
+    for destination in destinations:
+        if destination.names_file and len(jobs) != 1:
+            raise CommandError(
+                f"{destination.option} {destination.path} names a file, but there are "
+                f"{len(jobs)} inputs: name a folder.",
+                status=2,
+            )
+    _refuse_collisions(jobs, overwrite)
+    _refuse_ways_out(jobs, destinations)
     return jobs
 
 
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
-    writers: dict[Path, Path] = {}
-    sources = {job.source.resolve() for job in jobs}
-    for job in jobs:
-        target = job.target.resolve()
-        if target in sources:
-            raise CommandError(
-                f"{job.target} is an input, and would be overwritten: choose another "
-                "folder with -o."
-            )
-        if target in writers:
-            raise CommandError(
-                f"{writers[target]} and {job.source} would both write {job.target}: "
-                "enhance them in two runs with different -o."
-            )
-        writers[target] = job.source
-
-
-@contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
-    """Give a temporary file to write, which takes the target's place at the end.
+def shown(name: str | os.PathLike[str]) -> str:
+    r"""Name of a file on one line, whatever is in it.
 
     Parameters
     ----------
-    target : Path
-        The file to make; its folder is made too.
+    name : str or path-like
+        The name.
 
-    Yields
-    ------
-    Path
-        A file in the same folder. If writing fails it goes away and the target stays
-        as it was.
+    Returns
+    -------
+    str
+        With escapes for what cannot be printed.
+
+    Examples
+    --------
+    >>> print(shown("two\nlines.wav"))
+    two\nlines.wav
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
-    )
-    os.close(descriptor)
-    temporary = Path(name)
+    text = os.fspath(name)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _destination(option: str, name: str) -> _Destination:
+    from skvae.datasets.audio import EXTENSIONS
+
+    path = Path(name)
+    names_file = path.suffix.lower() in EXTENSIONS and not path.is_dir()
+    if path.is_file() and not names_file:
+        raise CommandError(f"{option} {shown(name)} is a file: name a folder.", 2)
+    return _Destination(option, path, names_file)
+
+
+def _expand(inputs: Sequence[str]) -> Iterator[str]:
+    """Yield files and folders, each once; patterns are for shells that expand none."""
+    seen = set()
+    for name in inputs:
+        names = [name]
+        if not os.path.lexists(name) and any(sign in name for sign in "*?["):
+            names = sorted(glob.glob(name, recursive=True))
+            if not names:
+                raise CommandError(f"{shown(name)}: nothing has a name like this.")
+        for each in names:
+            if not os.path.exists(each):
+                hint = " (a link to nothing, or to itself)" * os.path.islink(each)
+                raise CommandError(
+                    f"{shown(each)}: there is no such file or folder{hint}."
+                )
+            if (path := os.path.realpath(each)) not in seen:
+                seen.add(path)
+                yield each
+
+
+def _find(
+    path: Path, recursive: bool, written: Sequence[str]
+) -> list[tuple[Path, Path]]:
+    """Audio files that a name stands for, and where they lie below it."""
+    from skvae.datasets.audio import find_audio
+
+    if not path.is_dir():
+        return [(path, Path(path.name))]
     try:
-        yield temporary
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        found = [Path(audio.path) for audio in find_audio(path, recursive)]
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    # What an earlier run wrote below its own input is no input.
+    root = os.path.realpath(path)
+    below = [folder for folder in written if folder.startswith(root + os.sep)]
+    found = [
+        file
+        for file in found
+        if not any(_is_below(os.path.realpath(file), folder) for folder in below)
+    ]
+    if not found:
+        raise CommandError(f"{shown(path)} holds no audio but what was written there.")
+    return [(file, file.relative_to(path)) for file in found]
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _check_ending(source: Path, destinations: Sequence[_Destination]) -> None:
+    for option, path, names_file in destinations:
+        if names_file and source.suffix.lower() != path.suffix.lower():
+            raise CommandError(
+                f"{option} {shown(path)}: the output has the format of the input, "
+                f"whose name ends in {shown(source.suffix) or 'nothing'}: end it "
+                "likewise, or name a folder.",
+                status=2,
+            )
+
+
+def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
+    writers: dict[str, Job] = {}
+    sources = {os.path.realpath(job.source): job for job in jobs}
+    for job in jobs:
+        for path in job.outputs:
+            target = os.path.realpath(path)
+            owner = sources.get(target)
+            if owner is not None and not (overwrite and owner is job):
+                hint = ", or replace it with --overwrite" * (owner is job)
+                raise CommandError(
+                    f"{shown(path)} is an input, and would be overwritten: choose "
+                    f"another folder with -o{hint}."
+                )
+            if target in writers:
+                raise CommandError(
+                    f"{writers[target].name} and {job.name} would both write "
+                    f"{shown(path)}: enhance them in two runs with different -o."
+                )
+            writers[target] = job
+
+
+def _refuse_ways_out(jobs: Sequence[Job], destinations: Sequence[_Destination]) -> None:
+    """Refuse links inside a folder for results that lead out of it."""
+    for k, (option, path, names_file) in enumerate(destinations):
+        if names_file:
+            continue
+        root = os.path.realpath(path)
+        for folder in {job.outputs[k].parent for job in jobs}:
+            real = os.path.realpath(folder)
+            if real != root and not _is_below(real, root):
+                raise CommandError(
+                    f"{shown(folder)} leads out of {option} {shown(path)}, to "
+                    f"{shown(real)}: remove the link, or name that folder."
+                )

@@ -11,8 +11,8 @@ from importlib import import_module
 from skvae._version import __version__
 from skvae.cli.errors import CommandError
 
-#: What is used unless something else is asked for.
-DEFAULT_MODEL = "log-mmse"
+#: What `skvae.cli.models.default_model` will choose, said without looking.
+_DEFAULT_MODEL = "best; log-mmse where the package has no best"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,8 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
 
     Examples
     --------
-    >>> make_parser().parse_args(["enhance", "a.wav", "-o", "out"]).model
-    'log-mmse'
+    >>> make_parser().parse_args(["enhance", "a.wav", "-o", "out"]).jobs
+    1
     """
     parser = argparse.ArgumentParser(
         prog="skvae",
@@ -73,10 +73,18 @@ def make_parser() -> argparse.ArgumentParser:
     _add_evaluate(verbs)
     _add_train(verbs)
     _add_mix(verbs)
-    verbs.add_parser(
+    models = verbs.add_parser(
         "models",
         help="list the models",
-        description="List the models that --model knows.",
+        description="List the models that --model knows, or tell all of one.",
+        epilog="examples:\n  skvae models\n  skvae models best",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    models.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME|FILE",
+        help="a model to tell all of: its training, its figures, whom to name",
     )
     _add_demo(verbs)
     return parser
@@ -88,48 +96,125 @@ def _add_enhance(verbs: argparse._SubParsersAction) -> None:
         help="enhance recordings",
         description=(
             "Enhance recordings. Each output has the sample rate, the channels, the "
-            "length and the format of its input; all channels are filtered alike. "
+            "length and the format of its input; all channels are filtered alike. A "
+            "method without training works at the rate of the file; a trained model at "
+            "its own, and what lies above its band is filtered like the top of it. "
             "Outputs appear whole or not at all, and those that are there already are "
-            "left, so that a second run does what a first one left undone."
+            "left, so that a second run does what a first one left undone. Recordings "
+            "may be of any length; there is no streaming: a pipe is read to its end "
+            "first."
         ),
-        epilog="example: skvae enhance noisy.wav recordings/ -o enhanced/",
+        epilog=(
+            "examples:\n"
+            "  skvae enhance noisy.wav -o enhanced.wav\n"
+            "  skvae enhance recordings/ more/*.flac -o enhanced/ --jobs 4\n"
+            "  skvae enhance noisy.wav -o out/ --mix 0.8 --noise-output noise/\n"
+            "  ffmpeg -i talk.mp4 -f wav - | skvae enhance - -o - | play -\n"
+            "exit status: 0 if all files were done, 1 if not, 2 if the command is wrong"
+        ),
+        formatter_class=_HelpFormatter,
     )
     enhance.add_argument(
         "inputs",
         nargs="+",
         metavar="IN",
-        help="audio files, or folders of them with everything below",
+        help="audio files, folders of them, patterns, or - for standard input",
     )
     enhance.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="OUT",
-        help="folder for the results, or a file name for a single input file",
+        help=(
+            "folder for the results; a file name for a single input; or - for "
+            "standard output"
+        ),
     )
-    _add_model(enhance, DEFAULT_MODEL)
-    enhance.add_argument(
-        "--attenuation-limit",
-        type=float,
-        metavar="DB",
-        help="lower the noise by at most DB decibels (default: no limit)",
-    )
-    enhance.add_argument(
-        "--noise-profile",
-        metavar="FILE",
-        help="a recording of the noise alone, to learn it from",
-    )
+    _add_model(enhance, _DEFAULT_MODEL)
     enhance.add_argument(
         "--jobs",
         type=int,
         default=1,
         metavar="N",
-        help="files enhanced side by side (default: 1)",
+        help="files enhanced side by side; -1: as many as cores (default: 1)",
     )
     enhance.add_argument(
-        "--overwrite", action="store_true", help="replace outputs that are there"
+        "--dask",
+        metavar="ADDRESS",
+        help=(
+            "enhance on the workers of this dask scheduler, which see the same files"
+        ),
     )
-    enhance.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    enhance.add_argument(
+        "--device",
+        default="auto",
+        metavar="auto|cpu|cuda",
+        help=("where networks compute (default: a GPU if there is one, and one job)"),
+    )
+    enhance.add_argument(
+        "--attenuation-limit",
+        type=float,
+        metavar="DB",
+        help="lower the noise by at most DB decibels (default: the model's, if any)",
+    )
+    enhance.add_argument(
+        "--mix",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="share of the enhanced sound, from 0 to 1; the rest is the input "
+        "(default: 1)",
+    )
+    enhance.add_argument(
+        "--noise-profile",
+        metavar="FILE",
+        help="a recording of the noise alone, to learn it from; for methods",
+    )
+    enhance.add_argument(
+        "--noise-output",
+        metavar="OUT",
+        help="where to write what is taken away: the input minus the output",
+    )
+    enhance.add_argument(
+        "--block-seconds",
+        type=float,
+        metavar="S",
+        help=(
+            "longer recordings are enhanced in blocks of this length, which bound the "
+            "memory (default: the model's, mostly 60)"
+        ),
+    )
+    enhance.add_argument(
+        "--suffix",
+        default="",
+        metavar="S",
+        help="add S to the names in a folder: _clean makes a_clean.wav of a.wav",
+    )
+    enhance.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="folders stand for everything below them, which is the default; or not",
+    )
+    enhance.add_argument(
+        "--overwrite",
+        action="store_true",
+        help=(
+            "replace outputs that are there; an input, too, where it is its own output"
+        ),
+    )
+    _add_volume(enhance)
+
+
+def _add_volume(parser: argparse.ArgumentParser) -> None:
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    volume.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="say what is done, and where in the code an error came from",
+    )
 
 
 def _add_evaluate(verbs: argparse._SubParsersAction) -> None:
@@ -138,16 +223,39 @@ def _add_evaluate(verbs: argparse._SubParsersAction) -> None:
         help="score enhanced recordings against clean ones",
         description=(
             "Score recordings against the clean ones of the same names: the noisy "
-            "input, and what a model or another tool made of it."
+            "input, and what models or another tool made of it. Prints means with 95 % "
+            "confidence intervals, and differences to the noisy input pair by pair: of "
+            "all files, by signal-to-noise ratio, and by kind of noise. Both are read "
+            "from a pairs.csv, as skvae mix writes it, beside or above the files; "
+            "without one the ratio is measured, and kinds are not told apart."
         ),
-        epilog="example: skvae evaluate --noisy noisy/ --clean clean/ --model wiener",
+        epilog=(
+            "examples:\n"
+            "  skvae mix --clean speech/ --noise noise/ --snr 0 5 10 -o pairs/\n"
+            "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\\n"
+            "      --model wiener --model log-mmse -o scores.csv\n"
+            "  skvae evaluate --clean pairs/clean --enhanced theirs/ --metrics pesq\n"
+            "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\\n"
+            "      --enhanced theirs/ --dask tcp://192.168.0.7:8786\n"
+            "exit status: 0 if all files were scored, 1 if not, 2 if the command is "
+            "wrong"
+        ),
+        formatter_class=_HelpFormatter,
     )
-    evaluate.add_argument("--noisy", required=True, metavar="DIR", help="noisy files")
     evaluate.add_argument("--clean", required=True, metavar="DIR", help="clean files")
-    group = evaluate.add_mutually_exclusive_group()
-    _add_model(group, None)
-    group.add_argument(
+    evaluate.add_argument("--noisy", metavar="DIR", help="noisy files")
+    evaluate.add_argument(
         "--enhanced", metavar="DIR", help="files that were enhanced already"
+    )
+    evaluate.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help=(
+            "a name that `skvae models` lists, or a model file, to enhance the noisy "
+            "files; may be given several times"
+        ),
     )
     evaluate.add_argument(
         "--metrics",
@@ -155,13 +263,24 @@ def _add_evaluate(verbs: argparse._SubParsersAction) -> None:
         metavar="NAMES",
         help="separated by commas (default: %(default)s)",
     )
-    evaluate.add_argument("--csv", metavar="FILE", help="write a row an utterance")
+    evaluate.add_argument(
+        "-o",
+        "--output",
+        "--csv",
+        metavar="CSV",
+        help="file to write, a row for each file and what was made of it",
+    )
     evaluate.add_argument(
         "--jobs",
         type=int,
         default=1,
         metavar="N",
-        help="files scored side by side (default: 1)",
+        help="files scored side by side; -1: as many as cores (default: 1)",
+    )
+    evaluate.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="score on the workers of this dask scheduler, which see the same files",
     )
     evaluate.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -184,7 +303,7 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
             "  skvae train my-recipe.toml --clean speech/ -o mine.safetensors\n"
             "  skvae enhance noisy.wav -o enhanced.wav --model mine.safetensors"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     source = train.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -270,7 +389,7 @@ def _add_mix(verbs: argparse._SubParsersAction) -> None:
             "  skvae mix --clean speech/ --synthetic 1 --snr 0 --copies 3 -o pairs/\n"
             "  skvae evaluate --noisy pairs/noisy --clean pairs/clean --model wiener"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     mix.add_argument(
         "--clean", required=True, metavar="DIR", help="recordings of clean speech"
@@ -333,7 +452,7 @@ def _add_demo(verbs: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="folder for the results (default: %(default)s)",
     )
-    _add_model(demo, DEFAULT_MODEL)
+    _add_model(demo, _DEFAULT_MODEL)
     demo.add_argument(
         "--snr",
         type=float,
@@ -353,10 +472,18 @@ def _add_model(
     shown = "" if default is None else f" (default: {default})"
     parser.add_argument(
         "--model",
-        default=default,
         metavar="NAME|FILE",
         help=f"a name that `skvae models` lists, or a model file{shown}",
     )
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps a description, and leaves the lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
 
 
 def _show_warning(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skvae.cli.errors import CommandError
-from skvae.cli.main import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from skvae.model_files import ModelFile
+
+#: What is used unless something else is asked for: the first where the package has it.
+_DEFAULTS = ("best", "log-mmse")
+
+#: Columns of the lines of a card.
+_WIDTH = 88
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     Parameters
     ----------
     arguments : argparse.Namespace
-        Not used.
+        What the parser made of the command line.
 
     Returns
     -------
@@ -28,14 +34,19 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from skvae.pretrained import list_models
 
+    if arguments.name is not None:
+        print(_card(arguments.name))
+        return 0
+
     try:
         models = list_models()
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     width = max(len(model.name) for model in models)
+    default = default_model()
     for model in models:
-        default = " (default)" if model.name == DEFAULT_MODEL else ""
-        print(f"{model.name:{width}}  {model.description}{default}")
+        mark = " (default)" if model.name == default else ""
+        print(f"{model.name:{width}}  {model.description}{mark}")
         if model.file is not None:
             for line in _describe(model.file):
                 print(f"{'':{width}}  {line}")
@@ -52,9 +63,61 @@ def _describe(file: ModelFile) -> Iterator[str]:
     yield ", ".join(facts)
     if card.training_data:
         yield f"trained on {card.training_data}"
-    yield from card.attributions
     for title, figure in card.figures.items():
         yield f"{title}: {figure if isinstance(figure, str) else f'{figure:g}'}"
+    if card.attributions:
+        yield f"whom to name when you pass it on: skvae models {card.name}"
+
+
+def _card(name: str) -> str:
+    """All that is known of a model."""
+    from skvae.model_files import read_summary
+    from skvae.pretrained import find_model_file, list_models
+
+    check_name(name)
+    path = find_model_file(name)
+    if path is None:
+        [model] = [model for model in list_models() if model.name == name]
+        return f"{name}: {model.description}"
+    try:
+        file = read_summary(path)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    card = file.card
+    lines = [f"{card.name}: {card.description or file.estimator}"]
+    lines += [line for line in _describe(file) if not line.startswith("whom to name")]
+    if card.attributions:
+        lines += ["", "made of recordings by"]
+        lines += [
+            textwrap.fill(
+                line,
+                _WIDTH,
+                initial_indent="* ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+            )
+            for line in card.attributions
+        ]
+    return "\n".join(lines)
+
+
+def default_model() -> str:
+    """Name of the model that is used unless --model names one.
+
+    Returns
+    -------
+    str
+        "best", the trained model that comes with the package; or a method, without it.
+
+    Examples
+    --------
+    >>> default_model() in ("best", "log-mmse")
+    True
+    """
+    from skvae.pretrained import model_names
+
+    names = model_names()
+    return next(name for name in _DEFAULTS if name in names)
 
 
 def check_name(name: str) -> None:

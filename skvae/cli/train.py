@@ -1,8 +1,12 @@
-"""``skvae train``: clean speech in, a model file out."""
+"""``skvae train``: clean speech in, a model file out.
+
+Processes that torchrun starts train together; the first of them speaks and writes.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -22,6 +26,8 @@ from skvae.utils.device import check_device
 
 if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
+
+    from skvae.networks.distributed import Team
 
 #: Added to the name of the model for that of the checkpoint.
 _CHECKPOINT = ".checkpoint"
@@ -46,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     int
         Exit status.
     """
+    from skvae.networks.distributed import team
+
     target = _check_target(arguments.output, arguments.overwrite)
     checkpoint = _check_checkpoint(arguments.checkpoint, target)
     try:
@@ -53,6 +61,22 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(f"--device: {error}", status=2) from error
     recipe = _read(arguments)
+    with contextlib.ExitStack() as stack:
+        try:
+            processes = stack.enter_context(team(device))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CommandError(f"torchrun: {error}") from error
+        return _train(arguments, recipe, target, checkpoint, device, processes)
+
+
+def _train(
+    arguments: argparse.Namespace,
+    recipe: Recipe,
+    target: Path,
+    checkpoint: Path,
+    device: str,
+    processes: Team,
+) -> int:
     estimator = recipe.estimator
     settings = repr(estimator)
     _set_seeds(estimator, arguments.seed)
@@ -66,8 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
     speech = _find(arguments.clean, sample_rate)
     noise = _set_noise(recipe, arguments.noise, sample_rate)
 
+    is_told = processes.is_first and not arguments.quiet
+
     def tell(line: str) -> None:
-        if not arguments.quiet:
+        if is_told:
             print(line, file=sys.stderr)
 
     heard = f"{_count(speech, 'recording')} of {arguments.clean}"
@@ -75,16 +101,21 @@ def run(arguments: argparse.Namespace) -> int:
         heard += f" and {_count(noise, 'noise')} of {arguments.noise}"
     elif recipe.mixers:
         heard += " in synthetic noise (--noise DIR takes recordings)"
-    tell(f"training {recipe.card.name} on {heard}, on {device}")
+    place = device
+    if processes.size > 1:
+        place = f"{processes.size} processes on {device}"
+    tell(f"training {recipe.card.name} on {heard}, on {place}")
     if arguments.verbose:
         tell(settings)
     if found := [path for path in checkpoints if path.exists()]:
         tell(f"going on from {', '.join(map(str, found))}")
-    if not arguments.quiet:
+    if is_told:
         _follow(estimator)
     begin = time.monotonic()
     try:
         estimator.fit(speech)
+        if not processes.is_first:
+            return 0
         card = recipe.card._asdict()
         save_pretrained(estimator, target, precision=recipe.precision, **card)
     except BrokenPipeError:

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skvae.utils.files import written_whole
+
 #: First of all in the JSON: what the file is, and the version of what it holds.
 _FORMAT = "skvae training 1"
 
@@ -108,12 +110,9 @@ class Checkpoint:
             for name, tensor in named.items()
         }
         arrays[_FACTS] = np.frombuffer(text.encode(), np.uint8)
-        part = os.fspath(self.path) + _PART
-        with open(part, "wb") as file:
+        # One name, so that the killed leave no more than one file.
+        with written_whole(self.path, os.fspath(self.path) + _PART) as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.path)
 
     def load(self) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:
         """Read the file, and set the generators to where they stood.

@@ -50,6 +50,16 @@ class Batch(NamedTuple):
     power: Tensor
     lengths: Tensor | None = None
 
+    @property
+    def n_rows(self) -> int:
+        """Number of frames, or of sequences."""
+        return len(self.power)
+
+    def part(self, rows: slice) -> Batch:
+        """Some of the rows, with their padding."""
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Batch(self.power[rows], lengths)
+
 
 class Utterance:
     """Power of one utterance at a level that is asked for.

@@ -63,6 +63,15 @@ class Mixtures(NamedTuple):
             self.lengths,
         )
 
+    @property
+    def n_rows(self) -> int:
+        """Number of sequences."""
+        return len(self.lengths)
+
+    def part(self, rows: slice) -> Mixtures:
+        """Some of the sequences, with their padding."""
+        return Mixtures(*(tensor[rows] for tensor in self))
+
     def packing(self) -> Tensor | None:
         """Lengths as networks take them: none if all are whole, which saves half."""
         whole = bool((self.lengths == self.noisy.shape[1]).all())

@@ -24,6 +24,7 @@ from skvae.networks.layers import empty, initialise
 from skvae.networks.losses import frame_mean, kl_between, negative_bound
 from skvae.networks.mixtures import Mixtures
 from skvae.networks.precision import autocast
+from skvae.networks.random import draw_rows
 from skvae.networks.state import load_arrays
 from skvae.networks.vae import SpeechEncoder, SpeechNetwork, VAEConfig
 
@@ -125,7 +126,10 @@ def draw_levels(
     """
     low, high = level
     shape = (len(batch.noisy), 1, 1)
-    drawn = torch.rand(shape, generator=generator, device=generator.device)
+    drawn = draw_rows(
+        shape,
+        lambda of_all: torch.rand(of_all, generator=generator, device=generator.device),
+    )
     return high - (high - low) * drawn
 
 

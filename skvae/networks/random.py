@@ -2,8 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
+
+#: The rows of a batch that are computed here, and how many the batch has.
+_ROWS: ContextVar[tuple[slice, int] | None] = ContextVar("rows", default=None)
+
+
+@contextmanager
+def drawing_for_rows(rows: slice, n_rows: int) -> Iterator[None]:
+    """Context in which some rows of a batch get the numbers that they get in all of it.
+
+    Parameters
+    ----------
+    rows : slice
+        The rows: the first dimension of what is drawn.
+    n_rows : int
+        How many the whole batch has.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(4, 3)
+    >>> whole = dropped_out(x, 0.5, torch.Generator().manual_seed(0))
+    >>> with drawing_for_rows(slice(1, 3), 4):
+    ...     part = dropped_out(x[1:3], 0.5, torch.Generator().manual_seed(0))
+    >>> torch.equal(part, whole[1:3])
+    True
+    """
+    token = _ROWS.set((rows, n_rows))
+    try:
+        yield
+    finally:
+        _ROWS.reset(token)
+
+
+def draw_rows(
+    shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Tensor]
+) -> Tensor:
+    """Draw for the rows of a batch that are computed here.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        What to draw, the rows first.
+    draw : callable
+        Draws a tensor of a shape.
+
+    Returns
+    -------
+    Tensor
+        Of that shape. The generator moves on as if all rows had been drawn for, which
+        they have.
+
+    Examples
+    --------
+    >>> import torch
+    >>> draw_rows((2, 3), torch.zeros).shape
+    torch.Size([2, 3])
+    """
+    part = _ROWS.get()
+    if part is None:
+        return draw(shape)
+    rows, n_rows = part
+    return draw((n_rows, *shape[1:]))[rows]
 
 
 def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
@@ -28,8 +94,11 @@ def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tens
     >>> torch.allclose(z, mean)
     True
     """
-    noise = torch.randn(
-        mean.shape, generator=generator, dtype=mean.dtype, device=mean.device
+    noise = draw_rows(
+        mean.shape,
+        lambda shape: torch.randn(
+            shape, generator=generator, dtype=mean.dtype, device=mean.device
+        ),
     )
     return torch.addcmul(mean, (0.5 * log_variance).exp(), noise)
 
@@ -63,5 +132,8 @@ def dropped_out(x: Tensor, share: float, generator: torch.Generator | None) -> T
     """
     if generator is None or share == 0:
         return x
-    kept = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
+    kept = draw_rows(
+        x.shape,
+        lambda shape: x.new_empty(shape).bernoulli_(1 - share, generator=generator),
+    )
     return x * kept / (1 - share)

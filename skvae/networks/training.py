@@ -2,7 +2,7 @@
 
 It knows neither speech nor what a batch is: those who call it bring batches and a loss.
 A loss whose network computes in :func:`skvae.networks.precision.autocast` trains in
-that precision.
+that precision. In :func:`skvae.networks.distributed.team` several processes train.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from skvae.networks.checkpoint import Checkpoint
+from skvae.networks.distributed import ALONE, Team, current_team
 from skvae.utils.parameters import check_real
 
 #: A step is shortened to this norm of the gradient, a hundred times what spectra give:
@@ -134,6 +135,9 @@ def train(
 ) -> History:
     """Train a module by Adam.
 
+    Processes of a :func:`skvae.networks.distributed.team` each compute a part of every
+    batch, and end with the same weights and history. The first one writes checkpoints.
+
     Parameters
     ----------
     module : Module
@@ -159,7 +163,8 @@ def train(
         were validated; true stops training.
     checkpoint : Checkpoint, default=None
         Written after each epoch. If its file is there, training goes on from it as if
-        it had not been interrupted: on a CPU, with as many threads, to the same bits.
+        it had not been interrupted: on a CPU, with as many threads and processes, to
+        the same bits.
         `on_epoch` is then called first of all, for the epoch that was the last one.
 
     Returns
@@ -187,9 +192,19 @@ def train(
     (2.0, 300)
     """
     history = History()
-    step = TrainingStep(module, loss, optimization or Optimization())
+    team = current_team()
+    loss = team.divided(loss)
+    step = TrainingStep(module, loss, optimization or Optimization(), team)
     best: Mapping[str, Tensor] = {}
     saved = None if checkpoint is None else checkpoint.load()
+    device = next(module.parameters()).device
+    n_found = team.count(saved is not None, device)
+    if checkpoint is not None and n_found not in (0, team.size):
+        raise ValueError(
+            f"{n_found} of {team.size} processes have found the checkpoint "
+            f"{checkpoint.path}: it must be in a folder that all of them see."
+        )
+    team.start_alike(module.state_dict())
     if saved is not None:
         facts, tensors = saved
         history = History(**facts)
@@ -204,7 +219,7 @@ def train(
         wants_to_stop = False
         if epoch > 0 and on_epoch is not None:
             with step.averaged():
-                wants_to_stop = on_epoch(history)
+                wants_to_stop = team.count(bool(on_epoch(history)), device) > 0
         n_unchanged = epoch - history.best_epoch
         return wants_to_stop or epoch >= max_iter or n_unchanged >= n_iter_no_change
 
@@ -228,7 +243,7 @@ def train(
             if validation_batches is None or latest < history.best_loss:
                 history.best_epoch, history.best_loss = epoch, latest
                 best = _copy(module)
-        if checkpoint is not None:
+        if checkpoint is not None and team.is_first:
             checkpoint.save(asdict(history), {**step.state(), "best": best})
     if best:
         module.load_state_dict(best)
@@ -246,6 +261,8 @@ class TrainingStep:
         As for :func:`train`.
     optimization : Optimization
         Rates, averages and limits.
+    team : Team, default=Team()
+        Processes that take the step together, by a loss that they divide.
 
     Attributes
     ----------
@@ -266,8 +283,15 @@ class TrainingStep:
     (3, 0.1)
     """
 
-    def __init__(self, module: nn.Module, loss: Loss, optimization: Optimization):
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Loss,
+        optimization: Optimization,
+        team: Team = ALONE,
+    ):
         self.n_steps = 0
+        self._team = team
         self._module = module
         self._loss = loss
         self._optimization = optimization
@@ -300,14 +324,16 @@ class TrainingStep:
         Returns
         -------
         mean : Tensor of shape ()
-            Mean loss before the step.
+            Mean loss before the step, over what this process has of the batch.
         n_items : int
+            How many items that is.
         """
         [group] = self._adam.param_groups
         group["lr"] = self._optimization.rate(self.n_steps, progress)
         self._adam.zero_grad(set_to_none=True)
         mean, n_items = self._loss(batch, True)
         mean.backward()
+        self._team.gather_gradients(self._weights, n_items)
         nn.utils.clip_grad_norm_(
             group["params"],
             self._optimization.max_gradient_norm,
@@ -385,7 +411,7 @@ class TrainingStep:
 
 @torch.no_grad()
 def evaluate(loss: Loss, batches: Iterable[Any]) -> float:
-    """Mean loss over batches.
+    """Mean loss over batches, and over the processes of a team.
 
     Parameters
     ----------
@@ -423,6 +449,10 @@ def _mean(results: Iterable[tuple[Tensor, int]]) -> float:
         n_total += n_items
     if total is None:
         raise ValueError("there must be at least one batch, got none.")
+    team = current_team()
+    if team.size > 1:
+        total, n_all = team.sum(torch.stack([total, total.new_tensor(n_total)]))
+        return (total / n_all).item()
     return total.item() / n_total
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import subprocess
 import sys
 
@@ -10,8 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from skvae import WienerFilter, pretrained
+from skvae.cli import enhance, main
+from skvae.cli.files import Job
 from skvae.metrics import si_sdr
 
+W = ["--model", "wiener"]
 MODELS = ["spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca"]
 
 
@@ -34,7 +40,8 @@ def test_every_model_brings_a_file_closer_to_the_clean_one(corpus, skvae, model)
 
 
 def test_folders_keep_their_structure_and_files_their_format(corpus, skvae):
-    status, out, err = skvae("enhance", corpus / "noisy", "-o", corpus / "out")
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--model", "log-mmse")
+    status, out, err = skvae(*words)
     assert status == 0
     assert out == ""
     assert files_below(corpus / "out") == ["one.wav", "sub/three.wav", "two.flac"]
@@ -117,7 +124,7 @@ def test_an_input_named_twice_is_one(corpus, skvae):
 def test_a_bad_file_is_reported_and_the_others_are_done(corpus, skvae):
     (corpus / "noisy/bad.wav").write_bytes(b"no audio")
     soundfile.write(corpus / "noisy/nan.wav", [np.nan] * 99, 16000, subtype="FLOAT")
-    soundfile.write(corpus / "noisy/empty.wav", [], 16000)
+    (corpus / "noisy/empty.flac").touch()
     status, _, err = skvae("enhance", corpus / "noisy", "-o", corpus / "out")
     assert status == 1
     assert files_below(corpus / "out") == ["one.wav", "sub/three.wav", "two.flac"]
@@ -160,6 +167,218 @@ def test_a_noise_profile_is_used(corpus, skvae):
     assert levels[1] < 0.8 * levels[0]
 
 
+def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch):
+    folder = corpus / "packaged"
+    folder.mkdir()
+    monkeypatch.setattr(pretrained, "_FOLDER", folder)
+    words = ("enhance", corpus / "noisy/one.wav", "--overwrite")
+    assert "with log-mmse: " in skvae(*words, "-o", corpus / "log-mmse.wav")[2]
+    pretrained.save_pretrained(
+        WienerFilter().fit([np.ones(9)]), folder / "best.safetensors"
+    )
+    assert "with best: " in skvae(*words, "-o", corpus / "best.wav")[2]
+    skvae(*words, "-o", corpus / "wiener.wav", "--model", "wiener")
+    best, other, wiener = (
+        (corpus / f"{name}.wav").read_bytes() for name in ("best", "log-mmse", "wiener")
+    )
+    assert best == wiener != other
+
+
+def test_patterns_that_no_shell_expanded_are_expanded(corpus, skvae):
+    words = ("--model", "wiener", "--quiet", "-o", corpus / "out")
+    assert skvae("enhance", corpus / "noisy/*.*", *words)[0] == 0
+    assert files_below(corpus / "out") == ["one.wav", "two.flac"]
+    assert skvae("enhance", corpus / "noisy/**/t*.*", *words)[0] == 0
+    assert files_below(corpus / "out") == ["one.wav", "three.wav", "two.flac"]
+    status, _, err = skvae("enhance", corpus / "noisy/*.mp3", *words)
+    assert status == 1
+    assert "nothing has a name like this" in err
+
+
+def test_a_name_with_signs_of_patterns_is_a_name_where_there_is_such_a_file(
+    corpus, skvae
+):
+    (corpus / "noisy/one.wav").rename(corpus / "noisy/take [1].wav")
+    words = ("--model", "wiener", "--quiet", "-o", corpus / "out")
+    assert skvae("enhance", corpus / "noisy/take [1].wav", *words)[0] == 0
+    assert files_below(corpus / "out") == ["take [1].wav"]
+
+
+def test_without_recursion_a_folder_stands_for_its_own_files(corpus, skvae):
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--model", "wiener")
+    assert skvae(*words, "--quiet", "--no-recursive")[0] == 0
+    assert files_below(corpus / "out") == ["one.wav", "two.flac"]
+    assert skvae(*words, "--quiet", "--recursive")[0] == 0
+    assert files_below(corpus / "out") == ["one.wav", "sub/three.wav", "two.flac"]
+
+
+def test_a_suffix_goes_before_the_ending_and_outputs_are_no_inputs(corpus, skvae):
+    noisy = corpus / "noisy"
+    words = ("enhance", noisy, "-o", noisy, "--suffix", "_clean", "--model", "wiener")
+    expected = ["one.wav", "one_clean.wav", "sub/three.wav", "sub/three_clean.wav"]
+    for _ in range(2):
+        assert skvae(*words, "--quiet")[0] == 0
+        assert files_below(noisy) == [*expected, "two.flac", "two_clean.flac"]
+    # As a shell names them.
+    files = [noisy / "one.wav", noisy / "one_clean.wav"]
+    assert skvae("enhance", *files, *words[2:], "--quiet")[0] == 0
+    assert len(files_below(noisy)) == 6
+
+
+def test_what_is_taken_away_and_what_is_left_sum_to_the_input(corpus, skvae):
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--model", "wiener")
+    noise = ("--noise-output", corpus / "noise", "--mix", 0.8, "--quiet")
+    assert skvae(*words, *noise)[0] == 0
+    assert files_below(corpus / "noise") == files_below(corpus / "out")
+    for name in files_below(corpus / "noisy"):
+        noisy, enhanced, taken = (
+            soundfile.read(corpus / folder / name, dtype="int16")[0]
+            for folder in ("noisy", "out", "noise")
+        )
+        np.testing.assert_array_equal(enhanced + taken, noisy)
+        assert taken.any()
+
+
+def test_a_file_counts_as_done_only_with_its_noise(corpus, skvae):
+    words = ("enhance", corpus / "noisy/one.wav", "-o", corpus / "out")
+    words = (*words, "--model", "wiener")
+    skvae(*words)
+    kept = corpus / "out/one.wav"
+    os.utime(kept, (0, 0))
+    _, _, err = skvae(*words, "--noise-output", corpus / "noise")
+    assert "enhanced 1 file " in err
+    assert kept.stat().st_mtime == 0
+    assert (corpus / "noise/one.wav").exists()
+    _, _, err = skvae(*words, "--noise-output", corpus / "noise")
+    assert "enhanced 0 files " in err
+
+
+def test_a_mix_of_nothing_is_the_input(corpus, skvae):
+    words = ("enhance", corpus / "noisy/one.wav", "-o", corpus / "out.wav", "--mix", 0)
+    assert skvae(*words, "--quiet", "--model", "wiener")[0] == 0
+    given, made = (
+        soundfile.read(corpus / name, dtype="int16")[0]
+        for name in ("noisy/one.wav", "out.wav")
+    )
+    np.testing.assert_array_equal(given, made)
+
+
+def test_blocks_are_as_long_as_asked_for(corpus, skvae, monkeypatch):
+    lengths = []
+    estimate = WienerFilter._estimate_mask
+
+    def noted(self, V, rng, state):
+        lengths.append(len(V))
+        return estimate(self, V, rng, state)
+
+    monkeypatch.setattr(WienerFilter, "_estimate_mask", noted)
+    words = ("enhance", corpus / "noisy/one.wav", "--quiet", "--model", "wiener")
+    assert skvae(*words, "-o", corpus / "a.wav", "--block-seconds", 0.2)[0] == 0
+    assert len(lengths) > 4
+    assert skvae(*words, "-o", corpus / "b.wav")[0] == 0
+    given = [soundfile.read(corpus / name)[0] for name in ("a.wav", "b.wav")]
+    np.testing.assert_allclose(*given, atol=1.01 / 32768)
+
+
+def test_an_input_is_replaced_only_if_that_is_asked_for(corpus, skvae):
+    noisy = corpus / "noisy"
+    before = (noisy / "one.wav").read_bytes()
+    words = ("enhance", noisy, "-o", noisy, "--quiet", "--model", "wiener")
+    status, _, err = skvae(*words)
+    assert status == 1
+    assert "choose another folder with -o, or replace it with --overwrite" in err
+    assert (noisy / "one.wav").read_bytes() == before
+    assert skvae(*words, "--overwrite")[0] == 0
+    assert files_below(noisy) == ["one.wav", "sub/three.wav", "two.flac"]
+    assert (noisy / "one.wav").read_bytes() != before
+    # Never by the output of another.
+    status, _, err = skvae(
+        *("enhance", corpus / "clean/one.wav", noisy / "one.wav", "-o", noisy),
+        "--overwrite",
+    )
+    assert status == 1
+    assert "choose another folder with -o." in err
+
+
+def test_a_file_that_another_run_has_done_meanwhile_is_left_to_it(corpus, skvae):
+    job = Job("one", corpus / "noisy/one.wav", corpus / "out.wav")
+    job.target.write_bytes(b"of the other run")
+    outcome = enhance._enhance_one(job, enhance.Settings("wiener"), 1.0, False)
+    assert outcome.skipped
+    assert outcome.error is None
+    assert job.target.read_bytes() == b"of the other run"
+
+
+def test_verbose_tells_where_an_error_came_from_and_quiet_tells_nothing(corpus, skvae):
+    (corpus / "noisy/bad.wav").write_bytes(b"no audio")
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--model", "wiener")
+    status, out, err = skvae(*words, "-v")
+    assert (status, out) == (1, "")
+    assert "Traceback" in err
+    status, out, err = skvae(*words, "--overwrite", "--quiet")
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1
+    assert err.startswith("failed: ")
+
+
+def test_a_terminal_sees_files_a_real_time_factor_and_the_time_left(
+    corpus, skvae, monkeypatch
+):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--model", "wiener")
+    assert main([str(word) for word in words]) == 0
+    shown = terminal.getvalue()
+    assert re.search(r"enhanced at \d+ times real time: 2/3, \d+ s, \d+ s left", shown)
+    terminal.truncate(0)
+    words = ("enhance", corpus / "noisy/one.wav", "-o", corpus / "o.wav")
+    options = ("--model", "wiener", "--block-seconds", 0.2)
+    assert main([str(word) for word in (*words, *options)]) == 0
+    assert "percent enhanced: 100/100" in terminal.getvalue()
+
+
+def run_process(corpus, *words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "skvae", "enhance", *words, "--model", "wiener"],
+        cwd=corpus,
+        capture_output=True,
+        check=False,
+        **options,
+    )
+
+
+def test_pipes_take_wav_and_give_wav(corpus):
+    noisy = (corpus / "noisy/one.wav").read_bytes()
+    done = run_process(corpus, "-", "-o", "-", input=noisy)
+    assert done.returncode == 0
+    assert b"standard input: 1." in done.stderr
+    run_process(corpus, "noisy/one.wav", "-o", "out.wav")
+    assert done.stdout == (corpus / "out.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["-", "noisy/one.wav", "-o", "out"], 2, "stands for one file"),
+        (["noisy", "-o", "-"], 2, "stands for one file"),
+        (["-", "-o", "noisy"], 2, "name a file"),
+        (["-", "-o", "out.flac"], 2, "which is WAV: end it likewise"),
+        (["-", "-o", "out.wav", "--noise-output", "noisy"], 2, "name a file"),
+    ],
+)
+def test_pipes_that_lead_nowhere(corpus, skvae, monkeypatch, words, status, message):
+    monkeypatch.chdir(corpus)
+    content = io.BytesIO((corpus / "noisy/one.wav").read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    given, _, err = skvae("enhance", *words)
+    assert given == status
+    assert message in err
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
@@ -172,6 +391,15 @@ def test_a_noise_profile_is_used(corpus, skvae):
         (["noisy", "-o", "out", "--jobs", "0"], 2, "--jobs must not be 0"),
         (["noisy", "-o", "out", "--attenuation-limit", "-3"], 2, "at least 0 dB"),
         (["noisy", "-o", "out", "--attenuation-limit", "inf"], 2, "at least 0 dB"),
+        (["noisy", "-o", "out", "--mix", "1.5"], 2, "--mix must be from 0 to 1"),
+        (["noisy", "-o", "out", "--mix", "nan"], 2, "--mix must be from 0 to 1"),
+        (["noisy", "-o", "out", "--block-seconds", "0"], 2, "more than 0"),
+        (["noisy", "-o", "out", "--suffix", "/../x"], 2, "a part of a file's name"),
+        (["noisy", "-o", "out", "--device", "cuda", *W], 2, "computes on the CPU"),
+        (["noisy", "-o", "out", "--device", "cuda", "--jobs", "2"], 2, "exclude each"),
+        (["noisy", "-o", "out", "--quiet", "-v"], 2, "not allowed with"),
+        (["noisy", "-o", "out", "--noise-output", "out"], 1, "would both write"),
+        (["noisy", "-o", "out", "--noise-output", "noisy"], 1, "is an input"),
         (["noisy", "-o", "out", "--noise-profile", "no.wav"], 2, "--noise-profile"),
         (["noisy/one.wav", "-o", "out.flac"], 2, "end it likewise"),
         (["noisy", "-o", "a.txt"], 2, "is a file"),

@@ -128,10 +128,24 @@ def test_models_of_the_package_are_listed_with_what_is_known(
     assert lines[6:] == [
         "0.0 MB, 16 kHz, CC BY 4.0",
         "trained on synthetic speech",
-        "Speech by A. Nybody",
         "SI-SDR at 0 dB: 1.5",
         "speed: fast",
+        "whom to name when you pass it on: skvae models tiny",
     ]
+    status, out, _ = skvae("models", "tiny")
+    assert status == 0
+    assert out.splitlines() == [
+        "tiny: A tiny one",
+        "0.0 MB, 16 kHz, CC BY 4.0",
+        "trained on synthetic speech",
+        "SI-SDR at 0 dB: 1.5",
+        "speed: fast",
+        "",
+        "made of recordings by",
+        "* Speech by A. Nybody",
+    ]
+    assert skvae("models", "wiener")[1].startswith("wiener: Wiener filter")
+    assert "there is no such model" in skvae("models", "nobody")[2]
     words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--quiet")
     assert skvae(*words, "--model", "tiny")[0] == 0
     (folder / "tiny.safetensors").write_bytes(b"")

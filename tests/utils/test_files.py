@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from skvae.utils.files import written_whole
+from skvae.utils import files
+from skvae.utils.files import remove_parts, written_whole
 
 
 def test_the_file_appears_when_all_is_written(tmp_path):
@@ -29,9 +30,23 @@ def test_a_file_that_was_there_stays_if_writing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_kill_leaves_the_file_as_it_was(tmp_path):
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"before")
+def test_nothing_is_left_where_the_last_bytes_cannot_be_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python ignores the signal that comes with it, so that writing fails.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with (
+            pytest.raises(OSError, match="too large"),
+            written_whole(tmp_path / "a") as file,
+        ):
+            file.write(bytes(1000))  # is in a buffer until the end
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def kill_while_writing(path):
     code = (
         "import os, signal, sys\n"
         "from skvae.utils.files import written_whole\n"
@@ -42,7 +57,102 @@ def test_a_kill_leaves_the_file_as_it_was(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], check=False)
     assert done.returncode != 0
+
+
+def test_a_kill_leaves_the_file_as_it_was_and_a_part_that_the_next_run_removes(
+    tmp_path,
+):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"before")
+    kill_while_writing(path)
     assert path.read_bytes() == b"before"
+    [part] = set(tmp_path.iterdir()) - {path}
+    assert part.name.startswith(".a.bin.")
+    assert remove_parts(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_somebody_writes_is_not_removed_nor_what_is_somebody_elses(tmp_path):
+    (tmp_path / ".a.part").touch()
+    (tmp_path / ".a.skvae-0123456g.part").touch()
+    (tmp_path / ".a.skvae-01234567.part").mkdir()
+    with written_whole(tmp_path / "a") as file:
+        file.write(b"one")
+        assert remove_parts(tmp_path) == 0
+        file.write(b"two")
+    assert (tmp_path / "a").read_bytes() == b"onetwo"
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_folder_that_is_missing_holds_no_parts(tmp_path):
+    assert remove_parts(tmp_path / "missing") == 0
+
+
+def test_a_part_that_was_removed_before_it_was_locked_is_made_again(
+    tmp_path, monkeypatch
+):
+    lock, removed = files._lock, []
+
+    def remove_and_lock(file, wait):
+        if not removed:
+            removed.append(file.name)
+            os.unlink(file.name)
+        return lock(file, wait)
+
+    monkeypatch.setattr(files, "_lock", remove_and_lock)
+    with written_whole(tmp_path / "a") as file:
+        file.write(b"one")
+    assert removed
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_part_of_a_given_name_is_used_again(tmp_path):
+    path, part = tmp_path / "a", tmp_path / "a.part"
+    part.write_bytes(b"of somebody who was killed")
+    with written_whole(path, part) as file:
+        file.write(b"one")
+        assert part.exists()
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_disk_has_the_bytes_before_the_name_and_then_the_name(
+    tmp_path, monkeypatch
+):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        calls.append("folder" if is_folder else os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    def noted_replace(source, target):
+        calls.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    with written_whole(tmp_path / "a") as file:
+        file.write(b"123")
+    assert calls == [3, "name", *["folder"] * (os.name == "posix")]
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path):
+    path = tmp_path / ("ü" * 127)
+    with written_whole(path) as file:
+        file.write(b"1")
+    assert path.read_bytes() == b"1"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of its own")
+def test_a_file_that_is_replaced_hands_on_its_permissions(tmp_path):
+    path = tmp_path / "private"
+    path.touch()
+    path.chmod(0o600)
+    with written_whole(path) as file:
+        file.write(b"1")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_permissions_are_the_usual_ones(tmp_path):

@@ -1,0 +1,284 @@
+"""``skvae evaluate``."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from skvae.cli import evaluate
+from skvae.datasets import make_dataset
+from skvae.metrics import si_sdr
+from skvae.utils import workers
+
+RATE = 16000
+SNRS, PLACES = [0.0, 5.0, 5.0, 0.0, 5.0], ["car", "car", "street", "street", "rain"]
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def both(folder):
+    return "evaluate", "--clean", folder / "clean", "--noisy", folder / "noisy"
+
+
+def tables(out):
+    """Lines of each table below its title, cut into groups and the rest."""
+    found = {}
+    for part in out.strip().split("\n\n")[:-1]:
+        title, header, *lines = part.splitlines()
+        # Names of groups have single spaces in them, columns two between them.
+        rows = dict(line.strip().split("  ", 1) for line in lines)
+        found[title] = header.split(), {k: v.split() for k, v in rows.items()}
+    return found
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A folder as ``skvae mix`` writes it, and its waveforms."""
+    noisy, clean = make_dataset(5, duration=(1.0, 1.2), snr=0.0, random_state=0)
+    noisy = [
+        s + 10 ** (-snr / 20) * (x - s)
+        for x, s, snr in zip(noisy, clean, SNRS, strict=True)
+    ]
+    for folder, waveforms in (("noisy", noisy), ("clean", clean)):
+        (tmp_path / folder).mkdir()
+        for k, waveform in enumerate(waveforms):
+            path = tmp_path / folder / f"pair_{k}.wav"
+            soundfile.write(path, 0.1 * waveform, RATE, "FLOAT")
+    write_table(tmp_path, PLACES)
+    return tmp_path, noisy, clean
+
+
+def write_table(folder, places, n=5):
+    with open(folder / "pairs.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["pair", "environment", "noise_file", "snr_db"])
+        for k in range(n):
+            writer.writerow([f"pair_{k}", places[k], f"{places[k]}.wav", SNRS[k]])
+
+
+def test_the_input_and_models_are_scored_row_by_row(corpus, skvae):
+    table = corpus / "rows.csv"
+    models = ("log-mmse", "wiener")
+    status, out, _ = skvae(
+        *both(corpus),
+        *("--model", models[0], "--model", models[1], "--quiet"),
+        *("--metrics", "si_sdr,sdr", "-o", table),
+    )
+    assert status == 0
+    assert list(tables(out)) == [
+        "noisy",
+        *("log-mmse", "log-mmse less noisy", "wiener", "wiener less noisy"),
+    ]
+    rows = read(table)
+    assert [row["system"] for row in rows] == 3 * ["noisy"] + [
+        model for model in models for _ in range(3)
+    ]
+    before, *after = (
+        [float(row["si_sdr"]) for row in rows if row["system"] == system]
+        for system in ("noisy", *models)
+    )
+    assert all(y > x for ys in after for x, y in zip(before, ys, strict=True))
+
+
+def test_tables_group_by_what_a_table_of_pairs_tells(pairs, skvae):
+    folder, noisy, clean = pairs
+    output = folder / "rows.csv"
+    status, out, err = skvae(
+        *both(folder), "--model", "wiener", "--metrics", "si_sdr", "--csv", output
+    )
+    assert (status, "warning" in err) == (0, False)
+    scores = np.array([si_sdr(*pair) for pair in zip(clean, noisy, strict=True)])
+    wanted = {
+        "all": range(5),
+        "0 dB": [0, 3],
+        "5 dB": [1, 2, 4],
+        "car": [0, 1],
+        "rain": [4],
+        "street": [2, 3],
+    }
+    header, found = tables(out)["noisy"]
+    assert header == ["n", "si_sdr"]
+    assert list(found) == list(wanted)
+    for name, members in wanted.items():
+        assert int(found[name][0]) == len(members)
+        mean = scores[list(members)].mean()
+        assert float(found[name][1]) == pytest.approx(mean, abs=0.006)
+    # Paired: the mean of differences, whose interval leaves out zero.
+    rows = read(output)
+    gains = [
+        float(after["si_sdr"]) - float(before["si_sdr"])
+        for before, after in zip(rows[:5], rows[5:], strict=True)
+    ]
+    _, found = tables(out)["wiener less noisy"]
+    assert list(found) == list(wanted)
+    n, mean, low, high = (float(word.strip("[],")) for word in found["all"])
+    assert n == 5
+    assert mean == pytest.approx(np.mean(gains), abs=0.006)
+    assert 0 < low < mean < high
+    assert [(float(row["snr"]), row["noise"]) for row in rows] == 2 * list(
+        zip(SNRS, PLACES, strict=True)
+    )
+
+
+def test_without_a_table_the_ratio_is_measured_and_kinds_are_not_told(pairs, skvae):
+    folder, _, _ = pairs
+    (folder / "pairs.csv").unlink()
+    output = folder / "rows.csv"
+    words = (*both(folder), "--model", "wiener", "--metrics", "si_sdr", "-o", output)
+    _, out, _ = skvae(*words)
+    assert list(tables(out)["wiener"][1]) == ["all", "0 dB", "5 dB"]
+    rows = read(output)
+    measured = [float(row["snr"]) for row in rows]
+    np.testing.assert_allclose(measured, 2 * SNRS, atol=1e-3)
+    assert "noise" not in rows[0]
+
+
+@pytest.mark.parametrize("n", [4, 0])
+def test_a_table_of_other_pairs_is_told_of_and_not_used(pairs, skvae, n):
+    folder, _, _ = pairs
+    write_table(folder, PLACES, n)
+    status, out, err = skvae(*both(folder), "--metrics", "si_sdr")
+    assert status == 0
+    assert f"warning: {folder / 'pairs.csv'} is not used" in err
+    assert list(tables(out)["noisy"][1]) == ["all", "0 dB", "5 dB"]
+
+
+def test_noise_that_was_made_goes_by_its_kind(pairs, skvae):
+    folder, _, _ = pairs
+    write_table(folder, ["synthetic", *PLACES[1:]])
+    _, out, _ = skvae(*both(folder), "--metrics", "si_sdr", "--quiet")
+    assert "synthetic.wav" in tables(out)["noisy"][1]
+
+
+def test_what_mix_writes_is_understood(corpus, skvae):
+    skvae(
+        *("mix", "--clean", corpus / "clean", "--synthetic", 1, "--snr", -5, 10),
+        *("-o", corpus / "pairs", "--quiet", "--copies", 2),
+    )
+    status, out, err = skvae(
+        *both(corpus / "pairs"), "--metrics", "si_sdr", "--quiet", "--jobs", 1
+    )
+    assert (status, err) == (0, "")
+    groups = list(tables(out)["noisy"][1])
+    assert groups[:3] == ["all", "-5 dB", "10 dB"]
+    assert len(groups) > 3
+
+
+def test_many_ratios_are_told_in_ranges():
+    ratios = np.array(
+        [-7.3, -5.0, -0.1, 0.0, 1.2, 2.6, 4.9, 5.0, 11.0, 14.6, 17, np.inf]
+    )
+    names = [name for _, name in evaluate._snr_labels(ratios)]
+    assert names == [
+        *("-10 to -5 dB", "-5 to 0 dB", "-5 to 0 dB"),
+        *4 * ["0 to 5 dB"],
+        *("5 to 10 dB", "10 to 15 dB", "10 to 15 dB", "15 to 20 dB", "no ratio known"),
+    ]
+    few = [name for _, name in evaluate._snr_labels(ratios[[1, 2, 6, -1]])]
+    assert few == ["-5 dB", "0 dB", "5 dB", "no ratio known"]
+    order = sorted(set(evaluate._snr_labels(ratios)))
+    assert [name for _, name in order][:2] == ["-10 to -5 dB", "-5 to 0 dB"]
+    assert order[-1][1] == "no ratio known"
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_what_another_tool_made_is_scored_with_and_without_its_input(
+    corpus, skvae, suffix
+):
+    for name in ("one.wav", "two.flac", "sub/three.wav"):
+        samples, rate = soundfile.read(corpus / "noisy" / name)
+        target = (corpus / "theirs" / name).with_suffix(suffix)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(target, 0.7 * samples, rate)
+    theirs = ("--enhanced", corpus / "theirs", "--metrics", "si_sdr", "--quiet")
+    status, out, _ = skvae(*both(corpus), *theirs)
+    assert status == 0
+    assert list(tables(out)) == ["noisy", "enhanced", "enhanced less noisy"]
+    n, gain, *_ = tables(out)["enhanced less noisy"][1]["all"]
+    assert (n, abs(float(gain)) < 0.02) == ("3", True)
+    status, out, _ = skvae("evaluate", "--clean", corpus / "clean", *theirs)
+    assert status == 0
+    assert list(tables(out)) == ["enhanced"]
+    assert list(tables(out)["enhanced"][1]) == ["all"]
+
+
+def test_the_enhancer_is_chosen_by_rate_and_what_a_metric_cannot_is_told(corpus, skvae):
+    for folder in ("noisy", "clean"):
+        samples, _ = soundfile.read(corpus / folder / "one.wav")
+        soundfile.write(corpus / folder / "one.wav", samples[::2], 8000)
+    for model in ("wiener", "is-nmf"):
+        table = corpus / f"{model}.csv"
+        status, _, err = skvae(
+            *(*both(corpus), "--model", model, "-o", table, "--quiet"),
+            *("--metrics", "si_sdr,pesq"),
+        )
+        assert status == 1
+        assert f"failed: {corpus / 'noisy/one.wav'}: pesq" in err
+        rows = read(table)
+        assert len(rows) == 6
+        assert all(row["si_sdr"] for row in rows)
+        eight = [row for row in rows if "one.wav" in row["file"]]
+        assert "16000" in eight[0]["error"]
+        # What learns works at its own rate, at which there is a PESQ.
+        assert bool(eight[1]["pesq"]) == (model == "is-nmf")
+
+
+def test_names_that_mean_two_files_are_refused(corpus, skvae):
+    samples, rate = soundfile.read(corpus / "noisy/one.wav")
+    soundfile.write(corpus / "noisy/one.flac", samples, rate)
+    status, _, err = skvae(*both(corpus))
+    assert status == 1
+    assert "several files called one" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-o", "missing/rows.csv"], "there is no such folder"),
+        (["-o", "."], "is a folder"),
+        (["--jobs", "0"], "--jobs must not be 0"),
+        (["--model", "nothing"], "there is no such model"),
+        (["--metrics", "loudness"], "si_sdr"),
+        (["--metrics", ","], "at least one"),
+    ],
+)
+def test_mistakes_are_found_before_the_work(corpus, skvae, words, message):
+    status, _, err = skvae(*both(corpus), *words)
+    assert status == 2
+    assert message in err
+
+
+def test_something_must_be_scored_and_models_need_noise(corpus, skvae):
+    clean = ("evaluate", "--clean", corpus / "clean")
+    for words in ((), ("--enhanced", corpus / "noisy", "--model", "wiener")):
+        status, _, err = skvae(*clean, *words)
+        assert status == 2
+        assert "--noisy DIR" in err
+
+
+def test_files_without_a_partner_are_named(corpus, skvae):
+    (corpus / "clean/one.wav").unlink()
+    status, _, err = skvae(*both(corpus))
+    assert status == 1
+    assert "1 of 3 files" in err
+    assert "one" in err
+    (corpus / "less").mkdir()
+    (corpus / "noisy/two.flac").rename(corpus / "less/two.flac")
+    (corpus / "noisy/one.wav").unlink()
+    status, _, err = skvae(*both(corpus), "--enhanced", corpus / "less")
+    assert status == 1
+    assert "only one has sub/three, two" in err
+
+
+def test_a_scheduler_that_is_not_there_is_told_of(corpus, skvae, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(workers.workers.__wrapped__, "__defaults__", (None, None, 0.5))
+    status, _, err = skvae(*both(corpus), "--dask", "127.0.0.1:1")
+    assert status == 1
+    assert "--dask: no dask scheduler answers at '127.0.0.1:1'" in err
