@@ -55,9 +55,9 @@ _ALONE = {
     "n_components": 5,
     "inference": published(),
 }
-#: DnVAE-NMF as published: noise from random numbers, the Wiener gain alone. But one draw
-#: of the latent variables where the paper takes ten, which would take nine times as
-#: long; ten are taken where the iterations are few.
+#: DnVAE-NMF as published: noise from random numbers, the Wiener gain alone. But one
+#: draw of the latent variables where the paper takes ten, for nine times the time; ten
+#: are taken where the iterations are few.
 _PUBLISHED = {"start": "random", "mask_weight": 0.0, "inference": published()}
 _EARLY = {**_PUBLISHED, "inference": published(10, n_samples=10)}
 #: The same as by default, but for the prior.

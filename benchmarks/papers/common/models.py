@@ -1,0 +1,142 @@
+"""Models of the papers' systems: found in a folder, or trained by their recipes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from variants import variant
+
+from common.corpora import Training
+from common.run import Record, Run
+from skvae import load_pretrained, save_pretrained
+from skvae.base import SpeechEstimator
+from skvae.model_files import read_summary
+from skvae.recipes import Recipe, find_method, method_names, parts, read_recipe
+
+#: Added to the name of a model for that of the checkpoint, as ``skvae train`` does it.
+CHECKPOINT = ".checkpoint"
+
+#: Before the names of models that a quick run has trained.
+HASTY = "quick-"
+
+#: Where recipes are looked for, before those of the package.
+RECIPES = [Path(__file__).resolve().parents[k] / "recipes" for k in (1, 2)]
+
+#: What fits an enhancer whose trained parts are all there.
+NOTHING = [np.zeros(10)]
+
+
+class MissingModel(Exception):  # noqa: N818 - what is missing is no error of anybody
+    """There is no such model, and none is to be trained."""
+
+
+class Models:
+    """Models by the names of their recipes.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    training : callable
+        Finds what there is to train on; called only if something is trained.
+    record : Record
+        Where the models that are used are noted.
+    """
+
+    def __init__(self, run: Run, training: Callable[[], Training], record: Record):
+        self._run = run
+        self._training = training
+        self._record = record
+        self._loaded: dict[str, Any] = {}
+
+    def load(self, name: str) -> Any:
+        """Load a model, which is trained if it is missing."""
+        if name not in self._loaded:
+            path = self._find(name)
+            self._record.add_model(name, path, read_summary(path).card.training_data)
+            self._loaded[name] = load_pretrained(path)
+        return self._loaded[name]
+
+    def variant(self, name: str, changes: dict[str, Any] | None) -> Any:
+        """Give a model other parameters, its trained parts as they are."""
+        model = self.load(name)
+        if not changes:
+            return model
+        if "inference" in changes:
+            inference = self.shortened(changes["inference"])
+            changes = {**changes, "inference": inference}
+        return variant(model, changes).fit(NOTHING)
+
+    def shortened(self, inference: Any) -> Any:
+        """Limit the iterations of an inference to those of the run."""
+        n_iter = self._run.scale.n_iter
+        if n_iter is None:
+            return inference
+        known = inference.get_params()
+        # The sweeps of MCMC are its iterations; other burn-ins are inside of one.
+        names = ["n_iter"] if "n_iter" in known else ["n_burn_in", "n_samples"]
+        return type(inference)(
+            **{**known, **{name: min(known[name], n_iter) for name in names}}
+        )
+
+    def _find(self, name: str) -> Path:
+        folder = self._run.models
+        path = folder / f"{name}.safetensors"
+        if path.exists():
+            return path
+        if self._run.is_quick:
+            path = folder / f"{HASTY}{name}.safetensors"
+        if not path.exists():
+            if not self._run.trains:
+                raise MissingModel(f"there is no model {name!r}")
+            self._train(name, path)
+        return path
+
+    def _train(self, name: str, path: Path) -> None:
+        recipe = read_recipe(find_recipe(name))
+        scale = self._run.scale
+        data = self._training().first(scale.n_train)
+        self._set_up(recipe, path)
+        print(f"training {name} on {data.told}", file=sys.stderr, flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if data.noisy is not None and recipe.mixers:
+            recipe.estimator.fit(data.noisy, data.clean)
+        else:
+            if data.noise is not None and recipe.mixers:
+                names = (f"{mixer}__noise" for mixer in recipe.mixers)
+                recipe.estimator.set_params(**dict.fromkeys(names, data.noise))
+            recipe.estimator.fit(data.clean)
+        card = recipe.card._replace(training_data=data.told)
+        save_pretrained(
+            recipe.estimator, path, precision=recipe.precision, **card._asdict()
+        )
+        for checkpoint in path.parent.glob(f"{path.name}{CHECKPOINT}*"):
+            checkpoint.unlink()
+
+    def _set_up(self, recipe: Recipe, path: Path) -> None:
+        """Give each part its seed, its checkpoint, and less to do in a quick run."""
+        for name, part in parts(recipe.estimator):
+            known = part.get_params(deep=False)
+            changes = dict(self._run.scale.training)
+            if isinstance(part, SpeechEstimator):
+                changes |= {"random_state": self._run.seed, "verbose": 1}
+            if "checkpoint" in known:
+                end = f".{name}" if name else ""
+                changes["checkpoint"] = f"{path}{CHECKPOINT}{end}"
+            part.set_params(**{k: v for k, v in changes.items() if k in known})
+        if "device" in recipe.estimator.get_params(deep=False):
+            recipe.estimator.set_params(device="auto")
+
+
+def find_recipe(name: str) -> Path:
+    """Find a recipe of the papers, of the other benchmarks, or of the package."""
+    for folder in RECIPES:
+        if (folder / f"{name}.toml").exists():
+            return folder / f"{name}.toml"
+    if name not in method_names():
+        raise SystemExit(f"there is no recipe {name!r}.")
+    return find_method(name)

@@ -1,0 +1,235 @@
+"""The command line of the scripts, what a run is, and the record that it leaves."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from skvae.utils.files import written_whole
+
+#: Where results go that are kept.
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+#: What scores depend on beside this package.
+PACKAGES = (
+    *("skvae", "numpy", "scipy", "torch", "scikit-learn", "pandas"),
+    *("soundfile", "soxr", "pesq", "pystoi"),
+)
+
+
+class Scale(NamedTuple):
+    """How much is done.
+
+    Attributes
+    ----------
+    pairs : int
+        About how many there are in each test set.
+    n_iter : int or None
+        Iterations of an inference at most; None means those of the paper.
+    n_train : int or None
+        Recordings that models are trained on at most; None means all.
+    training : dict
+        Parameters of all that is trained, instead of those of the recipes.
+    """
+
+    pairs: int
+    n_iter: int | None
+    n_train: int | None
+    training: dict[str, Any]
+
+
+FULL = Scale(80, None, None, {})
+
+#: Minutes on one core: whether everything works, and no more.
+QUICK = Scale(
+    8,
+    5,
+    24,
+    {"max_iter": 1, "hidden": 16, "n_layers": 1, "n_combinations": 1},
+)
+
+
+class Run(NamedTuple):
+    """One run of a script.
+
+    Attributes
+    ----------
+    name : str
+        That of its results: the paper, the corpus, and "quick" where it is.
+    corpus : str
+        The corpus.
+    data, models, out : Path
+        Folders.
+    scale : Scale
+        How much is done.
+    is_quick : bool
+        Whether that is little.
+    trains : bool
+        Whether models that are missing are trained.
+    n_jobs : int or None
+        Utterances side by side.
+    seed : int
+        Of mixtures, trainings and inferences.
+    """
+
+    name: str
+    corpus: str
+    data: Path
+    models: Path
+    out: Path
+    scale: Scale
+    is_quick: bool
+    trains: bool
+    n_jobs: int | None
+    seed: int
+
+    def path(self, ending: str) -> Path:
+        """Path of a file of results."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        return self.out / f"{self.name}{ending}"
+
+
+def parse(
+    paper: str,
+    description: str | None,
+    corpora: Mapping[str, Callable],
+    argv: Sequence[str] | None,
+) -> Run:
+    """Read a command line that all scripts have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", choices=corpora, default=next(iter(corpora)))
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR",
+        help="folder of the corpus, or of folders that are called after the corpora",
+    )  # fmt: skip
+    parser.add_argument(
+        "--models", type=Path, required=True, metavar="DIR",
+        help="folder of model files, trained on this corpus; those that are missing "
+        "are trained by their recipes and written there, which goes on after an "
+        "interruption",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-training", action="store_true",
+        help="leave out systems whose model is missing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quick", action="store_true",
+        help="few pairs, short inferences and tiny trainings: figures of no meaning",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="DIR",
+        help="folder for results; scores that it holds are not computed again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pairs", type=int, help=f"about how many in each set ({FULL.pairs})"
+    )
+    parser.add_argument("--n-jobs", type=int, default=None)
+    parser.add_argument("--seed", type=int, default=0)
+    found = parser.parse_args(argv)
+    scale = QUICK if found.quick else FULL
+    if found.pairs is not None:
+        if found.pairs < 1:
+            parser.error(f"--pairs must be at least 1, got {found.pairs}")
+        scale = scale._replace(pairs=found.pairs)
+    return Run(
+        "-".join([paper, found.corpus, *(["quick"] if found.quick else [])]),
+        found.corpus,
+        found.data.absolute(),
+        found.models,
+        found.out,
+        scale,
+        found.quick,
+        not found.no_training,
+        found.n_jobs,
+        found.seed,
+    )
+
+
+class Record:
+    """What is told beside the results: what they are of, and where they were made.
+
+    Results of another set-up are refused, so that no table is made of two.
+    """
+
+    def __init__(self, run: Run):
+        self._path = run.path(".json")
+        self._setup = {
+            "corpus": run.corpus,
+            "quick": run.is_quick,
+            "pairs": run.scale.pairs,
+            "seed": run.seed,
+        }
+        self._models: dict[str, Any] = {}
+        if self._path.exists():
+            before = json.loads(self._path.read_text(encoding="utf-8"))
+            self._refuse_other(before["setup"], self._setup)
+            self._models = before["models"]
+
+    def add_model(self, name: str, path: Path, training_data: str) -> None:
+        """Note which model is used, or refuse one that is not the one before."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        model = {"sha256": digest, "training_data": training_data}
+        if name in self._models:
+            self._refuse_other({name: self._models[name]["sha256"]}, {name: digest})
+        self._models[name] = model
+        self.write()
+
+    def write(self, **more: Any) -> None:
+        """Write the file, with what else there is to tell."""
+        told = {
+            "setup": self._setup,
+            "models": dict(sorted(self._models.items())),
+            "machine": machine(),
+            "versions": versions(),
+            **more,
+        }
+        with written_whole(self._path) as file:
+            file.write((json.dumps(told, indent=2) + "\n").encode())
+
+    def _refuse_other(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        differing = [key for key in now if before.get(key) != now[key]]
+        if differing:
+            told = ", ".join(
+                f"{key} {before.get(key)!r}, not {now[key]!r}" for key in differing
+            )
+            raise SystemExit(
+                f"{self._path} is of another set-up ({told}): name another --out, or "
+                "remove its results."
+            )
+
+
+def machine() -> dict[str, Any]:
+    """What is known of the machine, but for its name."""
+    model = platform.processor()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = [line for line in file if line.startswith("model name")]
+        model = lines[0].partition(":")[2].strip() if lines else model
+    except OSError:
+        pass  # no Linux
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": model,
+        "cores": os.cpu_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what scores depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,514 @@
+"""Figures 1 and 2 and Table 1 of Pariente et al. (2019): VEM beside MCEM.
+
+    python benchmarks/papers/pariente2019.py --data DATA --models MODELS
+
+SDR against the number of draws, for the heuristic, MCEM and VEM (Figure 1); against
+iterations and against time, and how much less VEM costs to get as far (Figure 2); and
+with three ways to reconstruct the speech (Table 1). All at 0 dB.
+
+DATA is the open corpus, with speech/ and noise/; or with --corpus timit-demand a folder
+with timit/ and demand/, as in the paper. Models: vae-power, which is the paper's, and
+vae-nmf, whose encoder reads logarithms. Figure 2 is made with the former.
+
+M. Pariente, A. Deleforge, E. Vincent: A statistically principled and computationally
+efficient approach to speech enhancement using variational autoencoders, INTERSPEECH
+2019.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas
+from common.corpora import (
+    Material,
+    demand_noises,
+    mixed,
+    open_noises,
+    open_speech,
+    open_training,
+    timit_speech,
+    timit_training,
+)
+from common.figures import draw_means, new_figure, save, style, tidy
+from common.models import NOTHING, Models
+from common.report import Report
+from common.run import Run, parse
+from common.scores import Tables
+from common.tables import ALL, Claim, align, grid, means
+from sklearn.frozen import FrozenEstimator
+
+from skvae import MCEM, VEM, VAENMFEnhancer
+from skvae.datasets import Corpus
+from skvae.summary import summarize
+
+METRICS = ("sdr", "si_sdr")
+
+#: The paper's ratio in dB.
+SNR = 0.0
+
+#: Draws for an expectation, in Figure 1.
+DRAWS = (1, 2, 5, 10)
+
+#: Draws of the two methods in Figure 2 and Table 1.
+DRAWS_OF_VEM, DRAWS_OF_MCEM = 1, 5
+
+#: Iterations, and those after which Figure 2 looks. The SDR after some iterations is
+#: that of an inference that ends there: it draws the same numbers as a longer one.
+N_ITER = 100
+LOOKS = (1, 2, 3, 5, 8, 12, 20, 35, 60, 100)
+
+#: Pairs of Figure 2, for which everything is inferred as often as there are looks.
+CONVERGING_SHARE = 0.5
+
+#: For an iteration's time: iterations that are compared, pairs, and rounds.
+FEW_ITERATIONS, MANY_ITERATIONS, N_TIMED, N_ROUNDS = 1, 11, 3, 7
+
+#: How near the final SDR counts as there, in dB.
+TOLERANCE = 0.5
+
+SPEECH_MODELS = ("vae-power", "vae-nmf")
+
+#: The models of speech that read logarithms, for which there is one more VEM.
+READ_LOGARITHMS = ("vae-nmf",)
+
+#: The wider VEM: what is fed to the encoder is what it was trained on.
+EXPECTED_LOG = "VEM, E[log]"
+
+#: In the order of their colours.
+METHODS = ("heuristic", "MCEM", "VEM", EXPECTED_LOG)
+
+#: SDR in dB: Table 1. The paper tells no numbers for its figures but these.
+PAPER = {
+    "VEM, MH-Wiener": 11.8,
+    "VEM, S-Wiener": 11.4,
+    "VEM, Z-Wiener": 11.4,
+    "heuristic, MH-Wiener": 6.4,
+    "heuristic, S-Wiener": 5.8,
+    "heuristic, Z-Wiener": 5.8,
+    "MCEM, MH-Wiener": 11.9,
+}
+PAPER_RATIO, PAPER_SECONDS = 36, {"VEM": 0.055, "MCEM": 0.753}
+
+DIFFERENCES = (
+    "All inferences run 100 iterations instead of to the stopping criterion of "
+    "Leglaive et al. (2018).",
+    "vae-power: the paper's network (64 latent variables, 128 hidden units), at levels "
+    "drawn at random. vae-nmf: the package's, which reads logarithms of powers with a "
+    "floor.",
+    f"{EXPECTED_LOG}: VEM whose encoder is fed exp(E[log |s|^2]), what one that reads "
+    "logarithms was trained on, instead of E|s|^2; not in the paper.",
+)
+
+
+def open_material(run: Run) -> Material:
+    pairs = mixed(
+        open_speech(run.data),
+        open_noises(run.data, "test"),
+        [SNR],
+        run.scale.pairs,
+        run.seed,
+    )
+    told = ("Open recordings instead of TIMIT and DEMAND.",)
+    return Material(lambda: open_training(run.data), {"pairs": pairs}, told)
+
+
+def timit_material(run: Run) -> Material:
+    pairs = mixed(
+        timit_speech(run.data),
+        demand_noises(run.data),
+        [SNR],
+        run.scale.pairs,
+        run.seed,
+    )
+    told = ("Which sentence meets which noise is drawn anew.",)
+    return Material(lambda: timit_training(run.data), {"pairs": pairs}, told)
+
+
+CORPORA = {"open": open_material, "timit-demand": timit_material}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    run = parse("pariente2019", __doc__, CORPORA, argv)
+    material = CORPORA[run.corpus](run)
+    pairs = material.sets["pairs"]
+    report = Report(run, material, METRICS)
+    tables: Tables = {}
+    for speech in SPEECH_MODELS:
+        systems = {
+            name: _maker(report.models, speech, inference)
+            for name, inference in inferences(speech).items()
+        }
+        scored = report.scores.tables({speech: pairs}, systems)
+        if scored:
+            scored |= report.scores.tables({speech: pairs}, {"noisy": lambda: None})
+            scored |= {(speech, a): scored[speech, b] for a, b in SAME.items()}
+        tables |= scored
+    if not tables:
+        raise SystemExit("there is no model of speech, and none is to be trained.")
+    report.note("Differences in set-up", [*material.differences, *DIFFERENCES])
+    found = means(tables, METRICS, paper=paper_numbers())
+    for speech in dict.fromkeys(name for name, _ in tables):
+        rows = found[found["set"] == speech]
+        report.add(
+            f"{speech}: SDR in dB by draws for an expectation (Figure 1)",
+            grid(by_draws(rows), "sdr", "system", "group"),
+        )
+        is_way = rows["system"].str.endswith("-Wiener")
+        report.add(
+            f"{speech}: SDR in dB by reconstruction (Table 1), ours [95 % interval] / "
+            "the paper's",
+            grid(rows[is_way], "sdr", "system", "metric"),
+        )
+    report.judge(claims(), tables)
+    first = next(name for name, _ in tables)
+    curves = converge(run, report, first, spread(pairs, CONVERGING_SHARE))
+    more: dict[str, Any] = {}
+    if curves is not None:
+        ratios, text = cost(curves)
+        report.add(f"{first}: what VEM costs less to get as far (Figure 2)", text)
+        curves.means.to_csv(run.path("-convergence.csv"), index=False)
+        more["seconds_of_an_iteration"] = curves.seconds
+        more["cost_ratio"] = ratios
+    report.finish(found, tables, **more)
+    draw(run, found, curves)
+    return 0
+
+
+def inferences(speech: str) -> dict[str, Any]:
+    """Inferences by name: those of Figure 1, then what Table 1 has beside them."""
+    reads_logarithms = speech in READ_LOGARITHMS
+    shared = {"encoder_input": "power", "smoothing": 1}
+    found: dict[str, Any] = {}
+    for n in DRAWS:
+        found[f"heuristic, {n}"] = VEM(N_ITER, n_samples=n, covariance=False, **shared)
+        # As many draws again are dropped as count, times three.
+        found[f"MCEM, {n}"] = MCEM(N_ITER, n_burn_in=3 * n, n_samples=n, smoothing=1)
+        found[f"VEM, {n}"] = VEM(N_ITER, n_samples=n, **shared)
+        if reads_logarithms:
+            found[f"{EXPECTED_LOG}, {n}"] = VEM(N_ITER, n_samples=n, smoothing=1)
+    for name, is_covariance in (("VEM", True), ("heuristic", False)):
+        for way in "sz":
+            found[f"{name}, {way.upper()}-Wiener"] = VEM(
+                N_ITER, covariance=is_covariance, reconstruction=way, **shared
+            )
+    return found
+
+
+#: Rows of Table 1 that are points of Figure 1 too.
+SAME = {
+    "VEM, MH-Wiener": f"VEM, {DRAWS_OF_VEM}",
+    "heuristic, MH-Wiener": f"heuristic, {DRAWS_OF_VEM}",
+    "MCEM, MH-Wiener": f"MCEM, {DRAWS_OF_MCEM}",
+}
+
+
+def make(models: Models, speech: str, inference: Any) -> VAENMFEnhancer:
+    """Make VAE-NMF as in the paper: no guide, no averages, ten bases."""
+    model = models.load(speech)
+    vae = getattr(model, "vae_", model)
+    if not isinstance(vae, FrozenEstimator):
+        vae = FrozenEstimator(vae)
+    return VAENMFEnhancer(
+        vae,
+        models.shortened(inference),
+        n_components=10,
+        guide=None,
+        mask_smoothing=1,
+        random_state=0,
+    ).fit(NOTHING)
+
+
+def _maker(models: Models, speech: str, inference: Any) -> Callable[[], Any]:
+    return lambda: make(models, speech, inference)
+
+
+def by_draws(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """Means whose system is the method, and whose group is the number of draws."""
+    parts = rows["system"].str.rsplit(", ", n=1, expand=True)
+    is_number = parts[1].fillna("").str.isdigit()
+    rows = rows[is_number].assign(system=parts[0], group=parts[1])
+    return rows.sort_values(
+        ["system", "group"], key=lambda c: c.astype(int) if c.name == "group" else c
+    )
+
+
+def claims() -> list[Claim]:
+    """List what the paper finds."""
+    few, many = DRAWS[0], DRAWS[-1]
+    found = []
+    for speech in SPEECH_MODELS:
+        found += [
+            Claim(speech, f"VEM, {few}", f"heuristic, {few}", "sdr", 11.8 - 6.4),
+            Claim(
+                speech,
+                f"MCEM, {DRAWS_OF_MCEM}",
+                f"VEM, {DRAWS_OF_VEM}",
+                "sdr",
+                11.9 - 11.8,
+                expected=0,
+            ),
+            Claim(speech, f"VEM, {many}", f"VEM, {few}", "sdr", expected=0),
+            # Read off Figure 1: only the signs are told.
+            Claim(speech, f"MCEM, {many}", f"MCEM, {few}", "sdr", expected=1),
+            Claim(speech, f"VEM, {few}", f"MCEM, {few}", "sdr", expected=1),
+            Claim(speech, f"MCEM, {many}", f"VEM, {many}", "sdr", expected=1),
+        ]
+        found += [
+            Claim(
+                speech,
+                f"{name}, MH-Wiener",
+                f"{name}, {way}-Wiener",
+                "sdr",
+                PAPER[f"{name}, MH-Wiener"] - PAPER[f"{name}, {way}-Wiener"],
+            )
+            for name in ("VEM", "heuristic")
+            for way in "SZ"
+        ]
+        found += [
+            Claim(speech, f"{EXPECTED_LOG}, {few}", f"VEM, {few}", "sdr"),
+            Claim(speech, f"{EXPECTED_LOG}, {few}", f"MCEM, {DRAWS_OF_MCEM}", "sdr"),
+            Claim(speech, f"VEM, {few}", "noisy", "sdr"),
+        ]
+    return found
+
+
+def paper_numbers() -> dict[tuple[str, str, str, str], float]:
+    return {
+        (speech, system, ALL, "sdr"): value
+        for speech in SPEECH_MODELS
+        for system, value in PAPER.items()
+    }
+
+
+class Curves(NamedTuple):
+    """What Figure 2 shows.
+
+    Attributes
+    ----------
+    looks : tuple of int
+        Iterations.
+    scores : dict of str to ndarray, shape (n_looks, n_pairs)
+        SDR of each method.
+    means : DataFrame
+        The same, averaged, with intervals.
+    seconds : dict of str to float
+        Of work for an iteration and a second of audio.
+    """
+
+    looks: tuple[int, ...]
+    scores: dict[str, np.ndarray]
+    means: pandas.DataFrame
+    seconds: dict[str, float]
+
+
+def spread(pairs: Corpus, share: float) -> Corpus:
+    """Take a share of the pairs, from all over."""
+    n = max(2, round(share * len(pairs)))
+    return pairs[np.unique(np.linspace(0, len(pairs) - 1, n).round().astype(int))]
+
+
+def converge(run: Run, report: Report, speech: str, pairs: Corpus) -> Curves | None:
+    """Score both methods after some iterations, and time an iteration of each."""
+    most = run.scale.n_iter or N_ITER
+    looks = tuple(k for k in LOOKS if k <= most)
+    name = f"{speech}, convergence"
+    methods: dict[str, Callable[[int], Any]] = {
+        "VEM": lambda k: VEM(
+            k, n_samples=DRAWS_OF_VEM, encoder_input="power", smoothing=1
+        ),
+        "MCEM": lambda k: MCEM(
+            k, n_burn_in=3 * DRAWS_OF_MCEM, n_samples=DRAWS_OF_MCEM, smoothing=1
+        ),
+    }
+    systems = {
+        f"{method}, {k}": _maker(report.models, speech, inference(k))
+        for method, inference in methods.items()
+        for k in looks
+    }
+    tables = report.scores.tables({name: pairs}, systems)
+    if len(tables) < len(systems):
+        return None
+    scores = {
+        method: np.array([tables[name, f"{method}, {k}"]["sdr"] for k in looks])
+        for method in methods
+    }
+    found = means(tables, ["sdr"])
+    found[["system", "iterations"]] = found["system"].str.split(", ", expand=True)
+    found["iterations"] = found["iterations"].astype(int)
+    timing = run.path("-timing.csv")
+    if not timing.exists():
+        makers = {
+            method: lambda k, inference=inference: make(
+                report.models, speech, inference(k)
+            )
+            for method, inference in methods.items()
+        }
+        time_iterations(makers, pairs, most).to_csv(timing, index=False)
+    seconds = pandas.read_csv(timing).groupby("method", sort=False)["seconds"].median()
+    return Curves(looks, scores, found.drop(columns="group"), seconds.to_dict())
+
+
+def time_iterations(
+    makers: dict[str, Callable[[int], Any]], pairs: Corpus, most: int
+) -> pandas.DataFrame:
+    """Time an iteration of each method, in rounds in which all have their turn.
+
+    The difference between a longer and a shorter inference leaves out what both do at
+    the start and at the end. What counts is the processor's time, in which there is no
+    waiting for others.
+    """
+    few, many = FEW_ITERATIONS, min(MANY_ITERATIONS, most)
+    waveforms = [np.asarray(noisy) for noisy in pairs.noisy[:N_TIMED]]
+    seconds = sum(map(len, waveforms)) / pairs.noisy[0].sample_rate
+    enhancers = {
+        (method, k): maker(k) for method, maker in makers.items() for k in (few, many)
+    }
+    least = time.get_clock_info("process_time").resolution
+    records = []
+    # The first round warms up.
+    for round_number in range(N_ROUNDS + 1):
+        spent = {}
+        for key, enhancer in enhancers.items():
+            begin = time.process_time()
+            enhancer.transform(waveforms)
+            spent[key] = time.process_time() - begin
+        records += [
+            {
+                "round": round_number,
+                "method": method,
+                "seconds": max(spent[method, many] - spent[method, few], least)
+                / (many - few)
+                / seconds,
+            }
+            for method in makers
+            if round_number > 0
+        ]
+    return pandas.DataFrame(records)
+
+
+def cost(curves: Curves) -> tuple[dict[str, float], str]:
+    """How much less VEM costs, as the paper counts it, and to get as far as MCEM."""
+    per_iteration = curves.seconds["MCEM"] / curves.seconds["VEM"]
+    own = {
+        method: [
+            iterations_to_reach(curves.looks, scores, scores[-1] - TOLERANCE)
+            for scores in curves.scores[method].T
+        ]
+        for method in curves.scores
+    }
+    ratios = np.divide(own["MCEM"], own["VEM"]) * per_iteration
+    [row] = summarize(pandas.DataFrame({"ratio": ratios}), metrics="ratio").to_dict(
+        "records"
+    )
+    to_mcem = [
+        iterations_to_reach(curves.looks, vem, mcem[-1] - TOLERANCE)
+        for vem, mcem in zip(
+            curves.scores["VEM"].T, curves.scores["MCEM"].T, strict=True
+        )
+    ]
+    reached = np.isfinite(to_mcem)
+    strict = np.divide(own["MCEM"], to_mcem)[reached] * per_iteration
+    found = {
+        "iteration": per_iteration,
+        "mean": row["mean"],
+        "low": row["low"],
+        "high": row["high"],
+        "median": float(np.median(ratios)),
+        "share_that_gets_as_far_as_mcem": float(reached.mean()),
+        "median_where_it_does": float(np.median(strict)) if len(strict) else None,
+    }
+    lines = [["", "here", "the paper"]]
+    paper = PAPER_SECONDS["MCEM"] / PAPER_SECONDS["VEM"]
+    lines += [
+        [
+            "an iteration of MCEM over one of VEM",
+            f"{per_iteration:.1f}",
+            f"{paper:.1f}",
+        ],
+        [
+            f"cost to the own final SDR less {TOLERANCE} dB, mean of the ratios",
+            f"{row['mean']:.1f} [{row['low']:.1f}, {row['high']:.1f}]",
+            str(PAPER_RATIO),
+        ],
+        ["the same, median", f"{found['median']:.1f}", ""],
+        ["pairs on which VEM gets as far as MCEM", f"{reached.mean():.0%}", ""],
+        [
+            "cost to get that far, median where it does",
+            f"{np.median(strict):.1f}" if len(strict) else "",
+            "",
+        ],
+    ]
+    return found, align(lines)
+
+
+def iterations_to_reach(
+    looks: Sequence[int], scores: np.ndarray, target: float
+) -> float:
+    """Iterations until a score is reached, in between by interpolation, or NaN.
+
+    >>> iterations_to_reach([1, 10, 20], np.array([0.0, 4.0, 8.0]), 6.0)
+    15.0
+    """
+    reached = scores >= target
+    if not reached.any():
+        return np.nan
+    k = int(reached.argmax())
+    if k == 0:
+        return float(looks[0])
+    share = (target - scores[k - 1]) / (scores[k] - scores[k - 1])
+    return float(looks[k - 1] + share * (looks[k] - looks[k - 1]))
+
+
+def draw(run: Run, found: pandas.DataFrame, curves: Curves | None) -> None:
+    names = list(dict.fromkeys(found["set"]))
+    n_columns = len(names) + (0 if curves is None else 2)
+    figure, axes = new_figure(1, n_columns, 3.6 * n_columns, 3.9)
+    for name, ax in zip(names, axes[0], strict=False):
+        rows = by_draws(found[(found["set"] == name) & (found["metric"] == "sdr")])
+        for k, method in enumerate(METHODS):
+            of_method = rows[rows["system"] == method]
+            if len(of_method):
+                places = [DRAWS.index(int(n)) for n in of_method["group"]]
+                apart = 0.08 * (k - 1)
+                draw_means(ax, np.add(places, apart), of_method, method, **style(k))
+        ax.set_xticks(range(len(DRAWS)), [str(n) for n in DRAWS])
+        ax.set_xlabel("draws for an expectation")
+        ax.set_title(f"{name}, {run.scale.n_iter or N_ITER} iterations", loc="left")
+    if curves is not None:
+        _draw_curves(axes[0, -2:], curves)
+    shown = {}
+    for ax in axes[0]:
+        ax.set_ylabel("SDR (dB)")
+        tidy(ax)
+        handles, labels = ax.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        shown.values(), shown, loc="outside upper center", ncols=4, frameon=False
+    )
+    save(figure, run.path(".png"))
+
+
+def _draw_curves(axes: np.ndarray, curves: Curves) -> None:
+    [name] = set(curves.means["set"])
+    for method in curves.scores:
+        rows = curves.means[curves.means["system"] == method]
+        iterations = rows["iterations"].to_numpy()
+        times = iterations * curves.seconds[method]
+        look = style(METHODS.index(method))
+        for ax, places in zip(axes, (iterations, times), strict=True):
+            draw_means(ax, places, rows, method, **look)
+            ax.set_xscale("log")
+            ax.set_title(name, loc="left")
+    axes[0].set_xticks(curves.looks, [str(k) for k in curves.looks])
+    axes[0].minorticks_off()
+    axes[0].set_xlabel("iterations")
+    axes[1].set_xlabel("seconds of work per second of audio")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
