@@ -24,6 +24,7 @@ from skvae import (
 )
 from skvae.datasets import make_dataset
 from skvae.metrics import mean_si_sdr
+from skvae.model_files import read_summary
 from skvae.pretrained import (
     find_model_file,
     has_own_rate,
@@ -32,6 +33,7 @@ from skvae.pretrained import (
     model_names,
     save_pretrained,
 )
+from skvae.recipes import NOT_SAID, find_method, read_recipe
 
 #: The package's promise: all models together.
 MAX_MEGABYTES = 12
@@ -312,6 +314,24 @@ def test_the_cards_of_the_package_say_all_that_they_should():
         assert card.figures
         load_pretrained(model.name)
     assert sum(model.file.n_bytes for model in models) <= MAX_MEGABYTES * 1e6
+
+
+@pytest.mark.parametrize("name", ["best", "vae-nmf"])
+def test_names_that_are_promises_are_kept_and_made_by_their_recipes(name):
+    model = load_pretrained(name)
+    recipe = read_recipe(find_method(name))
+    assert list_models()[model_names().index(name)].file is not None
+    card = read_summary(find_model_file(name)).card
+    assert card.description == recipe.card.description
+    told = model.get_params()
+    for key, value in recipe.estimator.get_params().items():
+        parts = key.split("__")
+        if "mixer" in parts or parts[-1] in NOT_SAID or hasattr(value, "get_params"):
+            continue  # no part of a file, or a part whose own parameters follow
+        assert told[key] == (0 if parts[-1] == "random_state" else value), key
+    noisy, clean = make_dataset(3, snr=0, random_state=1)
+    gain = model.score(noisy, clean) - mean_si_sdr(clean, noisy)
+    assert gain > 3
 
 
 def test_neither_lists_nor_classical_models_load_torch(packaged, tmp_path):

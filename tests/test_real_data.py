@@ -23,6 +23,7 @@ from skvae import (
     VAENMFEnhancer,
     WienerFilter,
     evaluate,
+    load_pretrained,
 )
 from skvae.datasets import find_audio, mix_at_snr
 from skvae.metrics import mean_si_sdr
@@ -110,3 +111,12 @@ def test_a_search_with_speakers_as_groups_prefers_over_subtraction(pairs):
     )
     search.fit(noisy, clean, groups=speakers)
     assert search.best_params_ == {"over_subtraction": 3.0}
+
+
+@pytest.mark.parametrize(("name", "least_gain"), [("vae-nmf", 6.0), ("best", 8.0)])
+def test_models_of_the_package_enhance_voices_that_they_have_not_heard(
+    pairs, name, least_gain
+):
+    noisy, clean, _ = (part[:6] for part in pairs)
+    gain = load_pretrained(name).score(noisy, clean) - mean_si_sdr(clean, noisy)
+    assert gain > least_gain

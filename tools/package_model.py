@@ -28,12 +28,12 @@ from skvae.pretrained import save_pretrained
 
 FOLDER = Path(skvae.__file__).parent / "weights"
 LICENCE = "CC BY 4.0"
-#: Metrics that a card tells, and how.
+#: Metrics that a card tells, how, and to how many decimals.
 TITLES = {
-    "si_sdr": "SI-SDR (dB)",
-    "sdr": "SDR (dB)",
-    "pesq": "PESQ, wide band",
-    "estoi": "ESTOI",
+    "si_sdr": ("SI-SDR (dB)", 2),
+    "sdr": ("SDR (dB)", 2),
+    "pesq": ("PESQ, wide band", 3),
+    "estoi": ("ESTOI", 3),
 }
 
 
@@ -91,7 +91,7 @@ def training_data(used: list[dict[str, str]], kinds: Sequence[str]) -> str:
         parts.append(f"{minutes:.0f} minutes of {kind} ({n_groups} {groups})")
     if "noise" not in kinds:
         parts.append("noise that is made, not recorded")
-    return ", ".join(parts)
+    return f"{', '.join(parts)}; recordings were resampled, cut, levelled and mixed"
 
 
 def attributions(used: list[dict[str, str]]) -> list[str]:
@@ -103,7 +103,7 @@ def attributions(used: list[dict[str, str]]) -> list[str]:
         licences[row["source"]].add(row["licence"])
     return [
         f"{source} ({', '.join(sorted(licences[source]))}): "
-        f"{'; '.join(sorted(named[source]))}; changed: resampled, cut, levelled, mixed"
+        f"{'; '.join(sorted(named[source]))}"
         for source in sorted(named)
     ]
 
@@ -116,9 +116,10 @@ def figures(path: Path) -> dict[str, str]:
     n_pairs = (scores["model"] == model).sum()
     return {
         f"{title}, {n_pairs} pairs in unseen noise": (
-            f"{means.loc[model, metric]:.2f} (noisy: {means.loc['noisy', metric]:.2f})"
+            f"{means.loc[model, metric]:.{digits}f} "
+            f"(noisy: {means.loc['noisy', metric]:.{digits}f})"
         )
-        for metric, title in TITLES.items()
+        for metric, (title, digits) in TITLES.items()
     }
 
 
