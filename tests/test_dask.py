@@ -232,6 +232,7 @@ def test_a_scheduler_and_workers_started_by_their_commands(tmp_path, capsys):
         *("evaluate", "--clean", f"{tmp_path}/clean", "--noisy", f"{tmp_path}/noisy"),
         *("--model", "wiener", "--metrics", "si_sdr,sdr", "--quiet"),
     ]
+    enhance = ["enhance", f"{tmp_path}/noisy", "--model", "wiener", "--quiet"]
     with (
         running(*scheduler, "--no-dashboard", folder=tmp_path),
         running(*worker, folder=tmp_path),
@@ -239,7 +240,8 @@ def test_a_scheduler_and_workers_started_by_their_commands(tmp_path, capsys):
         workers(address=address, timeout=PATIENCE),  # waits until they are there
     ):
         assert main([*words, "-o", f"{tmp_path}/there.csv", "--dask", address]) == 0
-    there = capsys.readouterr().out
+        there = capsys.readouterr().out
+        assert main([*enhance, "-o", f"{tmp_path}/there", "--dask", address]) == 0
     assert main([*words, "-o", f"{tmp_path}/here.csv"]) == 0
     assert capsys.readouterr().out == there
     tables = []
@@ -248,3 +250,7 @@ def test_a_scheduler_and_workers_started_by_their_commands(tmp_path, capsys):
             tables.append([{**row, "rtf": ""} for row in csv.DictReader(file)])
     assert tables[0] == tables[1]
     assert len(tables[0]) == 12
+    assert main([*enhance, "-o", f"{tmp_path}/here"]) == 0
+    for path in (tmp_path / "here").iterdir():
+        assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes()
+    assert len(list((tmp_path / "there").iterdir())) == len(NOISY)

@@ -353,17 +353,20 @@ def _enhance_all(
         return
     from sklearn.utils.parallel import Parallel, delayed
 
-    from skvae.utils.workers import workers
+    from skvae.utils.workers import run_tasks, workers
 
     try:
         with (
             _for_workers(settings, arguments.dask is None) as loaded,
             workers(arguments.jobs, arguments.dask) as backend,
         ):
+            calls = ((job, loaded, *options[1:]) for job in jobs)
+            if arguments.dask is not None:
+                # joblib would wait for ever for a file that the workers die of.
+                yield from run_tasks(_enhance_one, calls)
+                return
             parallel = Parallel(return_as="generator_unordered", **backend)
-            yield from parallel(
-                delayed(_enhance_one)(job, loaded, *options[1:]) for job in jobs
-            )
+            yield from parallel(delayed(_enhance_one)(*call) for call in calls)
     except (ImportError, ConnectionError) as error:
         raise CommandError(f"--dask: {error}") from error
     except Exception as error:

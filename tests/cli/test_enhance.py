@@ -13,12 +13,18 @@ import pytest
 import soundfile
 
 from skvae import WienerFilter, pretrained
-from skvae.cli import enhance, main
+from skvae.cli import enhance, main, models
 from skvae.cli.files import Job
 from skvae.metrics import si_sdr
 
 W = ["--model", "wiener"]
 MODELS = ["spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca"]
+
+
+@pytest.fixture(autouse=True)
+def classical_default(monkeypatch):
+    """Use a quick method where a test names none."""
+    monkeypatch.setattr(models, "_DEFAULTS", ("log-mmse",))
 
 
 def files_below(folder):
@@ -171,6 +177,8 @@ def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch
     folder = corpus / "packaged"
     folder.mkdir()
     monkeypatch.setattr(pretrained, "_FOLDER", folder)
+    monkeypatch.setattr(models, "_DEFAULTS", ("best", "log-mmse"))
+    enhance.make_enhancer.cache_clear()  # of the package's own best
     words = ("enhance", corpus / "noisy/one.wav", "--overwrite")
     assert "with log-mmse: " in skvae(*words, "-o", corpus / "log-mmse.wav")[2]
     pretrained.save_pretrained(
@@ -182,6 +190,7 @@ def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch
         (corpus / f"{name}.wav").read_bytes() for name in ("best", "log-mmse", "wiener")
     )
     assert best == wiener != other
+    enhance.make_enhancer.cache_clear()
 
 
 def test_patterns_that_no_shell_expanded_are_expanded(corpus, skvae):

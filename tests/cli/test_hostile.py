@@ -15,11 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skvae import recordings
-from skvae.cli import enhance
+from skvae.cli import enhance, models
 from skvae.cli.files import Job
 
 RATE = 16000
 WORDS = ("--model", "wiener")
+
+
+@pytest.fixture(autouse=True)
+def classical_default(monkeypatch):
+    """Use a quick method where a test names none."""
+    monkeypatch.setattr(models, "_DEFAULTS", ("log-mmse",))
 
 
 def write(path, samples, rate=RATE, **kind):

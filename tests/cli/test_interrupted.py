@@ -45,9 +45,15 @@ def start(folder, *words):
         [*command, *options],
         cwd=folder,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def heed_interrupts():
+    # Processes in the background of a shell ignore them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition):
