@@ -52,8 +52,8 @@ display = EnhancementDisplay.from_estimator(enhancer, noisy[which])
 # Look at the mask beside the noisy spectrogram. Where the harmonics of a vowel or the
 # hiss of a consonant stand out, it is bright; the background in between is dark. Then
 # look for speech in the picture of the *noise*: what you can see there was lost. And
-# the other way round: the dashed line near 3.6 kHz is noise, an electric beep of a
-# machine, but it comes and goes as fast as speech does, and so it is still there in the
+# the other way round: the dashed line near 3.6 kHz is no speech but a chirp in the
+# noise. It comes and goes as fast as speech does, and so it is still there in the
 # result.
 #
 # Listen
@@ -99,7 +99,7 @@ scores = EvaluationDisplay.from_tables(tables, by="snr")
 differences = EvaluationDisplay.from_tables(tables, by="snr", kind="difference")
 
 # %%
-# The boxes of the two methods nearly touch; the intervals of the differences are far
-# from zero. So on these utterances log-MMSE helps, by about as much at both SNRs. Yet
-# the boxes reach down to where the noisy speech is: there are noises in which the
-# method finds nothing to take away. The next page shows methods that do.
+# The intervals are far from zero: on these utterances log-MMSE helps, by about as much
+# at both SNRs. Yet the whiskers of the boxes reach down to the noisy speech: there are
+# noises in which the method finds nothing to take away. The next page shows methods
+# that do.

@@ -42,7 +42,7 @@ from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.plot import AudioPlayer, MaskDisplay, SpectrogramDisplay
 
 N_SAMPLES = 3 * 16_000
-training_speech = [make_speech(N_SAMPLES, random_state=seed) for seed in range(30)]
+training_speech = [make_speech(N_SAMPLES, random_state=seed) for seed in range(24)]
 
 clean = make_speech(N_SAMPLES, random_state=1003)
 machine = make_noise(N_SAMPLES, "machine", random_state=1)
@@ -53,9 +53,9 @@ noisy = mix_at_snr(clean, machine + wind, snr=0.0)
 # The methods
 # -----------
 #
-# The networks are small and see a minute and a half of speech for a few epochs: enough
-# to show what they are like, far from what they can do. Mask networks without noise of
-# their own mix the speech with synthetic noise of all kinds, anew each time.
+# The networks are small and see a minute of speech for a few epochs: enough to show
+# what they are like, far from what they can do. Mask networks without noise of their
+# own mix the speech with synthetic noise of all kinds, anew each time.
 
 speech_model = SpeechVAE(
     n_latent=8, hidden=64, max_iter=12, batch_size=32, learning_rate=3e-3

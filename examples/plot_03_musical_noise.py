@@ -83,8 +83,8 @@ print(f"{np.mean(relative > 1):.0%} of the bins are louder than the mean")
 # Cure it
 # -------
 #
-# 1. *Subtract more than there is.* With ``over_subtraction=3`` only :math:`e^{-3}
-#    \\approx 5\\,\\%` of the bins survive.
+# 1. *Subtract more than there is.* With ``over_subtraction=3`` a twentieth of the bins
+#    survive, :math:`e^{-3}`.
 # 2. *Leave a floor.* A little of the noise, left everywhere, covers the tones.
 # 3. *Do less.* ``attenuation_limit``, which every enhancer of this package has, lowers
 #    nothing by more than so many dB.

@@ -153,5 +153,6 @@ ax.grid(color="0.9")
 label = ax.set_xlabel("loss of a frame (less is more like speech)")
 
 # %%
-# Speech comes first, and what is made of voices ("babble", "crowd") is not far. This is
-# what VAE-NMF lives on: what the model finds unlikely, it has to leave to the noise.
+# Speech comes first, and what is made of voices ("babble", "crowd") is among the next.
+# This is what VAE-NMF lives on: what the model finds unlikely, it has to leave to the
+# noise.

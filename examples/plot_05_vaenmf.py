@@ -127,9 +127,9 @@ axes[1].set(
 legend = axes[0].legend(ncols=2)
 
 # %%
-# Every component has the slope of the blower. The tones are peaks upon it, and they
-# differ from component to component: in H one can see when which insect is loud. The
-# parts can be heard too:
+# Every component has the slope of the blower, with the tones of the insects as peaks
+# upon it. One of them lacks the lowest tone: in H it is loud when that insect is
+# silent, and the others are loud when it sings. The parts can be heard too:
 
 mask = results[30].mask.numpy().T
 speech_part = X.replace(X.data * mask)

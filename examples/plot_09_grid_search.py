@@ -79,9 +79,9 @@ enhanced = search.transform(noisy[:1])
 # What groups do
 # --------------
 #
-# Each row below is a fold, each column an utterance, in the order of the speakers.
-# Bright utterances are tested on, dark ones trained on. The middle colour marks
-# utterances that are tested on while the training part has others of the same speaker.
+# Each row below is a fold, each column an utterance, in the order of the speakers. Blue
+# utterances are trained on. The others are tested on, and orange says that the training
+# part has utterances of the same speaker.
 
 splits = {
     "KFold, shuffled": KFold(3, shuffle=True, random_state=0).split(noisy),
@@ -103,8 +103,8 @@ patches = [Patch(color=colours(k), label=part) for k, part in enumerate(parts)]
 legend = fig.legend(handles=patches, loc="outside lower center", ncols=3)
 
 # %%
-# With plain folds nearly all tests are on voices that are known. What such a search
-# finds may be good for these voices only. With groups each test is on new ones.
+# With plain folds every test here is on a voice that is known. What such a search finds
+# may be good for these voices only. With groups each test is on a new one.
 #
 # Parts of a pipeline
 # -------------------

@@ -301,7 +301,9 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
             "  skvae train --method bilstm-mask --clean speech/ --noise noise/ \\\n"
             "      --set max_iter=20 --set hidden=64 -o small.safetensors\n"
             "  skvae train my-recipe.toml --clean speech/ -o mine.safetensors\n"
-            "  skvae enhance noisy.wav -o enhanced.wav --model mine.safetensors"
+            "  skvae enhance noisy.wav -o enhanced.wav --model mine.safetensors\n"
+            "  torchrun --nproc_per_node 2 -m skvae train --method dnvae-nmf \\\n"
+            "      --clean speech/ --noise noise/ -o mine.safetensors"
         ),
         formatter_class=_HelpFormatter,
     )
@@ -315,7 +317,10 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
     source.add_argument(
         "--method",
         metavar="NAME",
-        help="a recipe of the package: bilstm-mask, dnn-mask, speech-vae or vae-nmf",
+        help=(
+            "a recipe of the package: best, bilstm-mask, dnn-mask, dnvae-nmf, "
+            "speech-vae or vae-nmf"
+        ),
     )
     train.add_argument(
         "--clean", required=True, metavar="DIR", help="recordings of clean speech"

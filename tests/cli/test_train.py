@@ -379,7 +379,7 @@ def test_mistakes_are_found_before_the_work(
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (["--method", "magic"], "choose from bilstm-mask"),
+        (["--method", "magic"], "choose from best"),
         (["speech-vae"], "say --method speech-vae"),
         (["gone.toml"], "gone.toml: there is no such recipe"),
         (["broken.toml"], "is no TOML file"),
