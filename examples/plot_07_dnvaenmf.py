@@ -159,6 +159,6 @@ scores.index = UNHEARD
 scores.round(1)
 
 # %%
-# In these noises the mask gains from a gain that has learned the noise: in each row the
-# two together are at least as good as either. That four utterances agree is no proof;
-# the user guide has the figures for recordings.
+# In all four noises the two together do better than the mask alone, which knows nothing
+# of the noise at hand. Where neither hears the speech, in water, two do not hear it
+# either. Four utterances are no proof; the user guide has the figures for recordings.

@@ -188,6 +188,7 @@ def test_losses_are_drawn_over_their_epochs_and_the_kept_one_is_marked():
     [kept] = [line for line in display.ax_.lines if line.get_label() == "kept"]
     np.testing.assert_array_equal(kept.get_xydata(), [[2, 4.5]])
     assert labels(display.ax_) == ["training", "validation", "kept"]
+    assert all(tick == round(tick) for tick in display.ax_.get_xticks())
 
 
 def test_a_loss_before_the_first_iteration_is_drawn_at_zero():

@@ -74,10 +74,11 @@ def test_every_recipe_of_the_package_is_valid(path):
 
 
 def test_the_methods_are_there_by_name():
-    assert {"bilstm-mask", "dnn-mask", "speech-vae", "vae-nmf"} <= {*method_names()}
+    known = {"best", "bilstm-mask", "dnn-mask", "dnvae-nmf", "speech-vae", "vae-nmf"}
+    assert known == {*method_names()}
     for name in method_names():
         assert find_method(name).stem == name
-    with pytest.raises(ValueError, match="must be one of 'bilstm-mask'"):
+    with pytest.raises(ValueError, match="must be one of 'best', 'bilstm-mask'"):
         find_method("guesswork")
 
 

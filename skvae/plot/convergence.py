@@ -161,6 +161,8 @@ class ConvergenceDisplay:
         ConvergenceDisplay
             Itself.
         """
+        from matplotlib.ticker import MaxNLocator
+
         self.ax_ = new_axes() if ax is None else ax
         self.figure_: Figure = self.ax_.figure  # type: ignore[assignment]
         self.lines_: list[Line2D] = []
@@ -181,6 +183,7 @@ class ConvergenceDisplay:
                 self.best, value, "o", color=self.lines_[-1].get_color(), label="kept"
             )
         self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel)
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
         if title is not None:
             self.ax_.set_title(title)
         if len(self.curves) > 1:
