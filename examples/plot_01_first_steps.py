@@ -103,3 +103,6 @@ differences = EvaluationDisplay.from_tables(tables, by="snr", kind="difference")
 # at both SNRs. Yet the whiskers of the boxes reach down to the noisy speech: there are
 # noises in which the method finds nothing to take away. The next page shows methods
 # that do.
+#
+# On recordings of speech, start with ``load_pretrained("best")`` instead: a trained
+# enhancer that comes with the package and is used in the same way.
