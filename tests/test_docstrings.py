@@ -14,7 +14,7 @@ import skvae
 numpydoc_validate = pytest.importorskip("numpydoc.validate")
 
 #: Modules whose `__all__` is public beside that of the package.
-MODULES = ("skvae", "skvae.datasets", "skvae.metrics")
+MODULES = ("skvae", "skvae.datasets", "skvae.metrics", "skvae.plot")
 
 #: Rules of numpydoc that are not ours.
 NOT_OURS = {
