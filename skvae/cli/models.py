@@ -48,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
         mark = " (default)" if model.name == default else ""
         print(f"{model.name:{width}}  {model.description}{mark}")
         if model.file is not None:
-            for line in _describe(model.file):
+            lines = [*_describe(model.file)]
+            if model.file.card.attributions:
+                hint = f"skvae models {model.file.card.name}"
+                lines.append(f"whom to name when you pass it on: {hint}")
+            for line in lines:
                 print(f"{'':{width}}  {line}")
     return 0
 
@@ -65,8 +69,6 @@ def _describe(file: ModelFile) -> Iterator[str]:
         yield f"trained on {card.training_data}"
     for title, figure in card.figures.items():
         yield f"{title}: {figure if isinstance(figure, str) else f'{figure:g}'}"
-    if card.attributions:
-        yield f"whom to name when you pass it on: skvae models {card.name}"
 
 
 def _card(name: str) -> str:
@@ -85,7 +87,7 @@ def _card(name: str) -> str:
         raise CommandError(str(error)) from error
     card = file.card
     lines = [f"{card.name}: {card.description or file.estimator}"]
-    lines += [line for line in _describe(file) if not line.startswith("whom to name")]
+    lines += _describe(file)
     if card.attributions:
         lines += ["", "made of recordings by"]
         lines += [
