@@ -5,6 +5,10 @@ autoencoders for speech enhancement", MLSP 2018. Each update is the majorise-min
 step, of exponent 1/2, of the Monte Carlo average of the Itakura-Saito cost, with the
 model of the mixture refreshed before each. The chains go on from one iteration to the
 next.
+
+The speech variances of the kept draws stay in memory until the next iteration. Running
+sums would do for W, but the steps of H and the gain take the same draws with another
+model, and the decoder would have to go over them again.
 """
 
 from __future__ import annotations
@@ -75,9 +79,10 @@ def mcem(
         Its history is the mean of log(V_x) + V / V_x over bins and samples.
     """
     mean, _ = prior.first_posterior(V)
-    chain = Chain(V, prior, mean, generator, proposal_variance)
-    variances = V.new_empty(n_samples, *V.shape)
+    # The chains step while the noise stands still: one memory serves both.
     memory = workspace(V)
+    chain = Chain(V, prior, mean, generator, proposal_variance, memory)
+    variances = V.new_empty(n_samples, *V.shape)
     costs = Costs(V, noise.frames, tol, n_samples)
     for _ in range(n_iter):
         chain.refresh(noise)
@@ -94,10 +99,12 @@ def mcem(
         )
         if costs.add(_cost(V, variances, noise, memory)):
             break
+    z = chain.z
+    del chain, variances, memory  # the masks have draws of their own
     moments = metropolis_wiener(
-        V, prior, chain.z, noise, generator, proposal_variance=proposal_variance
+        V, prior, z, noise, generator, proposal_variance=proposal_variance
     )
-    return Posterior(moments.mean, moments.std(), chain.z, noise, costs.history())
+    return Posterior(moments.mean, moments.std(), z, noise, costs.history())
 
 
 def _cost(V: Tensor, variances: Tensor, noise: Noise, memory: Tensor) -> Tensor:

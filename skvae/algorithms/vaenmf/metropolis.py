@@ -14,7 +14,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from skvae.algorithms.vaenmf.model import Noise, SpeechPrior, draw_normal, sum_log
+from skvae.algorithms.vaenmf.model import (
+    Noise,
+    SpeechPrior,
+    draw_normal,
+    sum_log,
+    workspace,
+)
 
 #: Variance of the proposal, in all three papers.
 PROPOSAL_VARIANCE = 0.01
@@ -39,6 +45,8 @@ class Chain:
         Source of the proposals.
     proposal_variance : float
         Variance of the random walk in each dimension.
+    memory : Tensor of shape (4, ..., N, F), default=None
+        What the chain works in from :meth:`refresh` to its last step; then others may.
 
     Attributes
     ----------
@@ -57,6 +65,7 @@ class Chain:
         z: Tensor,
         generator: torch.Generator,
         proposal_variance: float = PROPOSAL_VARIANCE,
+        memory: Tensor | None = None,
     ):
         self.V = V
         self.prior = prior
@@ -66,7 +75,8 @@ class Chain:
         self.variance = prior.variance(z)
         self._n_proposed = 0
         self._n_accepted = torch.zeros((), dtype=torch.int64, device=V.device)
-        self._V_b, self._proposed, *self._scratch = V.new_empty(4, *V.shape)
+        memory = workspace(V) if memory is None else memory
+        self._V_b, self._proposed, *self._scratch = memory
 
     @property
     def acceptance(self) -> float:
