@@ -37,6 +37,7 @@ version = release
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "front_picture",
     "mathml",
     "measured",
     "numpydoc",

@@ -72,8 +72,9 @@ fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 levels = np.linspace(0, 6, 61)
 ax.hist(relative.ravel(), levels, density=True, color="#56B4E9", label="noise")
 ax.plot(levels, np.exp(-levels), "k--", label="exponential distribution")
-ax.axvspan(1, 6, facecolor="none", edgecolor="#D55E00", hatch="//", linewidth=0)
-ax.text(3, 0.45, "survives, as isolated tones", color="#D55E00", backgroundcolor="w")
+louder = levels[levels >= 1]
+ax.fill_between(louder, np.exp(-louder), color="#D55E00", alpha=0.6)
+ax.text(2, 0.25, "survives, as isolated tones", color="#B04A00")
 ax.set(xlabel="power, relative to its mean", ylabel="density", xlim=(0, 6))
 legend = ax.legend()
 

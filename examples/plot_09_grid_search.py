@@ -56,7 +56,7 @@ results = pandas.DataFrame(search.cv_results_)
 scores = results.pivot_table(
     "mean_test_score", "param_n_components", "param_n_noise_components"
 )
-fig, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
 image = ax.imshow(scores, cmap="cividis", origin="lower")
 middle = scores.to_numpy().mean()
 for (row, column), score in np.ndenumerate(scores):
