@@ -24,6 +24,8 @@ METRICS = ("si_sdr", "pesq")
 
 #: What no paper has.
 _PLAIN = {"guide": None, "mask_smoothing": 1, "n_components": 10}
+#: Nor has any of the two papers on VEM and gradient VEM.
+_PLAIN_NOISE: dict[str, Any] = {"smoothing": 1, "with_gain": False}
 
 #: Parameters that differ from the model's, by the name of the variant.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -39,10 +41,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no gain": {"inference": GradientVEM(with_gain=False)},
     "prior weight 1": {"inference": GradientVEM(prior_weight=1.0)},
     "prior weight 2": {"inference": GradientVEM(prior_weight=2.0)},
-    "50 iterations": {"inference": GradientVEM(50)},
+    "25 iterations": {"inference": GradientVEM(25)},
+    "100 iterations": {"inference": GradientVEM(100)},
     "200 iterations": {"inference": GradientVEM(200)},
     "learning rate 0.2": {"inference": GradientVEM(learning_rate=0.2)},
     "VEM": {"inference": VEM()},
+    "VEM, 25 iterations": {"inference": VEM(25)},
+    "VEM, no gain": {"inference": VEM(with_gain=False)},
     "VEM, encoder not led": {"inference": VEM(guidance=0.0)},
     "MCEM": {"inference": MCEM(50, n_burn_in=15, n_samples=5)},
     "MCMC": {"inference": MCMC()},
@@ -50,17 +55,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **_PLAIN,
         "n_components": 5,
         "inference": GradientVEM(
-            200, learning_rate=0.2, prior_weight=1.0, smoothing=1, with_gain=False
+            200, learning_rate=0.2, prior_weight=1.0, **_PLAIN_NOISE
         ),
     },
     "VEM, as in the paper": {
         **_PLAIN,
-        "inference": VEM(100, encoder_input="power", smoothing=1),
+        "inference": VEM(100, encoder_input="power", **_PLAIN_NOISE),
     },
-    "VEM, log-expectation": {**_PLAIN, "inference": VEM(100, smoothing=1)},
+    "VEM, log-expectation": {**_PLAIN, "inference": VEM(100, **_PLAIN_NOISE)},
     "VEM, heuristic": {
         **_PLAIN,
-        "inference": VEM(100, covariance=False, smoothing=1),
+        "inference": VEM(100, covariance=False, **_PLAIN_NOISE),
     },
     "MCEM, as in the paper": {**_PLAIN, "inference": MCEM(smoothing=1)},
     "MCMC, as in the paper": {

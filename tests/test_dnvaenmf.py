@@ -76,6 +76,21 @@ def test_all_variants_gain_on_unseen_utterances(pairs, dvae, prior, start):
     assert score > mean_si_sdr(clean, noisy) + 2
 
 
+#: By how many dB of SI-SDR a short training must beat none.
+MARGIN = 1.5
+
+
+def test_training_beats_the_untrained_networks_by_a_margin(pairs, dvae):
+    noisy, clean = pairs
+    untrained = make_dvae(random_state=0, max_iter=1, learning_rate=1e-12)
+    untrained = FrozenEstimator(untrained.fit(noisy[2:], clean[2:]))
+    trained, beginner = (
+        fitted(model, None).score(noisy[:2], clean[:2]) for model in (dvae, untrained)
+    )
+    assert trained > beginner + MARGIN
+    assert trained > mean_si_sdr(clean[:2], noisy[:2]) + MARGIN
+
+
 def test_by_default_it_makes_few_iterations_with_the_encoders_prior(pairs, dvae):
     enhancer = fitted(dvae, None)
     assert enhancer.get_params()["prior"] == "encoder"

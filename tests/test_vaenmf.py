@@ -327,9 +327,12 @@ def test_a_noise_recording_starts_the_bases(pairs, speech):
         x + n * np.sqrt(np.mean(x**2) / np.mean(n**2))
         for x, n in zip(clean, noises, strict=True)
     ]
-    told = fitted(speech, VEM(1), noise=make_noise(32000, "hum", random_state=rng))
+    # Without a gain, which might hide what the start is worth.
+    inference = VEM(1, with_gain=False)
+    known = make_noise(32000, "hum", random_state=rng)
+    told = fitted(speech, inference, noise=known)
     assert told.noise_components_.shape == (2, 513)
-    plain = fitted(speech, VEM(1))
+    plain = fitted(speech, inference)
     assert plain.noise_components_ is None
     assert told.score(noisy, clean) > plain.score(noisy, clean) + 0.5
 

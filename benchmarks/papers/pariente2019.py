@@ -182,7 +182,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def inferences(speech: str) -> dict[str, Any]:
     """Inferences by name: those of Figure 1, then what Table 1 has beside them."""
     reads_logarithms = speech in READ_LOGARITHMS
-    shared = {"encoder_input": "power", "smoothing": 1}
+    plain = {"smoothing": 1, "with_gain": False}
+    shared = {"encoder_input": "power", **plain}
     found: dict[str, Any] = {}
     for n in DRAWS:
         found[f"heuristic, {n}"] = VEM(N_ITER, n_samples=n, covariance=False, **shared)
@@ -190,7 +191,7 @@ def inferences(speech: str) -> dict[str, Any]:
         found[f"MCEM, {n}"] = MCEM(N_ITER, n_burn_in=3 * n, n_samples=n, smoothing=1)
         found[f"VEM, {n}"] = VEM(N_ITER, n_samples=n, **shared)
         if reads_logarithms:
-            found[f"{EXPECTED_LOG}, {n}"] = VEM(N_ITER, n_samples=n, smoothing=1)
+            found[f"{EXPECTED_LOG}, {n}"] = VEM(N_ITER, n_samples=n, **plain)
     for name, is_covariance in (("VEM", True), ("heuristic", False)):
         for way in "sz":
             found[f"{name}, {way.upper()}-Wiener"] = VEM(
@@ -319,7 +320,11 @@ def converge(run: Run, report: Report, speech: str, pairs: Corpus) -> Curves | N
     name = f"{speech}, convergence"
     methods: dict[str, Callable[[int], Any]] = {
         "VEM": lambda k: VEM(
-            k, n_samples=DRAWS_OF_VEM, encoder_input="power", smoothing=1
+            k,
+            n_samples=DRAWS_OF_VEM,
+            encoder_input="power",
+            smoothing=1,
+            with_gain=False,
         ),
         "MCEM": lambda k: MCEM(
             k, n_burn_in=3 * DRAWS_OF_MCEM, n_samples=DRAWS_OF_MCEM, smoothing=1
