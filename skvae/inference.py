@@ -155,9 +155,9 @@ class GradientVEM(Inference):
 
     Parameters
     ----------
-    n_iter : int, default=50
+    n_iter : int, default=100
         Alternations of a gradient step and an update of the noise; 200 in the paper
-        [1]_.
+        [1]_. Where a trained guide leads, 50 are better.
     learning_rate : float, default=0.1
         Of Adam; 0.2 in the paper.
     n_samples : int, default=1
@@ -200,7 +200,7 @@ class GradientVEM(Inference):
 
     def __init__(
         self,
-        n_iter: int = 50,
+        n_iter: int = 100,
         *,
         learning_rate: float = 0.1,
         n_samples: int = 1,
