@@ -41,6 +41,7 @@ extensions = [
     "mathml",
     "measured",
     "numpydoc",
+    "results",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
@@ -107,7 +108,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "whats_new": [], "installation": []}
+html_sidebars = {name: [] for name in ("index", "installation", "papers", "whats_new")}
 
 
 def skip_inherited(
