@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from skvae.algorithms.stft import OverlapAdd, power
+from skvae.blocks import BlockSpectra, cross_fade
 from skvae.metrics import mean_defined, si_sdr
 from skvae.spectrogram import (
     Spectrogram,
@@ -530,12 +531,19 @@ class BaseEnhancer(SpeechEstimator, ABC):
             if len(batch) == 1:
                 yield batch[0], _run_one(self, function, *calls[batch[0]])
                 continue
-            read = [self._read_block([calls[k][0]]) for k in batch]
+            read = [
+                BlockSpectra([spectrograms[k]], 0, spectrograms[k].n_frames)
+                for k in batch
+            ]
+            powers = [spectra.power(self.stft_.n_fft) for spectra in read]
             estimates = self._estimate_masks(
-                [V for _, V in read], [np.random.default_rng(self.seed_) for _ in batch]
+                powers, [np.random.default_rng(self.seed_) for _ in batch]
             )
-            for k, (frames, _), estimate in zip(batch, read, estimates, strict=True):
-                blocks = self._mask_blocks(calls[k][:1], (frames, estimate))
+            for k, spectra, V, estimate in zip(
+                batch, read, powers, estimates, strict=True
+            ):
+                known = spectra, self._limited(estimate, V.dtype)
+                blocks = self._mask_blocks([spectrograms[k]], known)
                 yield k, function(blocks, *calls[k])
 
     def _batches(
@@ -569,84 +577,75 @@ class BaseEnhancer(SpeechEstimator, ABC):
             return spectrogram.n_frames
         return start + size
 
-    def _read_block(
-        self, channels: Sequence[Spectrogram], start: int = 0, stop: int | None = None
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Spectra (N, F) of each channel, and their power in the enhancer's band."""
-        n_bins = self.stft_.n_fft // 2 + 1
-        # A window m times as long gathers m times the amplitude.
-        multiple = channels[0].n_fft // self.stft_.n_fft
-        frames = [channel.frames(start, stop) for channel in channels]
-        V = power(frames[0])
-        for X in frames[1:]:
-            V += power(X)
-        if len(frames) * multiple > 1:
-            V = V[:, :n_bins] / V.dtype.type(len(frames) * multiple**2)
-        return frames, V
-
     def _mask_blocks(
         self,
         channels: Sequence[Spectrogram],
-        known: tuple[list[np.ndarray], MaskEstimate] | None = None,
-    ) -> Iterator[tuple[list[np.ndarray], MaskEstimate]]:
-        """Yield the blocks of a recording in order: frames, and mask.
+        known: tuple[BlockSpectra, MaskEstimate] | None = None,
+    ) -> Blocks:
+        """Yield the blocks of a recording in order: spectra, and mask.
 
         Recordings at a multiple of the enhancer's rate have frames of more bins at the
         same times: the mask is found in the bins of its band.
 
-        The frames (N, F) of each channel and the mask follow one another without gap
-        or overlap. Where blocks were estimated with an overlap, the masks in it are
-        cross-faded: since frames lie on one grid, nothing can click. The frames and the
-        mask of a recording of one block may be `known` already.
+        The frames of the masks follow one another without gap or overlap. Where blocks
+        were estimated with an overlap, the masks in it are cross-faded: since frames
+        lie on one grid, nothing can click. The spectra and the mask of a recording of
+        one block may be `known` already.
         """
         n_frames = channels[0].n_frames
         _, overlap = self._block_frames(channels[0])
-        least_mask = 0.0
-        if self.attenuation_limit is not None:
-            least_mask = 10 ** (-self.attenuation_limit / 20)
-
-        multiple = channels[0].n_fft // self.stft_.n_fft
         rng = np.random.default_rng(self.seed_)
-        state, before, start = None, None, 0
+        before: tuple[np.ndarray, Any] | None = None
+        state, start = None, 0
         while True:
             stop = self._block_end(channels[0], start)
             if known is None:
-                frames, V = self._read_block(channels, start, stop)
-                estimate = self._estimate_mask(V, rng, state)
+                spectra = BlockSpectra(channels, start, stop)
+                estimate = self._estimate_block(spectra, rng, state)
             else:
-                frames, estimate = known
-            dtype = frames[0].real.dtype
-            mask = estimate.mask.astype(dtype, copy=False)
-            if least_mask:
-                mask = np.maximum(mask, dtype.type(least_mask))
-            mask_std = estimate.mask_std
-            if multiple > 1:
-                mask = _extend(mask, channels[0].shape[0])
-                mask_std = None
+                spectra, estimate = known
+            mask, mask_std = estimate.mask, estimate.mask_std
             if before is not None:
-                mask[:overlap] = _cross_fade(before[0], mask[:overlap])
+                mask[:overlap] = cross_fade(before[0], mask[:overlap])
                 if mask_std is not None:
-                    mask_std[:overlap] = _cross_fade(before[1], mask_std[:overlap])
-            kept = slice(0, stop - start - (overlap if stop < n_frames else 0))
+                    mask_std[:overlap] = cross_fade(before[1], mask_std[:overlap])
+            n_kept = stop - start - (overlap if stop < n_frames else 0)
+            state = estimate.state
+            if overlap:
+                rest = None if mask_std is None else mask_std[n_kept:].copy()
+                before = mask[n_kept:].copy(), rest
             yield (
-                [X[kept] for X in frames],
+                spectra,
                 MaskEstimate(
-                    mask[kept],
-                    None if mask_std is None else mask_std[kept],
+                    mask[:n_kept],
+                    None if mask_std is None else mask_std[:n_kept],
                     estimate.n_iter,
                     estimate.history,
                 ),
             )
             if stop == n_frames:
                 return
-            if overlap:
-                rest = slice(kept.stop, None)
-                before = mask[rest], None if mask_std is None else mask_std[rest]
-            start, state = start + kept.stop, estimate.state
+            start += n_kept
+            # A block is let go of before the next one is read.
+            del spectra, estimate, mask, mask_std
+
+    def _estimate_block(
+        self, spectra: BlockSpectra, rng: np.random.Generator, state: Any
+    ) -> MaskEstimate:
+        V = spectra.power(self.stft_.n_fft)
+        return self._limited(self._estimate_mask(V, rng, state), V.dtype)
+
+    def _limited(self, estimate: MaskEstimate, dtype: np.dtype) -> MaskEstimate:
+        """The same with a mask that attenuates no more than it may."""
+        mask = estimate.mask.astype(dtype, copy=False)
+        if self.attenuation_limit is not None:
+            least = 10 ** (-self.attenuation_limit / 20)
+            mask = np.maximum(mask, dtype.type(least))
+        return replace(estimate, mask=mask)
 
 
-#: Blocks of a recording, in order: frames (N, F) of each channel, and their mask.
-Blocks = Iterable[tuple[list[np.ndarray], MaskEstimate]]
+#: Blocks of a recording, in order: spectra, and the mask of the first of their frames.
+Blocks = Iterator[tuple[BlockSpectra, MaskEstimate]]
 
 
 def _filter(
@@ -655,30 +654,17 @@ def _filter(
     """Yield the next finished samples of each channel."""
     first = channels[0]
     outputs: list[OverlapAdd] | None = None
-    for frames, estimate in blocks:
+    for frames in _masked(blocks):
         if outputs is None:
             outputs = [OverlapAdd(first.framing, first.length, X.dtype) for X in frames]
-        # In place where the frames are nobody else's: fresh memory is not free.
-        yield [
-            output.push(
-                np.multiply(X, estimate.mask, out=X if X.flags.writeable else None)
-            )
-            for output, X in zip(outputs, frames, strict=True)
-        ]
+        yield [output.push(X) for output, X in zip(outputs, frames, strict=True)]
 
 
-def _extend(mask: np.ndarray, n_bins: int) -> np.ndarray:
-    """Continue a mask above its band by the mean of its highest sixteenth."""
-    n_top = -(-mask.shape[1] // 16)
-    above = mask[:, -n_top:].mean(1, keepdims=True)
-    return np.concatenate(
-        [mask, np.broadcast_to(above, (len(mask), n_bins - mask.shape[1]))], axis=1
-    )
-
-
-def _cross_fade(before: Any, after: np.ndarray) -> np.ndarray:
-    rise = (np.arange(len(after), dtype=after.dtype) + 0.5)[:, None] / len(after)
-    return (1 - rise) * before + rise * after
+def _masked(blocks: Blocks) -> Iterator[list[np.ndarray]]:
+    """Yield the next masked frames (N, F) of each channel."""
+    for spectra, estimate in blocks:
+        yield from spectra.masked(estimate.mask)
+        del spectra, estimate  # before the next block is read
 
 
 def _run_one(
@@ -692,7 +678,7 @@ def _run_one(
 
 def _enhance(blocks: Blocks, spectrogram: Spectrogram, spectral: bool) -> Any:
     if spectral:
-        frames = [estimate.mask * X for [X], estimate in blocks]
+        frames = [X for [X] in _masked(blocks)]
         return spectrogram.replace(np.concatenate(frames).T)
     return restore_dtype(_samples(blocks, spectrogram), spectrogram.dtype)
 
@@ -704,8 +690,8 @@ def _samples(blocks: Blocks, spectrogram: Spectrogram) -> np.ndarray:
 
 def _separate(blocks: Blocks, spectrogram: Spectrogram, spectral: bool) -> Separation:
     frames, estimates = [], []
-    for [X], estimate in blocks:
-        frames.append(estimate.mask * X)
+    for spectra, estimate in blocks:
+        frames += [X for [X] in spectra.masked(estimate.mask)]
         estimates.append(estimate)
     filtered = spectrogram.replace(np.concatenate(frames).T)
     stds: list[Any] = [estimate.mask_std for estimate in estimates]

@@ -363,7 +363,9 @@ class _Recording:
         n_left = self.n_samples - self._n_read
         if n_left == 0:  # a resampled end, which rounding has made longer
             return np.zeros((n_wanted, self.n_channels), np.float32)
-        n = min(n_left, n_wanted if self._stream is None else self.sample_rate)
+        n = min(n_left, self.sample_rate)  # a second: little beside a block
+        if self._stream is None:
+            n = min(n, n_wanted)
         try:
             samples = self._file.read(n, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -242,10 +242,37 @@ class Spectrogram:
             They may be the spectrogram's own: do not write to them.
         """
         last = self.n_frames if last is None else last
+        return self.reader(first, last)(first, last)
+
+    def reader(self, first: int, last: int) -> Callable[[int, int], np.ndarray]:
+        """Function that gives some of the frames again and again, read only once.
+
+        Parameters
+        ----------
+        first, last : int
+            The frames ``first`` to ``last - 1`` are those that it knows.
+
+        Returns
+        -------
+        callable
+            Like :meth:`frames`. It keeps the samples of its frames and no spectra.
+        """
         if self._frames is not None:
-            return self._frames[first:last]
-        start, stop = self.framing.samples_of(first, last)
-        return self.framing.transform_frames(self.samples(start, stop))
+            own = self._frames
+            return lambda start, stop: own[start:stop]
+        framing = self.framing
+        begin, end = framing.samples_of(first, last)
+        waveform, low, high = self._part(begin, end)
+        if low < 0 or high > len(waveform):
+            samples = pad_segment(waveform, low, high)
+        else:  # no copy, for blocks of recordings are large
+            samples = waveform[low:high]
+
+        def read(start: int, stop: int) -> np.ndarray:
+            part = slice(*(n - begin for n in framing.samples_of(start, stop)))
+            return framing.transform_frames(samples[part])
+
+        return read
 
     def samples(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Part of the waveform as floats, zero outside of the recording.
@@ -261,6 +288,13 @@ class Spectrogram:
             16-bit integers are scaled to one.
         """
         stop = self.length if stop is None else stop
+        return pad_segment(*self._part(start, stop))
+
+    def _part(self, start: int, stop: int) -> tuple[np.ndarray, int, int]:
+        """Waveform that holds some samples as floats, and where they lie in it.
+
+        Samples before its beginning or behind its end are outside of the recording.
+        """
         waveform = self._waveform
         if self._frames is not None:
             waveform = self.framing.synthesise(self._frames, self.length)
@@ -273,7 +307,7 @@ class Spectrogram:
                 start, stop = start - inside.start, stop - inside.start
             else:
                 waveform = np.zeros(0, float_dtype(self.dtype))
-        return pad_segment(waveform, start, stop)
+        return waveform, start, stop
 
     def to_waveform(self) -> np.ndarray:
         """Waveform that has this spectrogram, in the dtype of the original.

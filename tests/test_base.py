@@ -1,4 +1,5 @@
 import warnings
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from skvae import (
     SpectralSubtraction,
     WienerFilter,
 )
+from skvae.blocks import BlockSpectra
 from skvae.datasets import AudioFile, make_dataset
 
 NOISY, CLEAN = make_dataset(3, (0.3, 0.5), 0.0, random_state=0)
@@ -173,6 +175,32 @@ def test_overlapping_blocks_are_cross_faded(n_samples):
     assert -np.diff(profile, prepend=1.0).min() <= 0.5 / overlap + 1e-9
     assert profile[-1] == pytest.approx(1 / len(sizes))
     np.testing.assert_allclose(result.mask_std, 2 * result.mask)
+
+
+@pytest.mark.parametrize("call", ["transform", "enhance_blocks"])
+@pytest.mark.parametrize("overlap", [0.0, 0.05])
+def test_a_block_is_let_go_of_before_the_next_one_is_read(call, overlap, monkeypatch):
+    alive = []
+
+    def note(thing):
+        alive.append(weakref.ref(thing))
+        return thing
+
+    class Watched(Recorder):
+        _block_overlap = overlap
+
+        def _estimate_mask(self, V, rng, state):
+            return MaskEstimate(note(np.ones_like(note(V))), note(np.ones_like(V)))
+
+    def read(*arguments):
+        assert not any(reference() is not None for reference in alive)
+        return note(BlockSpectra(*arguments))
+
+    monkeypatch.setattr("skvae.base.BlockSpectra", read)
+    enhancer = Watched(SMALL_STFT, block_seconds=0.1).fit(CLEAN)
+    for _ in getattr(enhancer, call)([np.ones(20_000)]):
+        pass
+    assert len(alive) > 20
 
 
 def test_a_short_remainder_joins_the_last_block():

@@ -25,6 +25,7 @@ LAYERS = [
     {"datasets"},
     {"stft"},
     {"features"},
+    {"blocks"},
     {"base"},
     {"inference", "trained"},
     {"supervised"},

@@ -46,6 +46,20 @@ class Reader:
         return self.samples
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 2501), (0, 7), (40, 90), (2400, 2501)])
+def test_a_reader_gives_parts_again_and_again_and_reads_once(first, last):
+    reader = Reader(noise(5000, np.float32))
+    [lazy] = STFT_8.transform([reader])
+    eager = Spectrogram(lazy.data, length=5000, n_fft=8, hop_length=2)
+    reader.read.clear()
+    own, read = eager.reader(first, last), lazy.reader(first, last)
+    for start, stop in ((first, last), (first + 2, last - 3), (last - 1, last)):
+        wanted = eager.data.T[start:stop]
+        np.testing.assert_array_equal(own(start, stop), wanted)
+        np.testing.assert_array_equal(read(start, stop), wanted)
+    assert len(reader.read) == 1
+
+
 def test_the_parts_of_a_waveform_are_computed_when_they_are_asked_for():
     reader = Reader(noise(5000, np.float32))
     [lazy] = STFT_8.transform([reader])
