@@ -24,6 +24,7 @@ from skvae.cli.files import Job, find_jobs, shown
 from skvae.cli.models import check_name, default_model
 from skvae.utils.files import remove_parts, written_whole
 from skvae.utils.progress import Progress
+from skvae.utils.words import counted
 
 #: What stands for standard input and output.
 PIPE = "-"
@@ -344,29 +345,22 @@ def _enhance_all(
     jobs: list[Job], arguments: argparse.Namespace, settings: Settings
 ) -> Generator[Outcome, None, None]:
     """Yield what became of each file, in any order."""
-    options = (settings, arguments.mix, arguments.overwrite)
+    rest = (arguments.mix, arguments.overwrite)
     if arguments.dask is None and (len(jobs) <= 1 or arguments.jobs == 1):
         show = len(jobs) == 1 and not arguments.quiet and sys.stderr.isatty()
         for job in jobs:
             with Progress(_N_STEPS, "percent enhanced", enabled=show) as progress:
-                yield _enhance_one(job, *options, progress if show else None)
+                yield _enhance_one(job, settings, *rest, progress if show else None)
         return
-    from sklearn.utils.parallel import Parallel, delayed
-
     from skvae.utils.workers import run_tasks, workers
 
     try:
         with (
             _for_workers(settings, arguments.dask is None) as loaded,
-            workers(arguments.jobs, arguments.dask) as backend,
+            workers(arguments.jobs, arguments.dask) as options,
         ):
-            calls = ((job, loaded, *options[1:]) for job in jobs)
-            if arguments.dask is not None:
-                # joblib would wait for ever for a file that the workers die of.
-                yield from run_tasks(_enhance_one, calls)
-                return
-            parallel = Parallel(return_as="generator_unordered", **backend)
-            yield from parallel(delayed(_enhance_one)(*call) for call in calls)
+            calls = ((job, loaded, *rest) for job in jobs)
+            yield from run_tasks(_enhance_one, calls, **options, ordered=False)
     except (ImportError, ConnectionError) as error:
         raise CommandError(f"--dask: {error}") from error
     except Exception as error:
@@ -509,7 +503,7 @@ def _summarize(
     done = [o for o in outcomes if not (o.error or o.skipped)]
     audio = sum(outcome.audio_seconds for outcome in done)
     parts = [
-        f"enhanced {len(done)} file{'s' * (len(done) != 1)} with {model}: "
+        f"enhanced {counted(len(done), 'file')} with {model}: "
         f"{audio:.1f} s of sound in {seconds:.1f} s, "
         f"{_factor(done, seconds):.0f} times real time"
     ]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from skvae.cli.errors import CommandError
+from skvae.cli.files import find_recordings
 from skvae.cli.models import check_name
-from skvae.datasets.audio import AudioFile, find_audio
+from skvae.datasets.audio import AudioFile
 from skvae.datasets.pairs import SYNTHETIC, TABLE
 
 if TYPE_CHECKING:
@@ -163,12 +164,8 @@ def _choose_systems(
 
 def _find(folder: str) -> dict[str, AudioFile]:
     """Audio files below a folder, by their names in it without endings."""
-    try:
-        found = find_audio(folder)
-    except (OSError, ValueError) as error:
-        raise CommandError(str(error)) from error
     files: dict[str, AudioFile] = {}
-    for audio in found:
+    for audio in find_recordings(folder):
         name = Path(audio.path).relative_to(folder).with_suffix("").as_posix()
         if name in files:
             raise CommandError(

@@ -6,9 +6,12 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from skvae.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from skvae.datasets.audio import AudioFile
 
 
 class Job(NamedTuple):
@@ -125,6 +128,43 @@ def find_jobs(
     return jobs
 
 
+def find_recordings(
+    folder: str | os.PathLike[str],
+    recursive: bool = True,
+    sample_rate: int | None = None,
+) -> list[AudioFile]:
+    """List the audio files of a folder, or say why there are none.
+
+    Parameters
+    ----------
+    folder, recursive, sample_rate
+        As for :func:`~skvae.datasets.find_audio`.
+
+    Returns
+    -------
+    list of AudioFile
+
+    Raises
+    ------
+    CommandError
+        If the folder is missing, is no folder, or holds no audio.
+
+    Examples
+    --------
+    >>> find_recordings("nowhere")
+    Traceback (most recent call last):
+        ...
+    skvae.cli.errors.CommandError: [Errno 2] No such file or directory (check the
+    folder's name): 'nowhere'
+    """
+    from skvae.datasets.audio import find_audio
+
+    try:
+        return find_audio(folder, recursive, sample_rate)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
 def shown(name: str | os.PathLike[str]) -> str:
     r"""Name of a file on one line, whatever is in it.
 
@@ -181,14 +221,9 @@ def _find(
     path: Path, recursive: bool, written: Sequence[str]
 ) -> list[tuple[Path, Path]]:
     """Audio files that a name stands for, and where they lie below it."""
-    from skvae.datasets.audio import find_audio
-
     if not path.is_dir():
         return [(path, Path(path.name))]
-    try:
-        found = [Path(audio.path) for audio in find_audio(path, recursive)]
-    except (OSError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    found = [Path(audio.path) for audio in find_recordings(path, recursive)]
     # What an earlier run wrote below its own input is no input.
     root = os.path.realpath(path)
     below = [folder for folder in written if folder.startswith(root + os.sep)]

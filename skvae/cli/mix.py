@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from skvae.cli.errors import CommandError
-from skvae.datasets.audio import AudioFile, find_audio
+from skvae.cli.files import find_recordings
+from skvae.datasets.audio import AudioFile
 from skvae.datasets.pairs import (
     COLUMNS,
     SIDES,
@@ -26,6 +27,7 @@ from skvae.datasets.pairs import (
     write_pairs,
 )
 from skvae.utils.progress import Progress
+from skvae.utils.words import counted
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,9 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         minutes = sum(float(row[COLUMNS.index("seconds")]) for row in rows) / 60
         n_noises = len({row[COLUMNS.index("environment")] for row in rows})
         print(
-            f"wrote {len(rows)} pair{'s' * (len(rows) != 1)} with {n_noises} kind"
-            f"{'s' * (n_noises != 1)} of noise, {minutes:.1f} minutes, to "
-            f"{arguments.output}",
+            f"wrote {counted(len(rows), 'pair')} with {counted(n_noises, 'kind')} of "
+            f"noise, {minutes:.1f} minutes, to {arguments.output}",
             file=sys.stderr,
         )
     return 0
@@ -142,10 +143,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _find(name: str, target: Path) -> list[AudioFile]:
-    try:
-        found = find_audio(name)
-    except (OSError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    found = find_recordings(name)
     # What an earlier run wrote below its own input is no input.
     inputs = [a for a in found if target not in Path(a.path).resolve().parents]
     if not inputs:

@@ -12,17 +12,18 @@ import sys
 import time
 import tomllib
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skvae.base import SpeechEstimator
 from skvae.cli.errors import CommandError
-from skvae.datasets.audio import AudioFile, find_audio
+from skvae.cli.files import find_recordings
+from skvae.datasets.audio import AudioFile
 from skvae.model_files import SUFFIX
 from skvae.pretrained import save_pretrained
 from skvae.recipes import Recipe, find_method, method_names, parts, read_recipe
 from skvae.utils.device import check_device
+from skvae.utils.words import counted
 
 if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
@@ -96,9 +97,9 @@ def _train(
         if is_told:
             print(line, file=sys.stderr)
 
-    heard = f"{_count(speech, 'recording')} of {arguments.clean}"
+    heard = f"{counted(len(speech), 'recording')} of {arguments.clean}"
     if noise:
-        heard += f" and {_count(noise, 'noise')} of {arguments.noise}"
+        heard += f" and {counted(len(noise), 'noise')} of {arguments.noise}"
     elif recipe.mixers:
         heard += " in synthetic noise (--noise DIR takes recordings)"
     place = device
@@ -249,11 +250,8 @@ def _set_noise(recipe: Recipe, folder: str | None, sample_rate: int) -> list[Aud
 
 
 def _find(folder: str, sample_rate: int) -> list[AudioFile]:
-    try:
-        # Checkpoints know recordings by their paths, whatever folder one is in.
-        return find_audio(os.path.abspath(folder), sample_rate=sample_rate)
-    except (OSError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    # Checkpoints know recordings by their paths, whatever folder one is in.
+    return find_recordings(os.path.abspath(folder), sample_rate=sample_rate)
 
 
 def _follow(estimator: Any) -> None:
@@ -320,7 +318,3 @@ def _duration(seconds: float) -> str:
     """Tell a time in the largest unit of which it has two, or else in the least."""
     unit, name = next((u for u in _UNITS if seconds >= 2 * u[0]), _UNITS[-1])
     return f"{seconds / unit:.0f} {name}"
-
-
-def _count(items: Sequence[Any], name: str) -> str:
-    return f"{len(items)} {name}{'s' * (len(items) != 1)}"

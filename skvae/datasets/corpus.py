@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from skvae.utils.waveforms import open_waveform
+from skvae.utils.words import counted
 
 #: What stands for a speaker or a noise that nobody has written down.
 UNKNOWN = ""
@@ -126,11 +127,11 @@ class Corpus:
 
     def __repr__(self) -> str:
         is_pairs = self.clean is not None and self.noisy is not None
-        parts = [_count(len(self), "pair" if is_pairs else "utterance")]
+        parts = [counted(len(self), "pair" if is_pairs else "utterance")]
         for values, what in ((self.speakers, "speaker"), (self.noises, "noise")):
             known = set(values.tolist()) - {UNKNOWN}
             if known:
-                parts.append(_count(len(known), what))
+                parts.append(counted(len(known), what))
         snrs = self.snrs[np.isfinite(self.snrs)]
         if len(snrs):
             low, high = f"{snrs.min():.4g}", f"{snrs.max():.4g}"
@@ -185,10 +186,6 @@ def _column(values: Any, unknown: str | float, n_utterances: int) -> np.ndarray:
     if values is None:
         return np.full(n_utterances, unknown)
     return np.asarray(values, dtype=type(unknown))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _measure_snr(name: str, clean: Any, noisy: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 from joblib import effective_n_jobs, parallel_config
@@ -13,6 +14,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 #: Tasks that are sent to a cluster before their turn, for each of its threads.
 _N_AHEAD = 4
+
+#: Seconds after which local processes without work end. joblib's five minutes are how
+#: long they would outlive a process that was killed.
+_IDLE_SECONDS = 30
 
 #: Seconds that a scheduler, and then its first worker, have to answer.
 TIMEOUT = 10.0
@@ -58,8 +63,13 @@ def workers(
     [1, 2]
     """
     if address is None:
-        # Parallelism goes over utterances: their threads would only wait for another.
-        with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        with parallel_config(
+            "loky",
+            n_jobs=n_jobs,
+            # Parallelism goes over utterances: threads would only wait for another.
+            inner_max_num_threads=1,
+            idle_worker_timeout=_IDLE_SECONDS,
+        ):
             yield {"n_jobs": n_jobs}
         return
     with _connected(address, timeout) as client, parallel_config("dask", client=client):
@@ -102,6 +112,7 @@ def run_tasks(
     n_jobs: int | None = None,
     *,
     shared: tuple = (),
+    ordered: bool = True,
 ) -> Iterator[Result]:
     """Call a function many times, on whatever backend joblib is set to.
 
@@ -119,11 +130,14 @@ def run_tasks(
     shared : tuple
         First arguments of all calls, such as a fitted model. On a dask cluster they
         travel once to a worker.
+    ordered : bool, default=True
+        Whether results come in the order of the calls. Otherwise each comes as soon as
+        it is there.
 
     Returns
     -------
     iterator
-        Results, in the order of the calls, as they come.
+        Results, as they come.
 
     Examples
     --------
@@ -136,10 +150,11 @@ def run_tasks(
         if _in_task():
             return (function(*shared, *call) for call in calls)
         n_ahead = _N_AHEAD * effective_n_jobs(n_jobs)
-        return _run_on_cluster(client, function, calls, shared, n_ahead)
-    # Some backends give all results at the end.
-    ordered = getattr(backend, "supports_return_generator", False)
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "list")
+        return _run_on_cluster(client, function, calls, shared, n_ahead, ordered)
+    return_as = "generator" if ordered else "generator_unordered"
+    if not getattr(backend, "supports_return_generator", False):
+        return_as = "list"  # all results at the end
+    parallel = Parallel(n_jobs=n_jobs, return_as=return_as)
     return iter(parallel(delayed(function)(*shared, *call) for call in calls))
 
 
@@ -149,6 +164,7 @@ def _run_on_cluster(
     calls: Iterable[tuple],
     shared: tuple,
     n_ahead: int,
+    ordered: bool,
 ) -> Iterator[Result]:
     """Yield results of dask's workers.
 
@@ -156,14 +172,21 @@ def _run_on_cluster(
     scatters arguments, which are lost with the worker that has them. Here the scheduler
     keeps them: what is shared as a task of its own, which can be run again.
     """
+    from distributed import as_completed
+
     common = [client.submit(_same, value, pure=False) for value in shared]
-    submitted: deque[Any] = deque()
-    for call in calls:
-        submitted.append(client.submit(function, *common, *call, pure=False))
-        if len(submitted) >= n_ahead:
-            yield submitted.popleft().result()
-    while submitted:
-        yield submitted.popleft().result()
+    futures = (client.submit(function, *common, *call, pure=False) for call in calls)
+    if ordered:
+        submitted = deque(islice(futures, n_ahead))
+        while submitted:
+            result = submitted.popleft().result()
+            submitted.extend(islice(futures, 1))
+            yield result
+    else:
+        finished = as_completed(islice(futures, n_ahead), loop=client.loop)
+        for future in finished:
+            finished.update(islice(futures, 1))
+            yield future.result()
 
 
 def _in_task() -> bool:

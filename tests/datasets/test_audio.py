@@ -1,6 +1,8 @@
 import copy
 import os
 import pickle
+import random
+import re
 
 import joblib
 import numpy as np
@@ -366,6 +368,34 @@ def test_find_audio_sorts_numbers_as_people_do(tmp_path):
         "c.mp3",
     ]
     assert {f.sample_rate for f in flat} == {8000}
+
+
+def by_lists(path):
+    """A slow and obvious key: names as texts and numbers in turn."""
+    parts = []
+    for name in path.casefold().split(os.sep):
+        texts = re.split("([0-9]+)", name)
+        numbers = [*map(int, texts[1::2]), -1]
+        parts += zip(texts[::2], numbers, strict=True)
+    return parts, path
+
+
+def test_find_audio_sorts_any_names_as_lists_of_texts_and_numbers_sort(
+    tmp_path, monkeypatch
+):
+    rng = random.Random(0)
+    names = {
+        "".join(rng.choices("aAbB01290 _-.é²٣ß", k=rng.randrange(1, 9))) + ".wav"
+        for _ in range(3000)
+    }
+    walked = [
+        (os.path.join(tmp_path, folder), [], [n for n in names if n[0] != "."])
+        for folder in ("", "take2", "take10", "Take 2", f"take2{os.sep}b", "2", "02")
+    ]
+    monkeypatch.setattr(os, "walk", lambda folder: walked)
+    found = [audio.path for audio in find_audio(tmp_path)]
+    assert len(found) > 5000
+    assert found == sorted(found, key=by_lists)
 
 
 def test_find_audio_says_what_it_found_instead(tmp_path):

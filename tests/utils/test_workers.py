@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import os
+import threading
+import time
 
 import joblib
 import numpy as np
@@ -12,6 +14,9 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from skvae.utils.workers import run_tasks, workers
+
+#: Seconds that a busy machine may take.
+PATIENCE = 60
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,29 @@ def test_tasks_run_on_every_backend_and_in_order(backend):
         assert [int(x) for x in results] == [k**2 for k in range(20)]
         shared = run_tasks(np.subtract, [(1,), (2,)], n_jobs=2, shared=(5,))
         assert [int(x) for x in shared] == [4, 3]
+
+
+def test_results_come_as_soon_as_they_are_there_if_order_does_not_matter():
+    others_are_done = threading.Event()
+
+    def wait_for_others(k):
+        if k == 0:
+            assert others_are_done.wait(PATIENCE)
+        return k
+
+    calls = [(k,) for k in range(5)]
+    with joblib.parallel_config("threading"):
+        results = run_tasks(wait_for_others, calls, n_jobs=2, ordered=False)
+        found = [next(results) for _ in range(4)]
+        others_are_done.set()
+        assert [*sorted(found), *results] == [1, 2, 3, 4, 0]
+
+
+@pytest.mark.parametrize("backend", ["sequential", "multiprocessing"])
+def test_backends_that_keep_the_order_may_do_so(backend):
+    with joblib.parallel_config(backend):
+        results = run_tasks(abs, [(-1,), (2,)], n_jobs=2, ordered=False)
+        assert [*results] == [1, 2]
 
 
 def test_results_come_as_they_are_ready():
@@ -43,11 +71,32 @@ def test_local_workers_are_processes_of_their_own_with_a_thread_each():
     with workers(2) as options:
         assert effective_n_jobs(options["n_jobs"]) == 2
         found = Parallel(**options)(
-            delayed(os.environ.get)("OMP_NUM_THREADS") for _ in range(4)
+            delayed(os.getenv)("OMP_NUM_THREADS") for _ in range(4)
         )
         assert found == 4 * ["1"]
         pids = Parallel(**options)(delayed(os.getpid)() for _ in range(4))
     assert os.getpid() not in pids
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
+def test_local_workers_without_work_end(monkeypatch):
+    """Also those of a process that was killed, which cannot tell them."""
+    monkeypatch.setattr("skvae.utils.workers._IDLE_SECONDS", 0.5)
+    with workers(2) as options:
+        pids = {*run_tasks(os.getpid, 4 * [()], **options)}
+        assert os.getpid() not in pids
+        end = time.monotonic() + PATIENCE
+        while any(map(is_there, pids)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not any(map(is_there, pids))
 
 
 def test_a_missing_package_is_named(monkeypatch):
