@@ -1,9 +1,8 @@
 r"""What learns from noise, and VAE-NMF, which does not: one table.
 
-    for recipe in benchmarks/recipes/*.toml; do
-        skvae train $recipe --clean DATA/speech/train --noise DATA/noise/train \
-            -o MODELS/$(basename $recipe .toml).safetensors
-    done
+    skvae train benchmarks/recipes/dnn-irm.toml --clean DATA/speech/train \
+        --noise DATA/noise/train -o MODELS/dnn-irm.safetensors
+    ...
     python benchmarks/supervised.py --models MODELS --pairs PAIRS
 
 MODELS is a folder of model files with the names of the recipes; systems without a file
