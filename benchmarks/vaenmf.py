@@ -3,9 +3,14 @@
     python benchmarks/vaenmf.py --model vae-nmf.safetensors --pairs PAIRS
 
 MODEL is a file that ``skvae train --method vae-nmf`` wrote; its speech model and its
-guide serve all variants, so that none is trained again. PAIRS is a folder as for
-``quality.py``. Each variant gets a line: its means, and paired differences of SI-SDR
-and PESQ to the model as it is, with 95 % bootstrap intervals.
+guide serve all variants, so that none is trained again; ``--speech-models`` takes files
+of other speech models, which then replace its own:
+
+    skvae train --method speech-vae --set features=power ... -o power.safetensors
+    python benchmarks/vaenmf.py ... --speech-models power.safetensors
+
+PAIRS is a folder as for ``quality.py``. Each variant gets a line: its means, and paired
+differences of SI-SDR and PESQ to the model as it is, with 95 % bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -13,9 +18,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from quality import read_pairs
+from sklearn.frozen import FrozenEstimator
 from variants import print_table, variant
 
 from skvae import MCEM, MCMC, VEM, GradientVEM, load_pretrained
@@ -81,9 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     info, noisy, clean = read_pairs(arguments.pairs)
     model = load_pretrained(arguments.model)
+    variants = {name: VARIANTS[name] for name in arguments.variants}
+    for path in arguments.speech_models:
+        speech = FrozenEstimator(load_pretrained(path))
+        variants[f"speech model: {path.stem}"] = {"vae": speech}
     systems = [
-        (name, lambda name=name: variant(model, VARIANTS[name]).fit(clean[:1]))
-        for name in arguments.variants
+        (name, lambda changes=changes: variant(model, changes).fit(clean[:1]))
+        for name, changes in variants.items()
     ]
     print_table(
         systems, noisy, clean, METRICS,
@@ -101,6 +112,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS,
         metavar="NAME", help="the first one is what the others are compared with",
+    )  # fmt: skip
+    parser.add_argument(
+        "--speech-models", nargs="+", type=Path, default=[], metavar="FILE",
+        help="files of speech models that take the place of the enhancer's own",
     )  # fmt: skip
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument(

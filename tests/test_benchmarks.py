@@ -143,6 +143,27 @@ def test_vaenmf_compares_variants_of_a_trained_model(
     assert systems_in(capsys.readouterr().out) == names
 
 
+def test_vaenmf_takes_other_speech_models(
+    pairs, model_file, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    vaenmf = script("vaenmf")
+    clean = [make_speech(8000, random_state=k) for k in range(3)]
+    other = SpeechVAE(3, 8, features="power", max_iter=1, random_state=0).fit(clean)
+    save_pretrained(other, tmp_path / "power.safetensors")
+    csv = tmp_path / "scores.csv"
+    vaenmf.main(
+        ["--model", str(model_file), "--pairs", str(pairs), "--csv", str(csv),
+         "--variants", "as it is", "--speech-models", f"{tmp_path}/power.safetensors"]
+    )  # fmt: skip
+    assert systems_in(capsys.readouterr().out) == ["as it is", "speech model: power"]
+    one, two = (
+        rows["si_sdr"].to_numpy()
+        for _, rows in pandas.read_csv(csv).groupby("system", sort=False)
+    )
+    assert (one != two).all()
+
+
 def systems_in(out):
     """Systems of a table of variants; all but the first are compared with it."""
     lines = out.splitlines()
