@@ -116,7 +116,7 @@ test_noisy = [
     mix_at_snr(speech, make_noise(N_SAMPLES, kind, random_state=9), snr=0.0)
     for speech, kind in zip(test_speech, UNHEARD, strict=True)
 ]
-counts = [1, 3, 10, 30]
+counts = [1, 2, 5, 12]
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 styles = {"encoder": ("o-", "#0072B2"), "standard": ("s--", "#E69F00")}
 styles |= {"fixed": ("^:", "#009E73")}
