@@ -7,6 +7,8 @@ page makes it, shows where it comes from, and takes it away again in four ways. 
 headphones.
 """
 
+# sphinx_gallery_thumbnail_number = 3
+
 # %%
 # Make it
 # -------

@@ -8,6 +8,8 @@ each frequency bin. It is an estimator of its own, so that one can look into it:
 keeps of a sentence, what it dreams of, and what its latent variables stand for.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # Train it
 # --------

@@ -8,6 +8,8 @@ noisy speech and says: probably this. DnVAE-NMF takes the answer for a prior and
 corrects it, with a noise that it learns from the utterance at hand.
 """
 
+# sphinx_gallery_thumbnail_number = 3
+
 # %%
 # An encoder that reads noisy speech
 # ----------------------------------
