@@ -154,7 +154,7 @@ AudioPlayer(
 
 inferences = {
     "VEM": VEM(),
-    "GradientVEM": GradientVEM(),
+    "GradientVEM": GradientVEM(50),
     "MCEM": MCEM(30),
     "MCMC": MCMC(60, 30),
 }
