@@ -26,12 +26,11 @@ from common.corpora import (
     chime_training,
     demand_noises,
     mixed,
-    open_noises,
-    open_speech,
+    open_sets,
     open_training,
     some,
     subfolder,
-    voicebank_training,
+    voicebank_material,
 )
 from common.figures import draw_groups, new_figure, save
 from common.models import Models
@@ -41,7 +40,7 @@ from common.scores import Tables
 from common.tables import ALL, Claim, grid, means
 
 from skvae import MCMC, load_pretrained
-from skvae.datasets import Corpus, load_chime, load_voicebank_demand
+from skvae.datasets import Corpus, load_chime
 
 METRICS = ("sdr", "si_sdr", "pesq")
 
@@ -92,21 +91,12 @@ DIFFERENCES = (
 
 
 def open_material(run: Run) -> Material:
-    speech = open_speech(run.data)
-    sets = {
-        name: mixed(
-            speech, open_noises(run.data, split), [SNR], run.scale.pairs, run.seed + k
-        )
-        for k, (name, split) in enumerate(
-            {"known": "test_seen", "unseen": "test"}.items()
-        )
-    }
     told = (
         f"Open recordings, all at {SNR:g} dB, instead of CHiME-3 (5.8 dB on average) "
         "and DEMAND (5 dB); about an hour and a half of speech to learn from instead "
         "of 15 hours of WSJ0.",
     )
-    return Material(lambda: open_training(run.data), sets, told)
+    return Material(lambda: open_training(run.data), open_sets(run, [SNR]), told)
 
 
 def chime_material(run: Run) -> Material:
@@ -124,15 +114,6 @@ def chime_material(run: Run) -> Material:
     }
     told = ("The speech model learns from the speech of tr05 instead of all of WSJ0.",)
     return Material(lambda: chime_training(run.data), sets, told)
-
-
-def voicebank_material(run: Run) -> Material:
-    pairs = load_voicebank_demand(subfolder(run.data, "voicebank"), "test")
-    told = (
-        "VoiceBank-DEMAND's test set, at 2.5 to 17.5 dB; nothing in it is known noise.",
-    )
-    sets = {"unseen": some(pairs, run.scale.pairs, run.seed)}
-    return Material(lambda: voicebank_training(run.data), sets, told)
 
 
 CORPORA = {

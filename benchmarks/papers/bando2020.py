@@ -25,13 +25,12 @@ from common.corpora import (
     Material,
     chime_training,
     mixed,
-    open_noises,
-    open_speech,
+    open_sets,
     open_training,
     some,
     subfolder,
     timit_speech,
-    voicebank_training,
+    voicebank_material,
 )
 from common.figures import (
     LABELS,
@@ -49,7 +48,7 @@ from common.scores import Tables
 from common.tables import ALL, Claim, grid, means
 from supervised import SYSTEMS
 
-from skvae.datasets import load_chime, load_rouen, load_voicebank_demand
+from skvae.datasets import load_chime, load_rouen
 from skvae.summary import compare
 
 #: PESQ as the paper scores it, from -0.5 to 4.5, and as most do now.
@@ -124,21 +123,12 @@ DIFFERENCES = (
 
 
 def open_material(run: Run) -> Material:
-    speech = open_speech(run.data)
-    sets = {
-        name: mixed(
-            speech, open_noises(run.data, split), SNRS, run.scale.pairs, run.seed + k
-        )
-        for k, (name, split) in enumerate(
-            {"known": "test_seen", "unseen": "test"}.items()
-        )
-    }
     told = (
         "Open recordings, at 0, 5, 10 and 15 dB (7.5 dB on average, as in the paper), "
         "instead of CHiME-4 and of TIMIT with LITIS ROUEN; 94 minutes of speech to "
         "learn from instead of some 15 hours.",
     )
-    return Material(lambda: open_training(run.data), sets, told)
+    return Material(lambda: open_training(run.data), open_sets(run, SNRS), told)
 
 
 def chime_material(run: Run) -> Material:
@@ -155,15 +145,6 @@ def chime_material(run: Run) -> Material:
     return Material(
         lambda: chime_training(run.data), {"known": known, "unseen": unseen}
     )
-
-
-def voicebank_material(run: Run) -> Material:
-    pairs = load_voicebank_demand(subfolder(run.data, "voicebank"), "test")
-    told = (
-        "VoiceBank-DEMAND's test set, at 2.5 to 17.5 dB; nothing in it is known noise.",
-    )
-    sets = {"unseen": some(pairs, run.scale.pairs, run.seed)}
-    return Material(lambda: voicebank_training(run.data), sets, told)
 
 
 CORPORA = {

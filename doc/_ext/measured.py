@@ -15,6 +15,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from tables import list_table
 
 README = Path(__file__).parents[2] / "README.rst"
 #: First column of the row of what was not enhanced.
@@ -51,13 +52,7 @@ class Measured(Directive):
         lines = []
         if chosen:
             chosen = [row for row in rows if row[0] == UNTOUCHED] + chosen
-            lines += [".. list-table::", "   :header-rows: 1", ""]
-            for row in [head, *chosen]:
-                bullets = ["*", *" " * (len(row) - 1)]
-                lines += [
-                    f"   {bullet} - {cell}"
-                    for bullet, cell in zip(bullets, row, strict=True)
-                ]
+            lines += list_table([head, *chosen])
             lines += [
                 "",
                 "Means over 80 mixtures of speakers and noises that no method saw in "

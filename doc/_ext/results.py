@@ -18,6 +18,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from tables import list_table
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "papers" / "results"
 #: Titles of metrics, and decimals of their values.
@@ -43,15 +44,8 @@ class PaperTable(Directive):
         self.state.document.settings.env.note_dependency(str(path))
         with open(path, encoding="utf-8", newline="") as file:
             table = self.table(list(csv.DictReader(file)))
-        lines = [".. list-table::", "   :header-rows: 1", ""]
-        for row in table:
-            bullets = ["*", *" " * (len(row) - 1)]
-            lines += [
-                f"   {bullet} - {cell}"
-                for bullet, cell in zip(bullets, row, strict=True)
-            ]
         parent = nodes.container()
-        source = StringList(lines, source=str(path))
+        source = StringList(list_table(table), source=str(path))
         self.state.nested_parse(source, self.content_offset, parent)
         return parent.children
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from common.run import Run
 from skvae.datasets import (
     Corpus,
     find_audio,
@@ -104,6 +105,18 @@ def open_noises(data: Path, split: str) -> dict[str, list[Any]]:
     return load_noises(data / "noise" / split)
 
 
+def open_sets(run: Run, snrs: Sequence[float]) -> dict[str, Corpus]:
+    """Mix the open corpus's speech with known and with unseen kinds of noise."""
+    speech = open_speech(run.data)
+    splits = {"known": "test_seen", "unseen": "test"}
+    return {
+        name: mixed(
+            speech, open_noises(run.data, split), snrs, run.scale.pairs, run.seed + k
+        )
+        for k, (name, split) in enumerate(splits.items())
+    }
+
+
 def chime_training(data: Path) -> Training:
     """Find the simulated training data of CHiME-3 and 4, as pairs."""
     root = subfolder(data, "chime4")
@@ -116,6 +129,16 @@ def voicebank_training(data: Path) -> Training:
     """Find the training pairs of VoiceBank-DEMAND."""
     pairs = load_voicebank_demand(subfolder(data, "voicebank"), "train")
     return Training("VoiceBank-DEMAND, 28 speakers", pairs.clean, pairs.noisy)
+
+
+def voicebank_material(run: Run) -> Material:
+    """Test on VoiceBank-DEMAND as it is."""
+    pairs = load_voicebank_demand(subfolder(run.data, "voicebank"), "test")
+    told = (
+        "VoiceBank-DEMAND's test set, at 2.5 to 17.5 dB; nothing in it is known noise.",
+    )
+    sets = {"unseen": some(pairs, run.scale.pairs, run.seed)}
+    return Material(lambda: voicebank_training(run.data), sets, told)
 
 
 def timit_training(data: Path) -> Training:
