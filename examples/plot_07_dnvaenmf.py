@@ -36,7 +36,7 @@ dvae = DenoisingVAE(
     hidden=48,
     n_layers=1,
     mixer=Mixer(noises, snr=(-5, 10)),
-    max_iter=18,
+    max_iter=14,
     batch_size=4,
     learning_rate=5e-3,
     averaging=0.9,
