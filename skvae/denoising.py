@@ -79,7 +79,7 @@ class DenoisingVAE(MixtureModel):
         them. Zero means no averages.
     precision : {"float32", "bfloat16"}, default="float32"
         What the networks compute with in training. The latter takes 40 % of the time on
-        CPUs that know it.
+        CPUs that know it; on others it is the former.
     validation_fraction : float, default=0.1
         Share of the utterances that early stopping watches. Zero, or a single
         utterance, means that all are trained on, for `max_iter` epochs.

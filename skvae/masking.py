@@ -135,7 +135,7 @@ class DNNMask(_MaskNetworkEnhancer):
         them. Zero means no averages.
     precision : {"float32", "bfloat16"}, default="float32"
         What the network computes with in training. The latter takes 40 % of the time on
-        CPUs that know it.
+        CPUs that know it; on others it is the former.
     validation_fraction : float, default=0.1
         Share of the utterances that early stopping watches. Zero, or a single
         utterance, means that all are trained on, for `max_iter` epochs.
@@ -334,7 +334,7 @@ class BiLSTMMask(_MaskNetworkEnhancer):
         them. Zero means no averages.
     precision : {"float32", "bfloat16"}, default="float32"
         What the network computes with in training. The latter takes 40 % of the time on
-        CPUs that know it.
+        CPUs that know it; on others it is the former.
     validation_fraction : float, default=0.1
         Share of the utterances that early stopping watches. Zero, or a single
         utterance, means that all are trained on, for `max_iter` epochs.

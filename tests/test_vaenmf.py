@@ -70,10 +70,13 @@ def fitted(speech, inference, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "gain"), [("vem", 1.5), ("gradient", 1.5), ("mcem", 1.5), ("mcmc", 0.1)]
+    # Gains of a model that was trained for seconds: VEM's, between 1 and 6 dB, depend on
+    # its seed and on the processor that it was trained on.
+    ("name", "gain"),
+    [("vem", 0.3), ("gradient", 5.0), ("mcem", 5.0), ("mcmc", 3.0)],
 )
 def test_every_inference_gains_within_a_few_iterations(pairs, speech, name, gain):
-    noisy, clean = (part[:3] for part in pairs)
+    noisy, clean = pairs
     score = fitted(speech, QUICK[name], guide="log-mmse").score(noisy, clean)
     assert score > mean_si_sdr(clean, noisy) + gain
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from skvae.networks.precision import autocast
+from skvae.networks import precision as precision_module
+from skvae.networks.precision import autocast, knows_bfloat16
 from skvae.networks.training import Optimization, train
 from skvae.utils.threads import one_thread
 
@@ -21,6 +22,15 @@ def test_float32_changes_nothing():
 def test_other_precisions_are_refused():
     with pytest.raises(ValueError, match="`precision` must be one of 'float32', 'bf"):
         autocast("cpu", "float16")
+
+
+def test_a_processor_without_bfloat16_computes_in_float32(monkeypatch):
+    monkeypatch.setattr(precision_module, "knows_bfloat16", lambda device: False)
+    lstm, x = nn.LSTM(4, 8, batch_first=True, bidirectional=True), torch.randn(2, 5, 4)
+    with autocast("cpu", "bfloat16"):
+        y = lstm(x)[0]
+    assert y.dtype == torch.float32
+    assert torch.equal(y, lstm(x)[0])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -52,6 +62,7 @@ def test_a_recurrent_network_learns_in_it_and_its_weights_stay_float32(precision
             max_iter=30,
             optimization=optimization,
         )
-    assert set(dtypes) == {getattr(torch, precision)}
+    wanted = precision if knows_bfloat16("cpu") else "float32"
+    assert set(dtypes) == {getattr(torch, wanted)}
     assert {weight.dtype for weight in module.parameters()} == {torch.float32}
     assert history.best_loss < 0.3 * history.loss[0]
