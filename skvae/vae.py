@@ -43,9 +43,9 @@ class SpeechVAE(SpeechModel):
         Whether each frame is seen alone [1]_, or with all others [2]_.
     activation : {"tanh", "relu"}, default="tanh"
         Of dense hidden layers.
-    features : {"log", "power"}, default="log"
+    features : {"log", "power", "both"}, default="log"
         What the encoder reads: the logarithm of the power, standardised, or the power
-        itself as in the papers, divided by its root mean square.
+        itself as in the papers, divided by its root mean square, or both of them.
     floor : float, default=1e-3
         Added to all power, in the unit that `level` defines: to what the encoder reads
         and to what the decoder explains. Digital silence and the noise of recordings

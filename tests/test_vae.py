@@ -68,9 +68,10 @@ def test_training_lowers_the_loss_by_a_third_and_noise_scores_below_speech(
         assert vae.score([noise]) < after - 20
 
 
-def test_features_of_both_kinds_and_both_architectures_learn(speech):
+def test_features_of_all_kinds_and_both_architectures_learn(speech):
     for parameters in (
         {"features": "power"},
+        {"features": "both"},
         {"architecture": "bilstm", "batch_size": 2},
         {"activation": "relu", "hidden": (24, 16), "dropout": 0.1},
     ):
@@ -343,6 +344,7 @@ def test_a_loaded_model_can_be_continued(speech):
     [
         ({"hidden": 8}, "networks VAEConfig.*hidden=\\(16,\\)"),
         ({"features": "power"}, "features='power'"),
+        ({"features": "both"}, "features='both'"),
         ({"floor": 1e-2}, "floor=0.01"),
         ({"stft": STFT(n_fft=256, hop_length=128)}, "STFT"),
         ({"stft": STFT(n_fft=256, sample_rate=8000)}, "sample rate"),
@@ -398,6 +400,7 @@ def test_digital_silence_and_clicks_do_no_harm(speech):
     for parameters in (
         {},
         {"features": "power", "floor": 1e-10, "activation": "relu"},
+        {"features": "both", "floor": 1e-10},
         {"architecture": "bilstm", "batch_size": 2},
     ):
         model = make(**parameters).fit([*hostile, *speech[:3]])

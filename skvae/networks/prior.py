@@ -46,23 +46,28 @@ def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> Speec
         )
     activation = ACTIVATIONS[network.config.activation]
     slope = _SLOPES[network.config.activation]
-    first, *others = _dense_layers(network.encoder)
+    reading, *others = _dense_layers(network.encoder)
     dense = _dense_layers(network.decoder)
     scale = network.feature_scale
-    weight = (first.weight / scale).T.contiguous()
-    bias = first.bias - first.weight @ (network.feature_mean / scale)
+    weight = (reading.weight / scale).T.contiguous()
+    bias = reading.bias - reading.weight @ (network.feature_mean / scale)
     heads = (network.latent_mean, network.latent_log_variance)
     head_weight = torch.cat([head.weight for head in heads]).T.contiguous()
     head_bias = torch.cat([head.bias for head in heads])
-    is_log, floor = network.config.features == "log", network.config.floor
+    config = network.config
     memory: list[Tensor] = []
 
     def encode(power: Tensor) -> tuple[Tensor, Tensor]:
-        if not memory or memory[0].shape != power.shape:
-            memory[:] = [torch.empty_like(power)]
-        features = torch.add(power, floor, out=memory[0])
-        if is_log:
-            features.log_()
+        shape = (*power.shape[:-1], config.n_features)
+        if not memory or memory[0].shape != shape:
+            memory[:] = [power.new_empty(shape)]
+        [features] = memory
+        first, *second = features.split(config.n_bins, -1)
+        torch.add(power, config.floor, out=first)
+        if second:
+            second[0].copy_(first)
+        if config.features != "power":
+            first.log_()
         hidden = activation(torch.addmm(bias, _frames(features), weight))
         for layer in others:
             hidden = activation(layer(hidden))

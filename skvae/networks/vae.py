@@ -28,7 +28,7 @@ from skvae.networks.layers import BiLSTM, FeedForward, empty, initialise
 from skvae.networks.state import load_arrays
 
 ARCHITECTURES = ("feedforward", "bilstm")
-FEATURES = ("log", "power")
+FEATURES = ("log", "power", "both")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class VAEConfig:
         Kind of layer.
     activation : {"tanh", "relu"}
         Of the hidden layers; "bilstm" has its own.
-    features : {"log", "power"}
+    features : {"log", "power", "both"}
         What the encoder reads.
     floor : float
         What is added to all power.
@@ -72,6 +72,11 @@ class VAEConfig:
     floor: float = 1e-3
     dropout: float = field(default=0.0, compare=False)
 
+    @property
+    def n_features(self) -> int:
+        """How many numbers of a frame the encoder reads."""
+        return 2 * self.n_bins if self.features == "both" else self.n_bins
+
 
 class SpeechEncoder(nn.Module):
     """The encoder alone: the posterior of the latent variables, as a function of power.
@@ -83,9 +88,9 @@ class SpeechEncoder(nn.Module):
 
     Attributes
     ----------
-    feature_mean : Tensor of shape (F,)
+    feature_mean : Tensor of shape (n_features,)
         What is subtracted from the input.
-    feature_scale : Tensor of shape ()
+    feature_scale : Tensor of shape (), or (n_features,) for features "both"
         What it is divided by then.
 
     Examples
@@ -103,11 +108,13 @@ class SpeechEncoder(nn.Module):
     def __init__(self, config: VAEConfig):
         super().__init__()
         self.config = config
-        self.encoder = _stack(config, config.n_bins, config.hidden)
+        n_features = config.n_features
+        self.encoder = _stack(config, n_features, config.hidden)
         self.latent_mean = nn.Linear(self.encoder.n_out, config.n_latent)
         self.latent_log_variance = nn.Linear(self.encoder.n_out, config.n_latent)
-        self.register_buffer("feature_mean", torch.zeros(config.n_bins))
-        self.register_buffer("feature_scale", torch.ones(()))
+        self.register_buffer("feature_mean", torch.zeros(n_features))
+        scales = (n_features,) if config.features == "both" else ()
+        self.register_buffer("feature_scale", torch.ones(scales))
 
     def log_power(self, power: Tensor) -> Tensor:
         """Logarithm of the power with the floor: what the decoder is to explain.
@@ -144,13 +151,17 @@ class SpeechEncoder(nn.Module):
         -------
         mean, log_variance : Tensor of shape (..., N, L)
         """
-        if self.config.features == "log":
-            features = self.log_power(power)
-        else:
-            features = power + self.config.floor
-        features = (features - self.feature_mean) / self.feature_scale
+        features = (self._features(power) - self.feature_mean) / self.feature_scale
         hidden = self.encoder(features, lengths, generator)
         return self.latent_mean(hidden), bounded(self.latent_log_variance(hidden))
+
+    def _features(self, power: Tensor) -> Tensor:
+        if self.config.features == "log":
+            return self.log_power(power)
+        power = power + self.config.floor
+        if self.config.features == "power":
+            return power
+        return torch.cat([power.log(), power], -1)
 
 
 class SpeechNetwork(SpeechEncoder):
@@ -245,11 +256,18 @@ def standardise(encoder: SpeechEncoder, moments: Moments) -> None:
     >>> encoder.feature_mean, encoder.feature_scale
     (tensor([0.5000]), tensor(3.))
     """
-    mean, scale = moments.log_mean, moments.log_scale
-    if encoder.config.features == "power":
-        mean, scale = np.zeros_like(mean), moments.scale
+    log_mean, zeros = moments.log_mean, np.zeros_like(moments.log_mean)
+    log_scale, scale = moments.log_scale or 1.0, moments.scale or 1.0
+    mean, scales = {
+        "log": (log_mean, np.array(log_scale)),
+        "power": (zeros, np.array(scale)),
+        "both": (
+            np.concatenate([log_mean, zeros]),
+            np.repeat([log_scale, scale], len(zeros)),
+        ),
+    }[encoder.config.features]
     encoder.feature_mean.copy_(torch.from_numpy(mean))
-    encoder.feature_scale.fill_(scale or 1.0)
+    encoder.feature_scale.copy_(torch.from_numpy(scales))
 
 
 @torch.no_grad()

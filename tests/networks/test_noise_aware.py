@@ -27,6 +27,7 @@ F, L = 6, 3
 CONFIGS = {
     "dense": VAEConfig(F, L, (5, 4), floor=1e-2),
     "dense, power": VAEConfig(F, L, (5,), features="power", activation="relu"),
+    "dense, both": VAEConfig(F, L, (5,), features="both"),
     "bilstm": VAEConfig(F, L, (5, 4), "bilstm"),
 }
 

@@ -11,12 +11,14 @@ from skvae.networks.vae import VAEConfig, initial_network
 N, F = 9, 7
 
 
-@pytest.fixture(params=["tanh", "relu"])
+@pytest.fixture(params=[("tanh", "log"), ("relu", "power"), ("tanh", "both")], ids=str)
 def network(request):
-    config = VAEConfig(F, 3, (8, 6), activation=request.param)
+    activation, features = request.param
+    config = VAEConfig(F, 3, (8, 6), activation=activation, features=features)
     network = initial_network(config, torch.Generator().manual_seed(0)).double()
-    network.feature_mean.copy_(torch.linspace(-3, 1, F))
-    network.feature_scale.fill_(2.5)
+    network.feature_mean.copy_(torch.linspace(-3, 1, config.n_features))
+    scales = torch.linspace(2.5, 4, max(network.feature_scale.numel(), 1))
+    network.feature_scale.copy_(scales.view_as(network.feature_scale))
     return network.requires_grad_(False)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skvae.networks.frames import Batch
+from skvae.networks.frames import Batch, measure
 from skvae.networks.losses import vae_loss
 from skvae.networks.state import load_arrays, to_arrays
 from skvae.networks.vae import (
@@ -17,6 +17,7 @@ from skvae.networks.vae import (
     bounded,
     initial_network,
     network_from,
+    standardise,
 )
 
 
@@ -116,6 +117,27 @@ def test_double_precision_is_close_to_single():
     exact, _ = make(RECURRENT).double().encode(power(7, 9).double())
     assert exact.dtype == torch.float64
     torch.testing.assert_close(mean.double(), exact, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_read_of_power_is_standardised():
+    V = power(5, 9)
+    moments = measure([Batch(V)], floor=1e-3)
+    logarithms = (V + 1e-3).log()
+    spread = (logarithms - logarithms.mean(0)).square().mean().sqrt()
+    wanted = {
+        "log": (logarithms - logarithms.mean(0)) / spread,
+        "power": (V + 1e-3) / (V + 1e-3).square().mean().sqrt(),
+    }
+    wanted["both"] = torch.cat([wanted["log"], wanted["power"]], -1)
+    for features, values in wanted.items():
+        network = make(VAEConfig(9, 3, (8, 6), features=features))
+        standardise(network, moments)
+        seen = []
+        network.encoder.register_forward_pre_hook(
+            lambda _, x, seen=seen: seen.append(x[0])
+        )
+        network.encode(V)
+        torch.testing.assert_close(seen[0], values)
 
 
 def test_variances_stay_within_float32():
