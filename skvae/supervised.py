@@ -119,6 +119,8 @@ class MixtureTrained(TrainedEstimator):
         training_seed, validation_seed = rng.integers(2**62, size=2).tolist()
         training_draws = torch.Generator(device).manual_seed(training_seed)
         validation_draws = torch.Generator(device)
+        # Apple's GPUs know few functions of complex numbers.
+        spectra_on = device if torch.device(device).type == "cuda" else "cpu"
 
         def of_batch(batch: Mixtures, is_training: bool) -> tuple[torch.Tensor, int]:
             generator = training_draws if is_training else validation_draws
@@ -132,7 +134,7 @@ class MixtureTrained(TrainedEstimator):
         self._train_network(
             network,
             of_batch,
-            lambda: self._shuffled_mixtures(training, rng),
+            lambda: self._shuffled_mixtures(training, rng, spectra_on),
             validation_batches if validation else None,
             optimization=Optimization(
                 self.learning_rate,
@@ -147,12 +149,17 @@ class MixtureTrained(TrainedEstimator):
         )
 
     def _shuffled_mixtures(
-        self, sources: list[Source], rng: np.random.Generator
+        self, sources: list[Source], rng: np.random.Generator, device: str = "cpu"
     ) -> Iterator[Mixtures]:
         from skvae.networks.mixtures import shuffled_mixtures
 
         return shuffled_mixtures(
-            sources, self.batch_size, self.sequence_length, rng, self.n_combinations
+            sources,
+            self.batch_size,
+            self.sequence_length,
+            rng,
+            self.n_combinations,
+            device,
         )
 
     def _measured_mixtures(

@@ -182,6 +182,7 @@ def shuffled_mixtures(
     length: int,
     rng: np.random.Generator,
     n_combinations: int = 1,
+    device: str = "cpu",
 ) -> Iterator[Mixtures]:
     """Batches of mixtures in a random order.
 
@@ -200,6 +201,8 @@ def shuffled_mixtures(
         Batches that are made of each set of cuts: in the first, all is as it was cut;
         in the others each noise meets another speech, at the ratio of a third. Sets of
         cuts of several lengths make one.
+    device : str
+        Where the batches are, and are made of spectra that come from the CPU.
 
     Yields
     ------
@@ -228,7 +231,7 @@ def shuffled_mixtures(
     for start in range(0, len(cuts), batch_size):
         chosen = shuffled[start : start + batch_size]
         speech, noise, lengths = _stack(
-            [sources[k].cut(first, last, rng) for k, first, last in chosen]
+            [sources[k].cut(first, last, rng) for k, first, last in chosen], device
         )
         yield mixtures(speech, noise, lengths)
         if len(chosen) > 1 and bool((lengths == lengths[0]).all()):
@@ -348,14 +351,14 @@ def recombined(speech: Tensor, noise: Tensor, rng: np.random.Generator) -> Tenso
 
 
 def _stack(
-    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], device: str = "cpu"
 ) -> tuple[Tensor, Tensor, Tensor]:
     lengths = torch.tensor([len(speech) for speech, _ in parts])
     speech, noise = (
         pad_sequence(
             [as_tensor(np.asarray(x, np.complex64)) for x in spectra],
             batch_first=True,
-        )
+        ).to(device)
         for spectra in zip(*parts, strict=True)
     )
     return speech, noise, lengths
