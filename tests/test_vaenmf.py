@@ -70,8 +70,8 @@ def fitted(speech, inference, **options):
 
 
 @pytest.mark.parametrize(
-    # Gains of a model that was trained for seconds: VEM's, between 1 and 6 dB, depend on
-    # its seed and on the processor that it was trained on.
+    # Gains of a model that was trained for seconds: VEM's, between 1 and 6 dB, depend
+    # on its seed and on the processor that it was trained on.
     ("name", "gain"),
     [("vem", 0.3), ("gradient", 5.0), ("mcem", 5.0), ("mcmc", 3.0)],
 )
