@@ -1,6 +1,33 @@
 """What every test has: scikit-learn's array checks on, warnings of ours as errors."""
 
+from __future__ import annotations
+
 import os
+import tempfile
+from pathlib import Path
+
+import pytest
 
 # Before SciPy is imported: without it scikit-learn skips its array API check.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+#: A user whom nothing belongs to.
+NOBODY = 65534
+
+
+@pytest.fixture
+def unprivileged():
+    """Folder of a user who may not do everything, as whom this process works on."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("permissions are POSIX's")
+    with tempfile.TemporaryDirectory() as folder:
+        user = os.geteuid()
+        if user == 0:
+            os.chown(folder, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                pytest.skip("others cannot come to the folder of temporary files")
+            yield Path(folder)
+        finally:
+            os.seteuid(user)

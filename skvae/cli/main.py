@@ -449,6 +449,13 @@ def _add_demo(verbs: argparse._SubParsersAction) -> None:
             "Enhance an utterance made on the spot: writes noisy.wav, enhanced.wav, "
             "clean.wav and a picture, and prints what was gained."
         ),
+        epilog=(
+            "examples:\n"
+            "  skvae demo\n"
+            "  skvae demo --snr -5 --seed 1 -o harder/\n"
+            "  skvae demo --model log-mmse -o log-mmse/"
+        ),
+        formatter_class=_HelpFormatter,
     )
     demo.add_argument(
         "-o",

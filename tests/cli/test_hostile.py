@@ -21,6 +21,9 @@ from skvae.cli.files import Job
 RATE = 16000
 WORDS = ("--model", "wiener")
 
+#: A method for each kind of mask, and the model that people get.
+MODELS = ["wiener", "log-mmse", "spectral-subtraction", "best"]
+
 
 @pytest.fixture(autouse=True)
 def classical_default(monkeypatch):
@@ -105,11 +108,12 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize("model", ["wiener", "best"])
 @pytest.mark.parametrize(
     ("make", "message"), BAD, ids=lambda x: getattr(x, "__name__", "")
 )
 def test_what_cannot_be_enhanced_is_told_and_the_others_are_done(
-    tmp_path, skvae, make, message
+    tmp_path, skvae, make, message, model
 ):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -118,7 +122,8 @@ def test_what_cannot_be_enhanced_is_told_and_the_others_are_done(
         path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()
     }
     write(folder / "good.wav", noise())
-    status, out, err = skvae("enhance", folder, "-o", tmp_path / "out", *WORDS)
+    words = ("enhance", folder, "-o", tmp_path / "out", "--model", model)
+    status, out, err = skvae(*words)
     assert status == 1
     assert out == ""
     failures = [line for line in err.splitlines() if line.startswith("failed: ")]
@@ -152,7 +157,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("model", ["wiener", "log-mmse", "spectral-subtraction"])
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_odd_comes_back_whole_and_finite(tmp_path, skvae, name, model):
     samples, kind = ODD[name]
@@ -324,20 +329,23 @@ def test_a_folder_in_the_place_of_an_output_is_told(tmp_path, skvae):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.wav"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may")
-def test_what_may_not_be_read_or_written_is_told(tmp_path, skvae):
-    source = write(tmp_path / "a.wav", noise())
-    (tmp_path / "out").mkdir()
+def test_what_may_not_be_read_or_written_is_told(unprivileged, skvae):
+    source = write(unprivileged / "a.wav", noise())
+    out = unprivileged / "out"
+    out.mkdir()
     source.chmod(0)
-    words = ("enhance", source, "-o", tmp_path / "out", *WORDS)
+    words = ("enhance", source, "-o", out, *WORDS)
     status, _, err = skvae(*words)
     assert status == 1
     assert "it cannot be read: Permission denied" in err
     source.chmod(stat.S_IRUSR)
-    (tmp_path / "out").chmod(stat.S_IRUSR | stat.S_IXUSR)
+    out.chmod(stat.S_IRUSR | stat.S_IXUSR)
     status, _, err = skvae(*words)
     assert status == 1
     assert "cannot be written: Permission denied" in err
+    assert list(out.iterdir()) == []
+    out.chmod(stat.S_IRWXU)
+    assert skvae(*words)[0] == 0
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
@@ -454,21 +462,36 @@ CHANGES = st.lists(
 )
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+DAMAGES = st.tuples(
+    st.integers(0, 8),  # which original
+    CHANGES,  # of the header
+    CHANGES,  # anywhere
+    st.one_of(st.just(1.0), st.floats(0, 1)),  # the share that is kept
+    st.binary(max_size=64),  # what follows
 )
-@given(
-    which=st.integers(0, 8),
-    header=CHANGES,
-    anywhere=CHANGES,
-    kept=st.one_of(st.just(1.0), st.floats(0, 1)),
-    behind=st.binary(max_size=64),
+
+FUZZ = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_damaged_files_are_enhanced_or_refused(
-    originals, tmp_path, which, header, anywhere, kept, behind
+
+
+@settings(FUZZ, max_examples=150)
+@given(damage=DAMAGES)
+def test_damaged_files_are_enhanced_or_refused(originals, tmp_path, damage):
+    check_damaged(originals, tmp_path, damage, "spectral-subtraction")
+
+
+@settings(FUZZ, max_examples=100)
+@given(damage=DAMAGES)
+def test_damaged_files_are_enhanced_by_the_best_model_or_refused(
+    originals, tmp_path, damage
 ):
+    check_damaged(originals, tmp_path, damage, "best")
+
+
+def check_damaged(originals, tmp_path, damage, model):
+    """What comes of a damaged file is whole and finite, or a sentence."""
+    which, header, anywhere, kept, behind = damage
     damaged = bytearray(originals[which])
     for place, value in header:
         damaged[int(place * 64)] = value
@@ -478,9 +501,8 @@ def test_damaged_files_are_enhanced_or_refused(
     damaged = bytes(damaged[: round(kept * len(damaged))]) + behind
     source.write_bytes(damaged)
     target.unlink(missing_ok=True)
-    outcome = enhance._enhance_one(
-        Job("in", source, target), enhance.Settings("spectral-subtraction"), 1.0, False
-    )
+    job = Job("in", source, target)
+    outcome = enhance._enhance_one(job, enhance.Settings(model), 1.0, False)
     assert source.read_bytes() == damaged
     assert {path.name for path in tmp_path.iterdir()} <= {source.name, target.name}
     if outcome.error is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 import soundfile
 
 import skvae as package
+from skvae.cli.main import make_parser
 
 
 def test_models_are_listed(skvae):
@@ -66,11 +69,18 @@ def test_demo_refuses_what_it_cannot_make(tmp_path, skvae, words):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("verb", ["enhance", "evaluate", "models", "demo"])
-def test_help_is_there_for_every_verb(skvae, verb):
+@pytest.mark.parametrize(
+    "verb", ["enhance", "evaluate", "train", "mix", "models", "demo"]
+)
+def test_help_of_every_verb_has_examples_that_are_understood(skvae, verb):
     status, out, _ = skvae(verb, "--help")
     assert status == 0
     assert f"usage: skvae {verb}" in out
+    [_, examples] = out.replace("\\\n", " ").split("examples:\n")
+    commands = re.findall(rf"skvae {verb}\b([^|\n]*)", examples)
+    assert commands
+    for command in commands:
+        make_parser().parse_args([verb, *shlex.split(command)])
 
 
 def test_no_verb_is_a_mistake(skvae):
