@@ -3,7 +3,8 @@
 For each inference the time of an iteration stands beside its limit: the same matrix
 products (torch.mm at those shapes, into memory that is there), and the element-wise
 passes that the equations cannot do without, each at the rate measured for its kind. All
-are measured in one run, on one thread, in float32.
+are measured in one run, on one thread, in float32. Then the draws of the noise that
+MCMC makes in a sweep, beside those of SciPy.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from scipy.stats import geninvgauss
 
 from skvae import SpeechVAE
+from skvae.algorithms.gig import sample_gig
 from skvae.algorithms.vaenmf.gradient import gradient_vem
 from skvae.algorithms.vaenmf.mcem import mcem
 from skvae.algorithms.vaenmf.mcmc import mcmc
@@ -159,6 +162,30 @@ def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
     return V, speech_prior(vae.networks())
 
 
+def report_draws() -> None:
+    """Print what draws from generalized inverse Gaussians cost, here and in SciPy."""
+    n_draws = K * (F + N)
+    rng = np.random.default_rng(0)
+    rho, tau = rng.gamma(1.0, size=(2, n_draws))
+    seconds = {"SciPy": median_time(lambda: scipy_draws(rho, tau, rng), 3)}
+    generator = torch.Generator().manual_seed(0)
+    for dtype in (torch.float32, torch.float64):
+        rates = [torch.tensor(x, dtype=dtype) for x in (rho, tau)]
+        seconds[str(dtype)] = median_time(
+            lambda rates=rates: sample_gig(1.0, *rates, generator), 50
+        )
+    print(f"{n_draws} draws from GIG, W and H of a sweep, ms")
+    for name, taken in seconds.items():
+        print(f"{name:14}{1e3 * taken:10.2f}")
+
+
+def scipy_draws(rho: np.ndarray, tau: np.ndarray, rng: np.random.Generator) -> object:
+    """Draw once for each pair of parameters, with the exponent 1."""
+    return geninvgauss.rvs(
+        1.0, 2 * np.sqrt(rho * tau), scale=np.sqrt(tau / rho), random_state=rng
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -206,6 +233,7 @@ def main(argv: list[str] | None = None) -> int:
         )
     sweep = measure_iteration(run_mcmc, 10, 60)
     print(f"{'mcmc':10}{1e3 * sweep:8.2f}   a sweep")
+    report_draws()
     return 0
 
 

@@ -64,9 +64,11 @@ def write_recording(path: Path, minutes: float) -> None:
             n_left -= n_samples
 
 
-def measure(source: Path, target: Path, model: str) -> tuple[float, float]:
+def measure(
+    source: Path, target: Path, model: str, *options: str
+) -> tuple[float, float]:
     """Peak of resident memory in MB, and seconds, of a command that succeeds."""
-    words = ["enhance", source, "-o", target, "--model", model, "--quiet"]
+    words = ["enhance", source, "-o", target, "--model", model, "--quiet", *options]
     begin = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, text=True
@@ -79,7 +81,9 @@ def measure(source: Path, target: Path, model: str) -> tuple[float, float]:
 def main(argv: list[str] | None = None) -> int:
     """Print a line a model; the exit status is 1 if one takes too much memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=["log-mmse"], metavar="MODEL")
+    parser.add_argument(
+        "--models", nargs="+", default=["log-mmse", "best"], metavar="MODEL"
+    )
     parser.add_argument("--minutes", type=float, default=180.0, help="default: 180")
     arguments = parser.parse_args(argv)
     print(f"{arguments.minutes:g} minutes at 48 kHz, stereo")

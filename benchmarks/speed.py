@@ -5,7 +5,8 @@
 Each round times the transform and its inverse alone, and then every model in a random
 order, on one thread. What is printed are medians over the rounds, and ratios formed
 within a round: whatever slows the machine down for a while slows down both parts. The
-exit status is 1 if spectral subtraction costs more than LIMIT times the transforms.
+exit status is 1 if spectral subtraction costs more than LIMIT times the transforms, or
+if the command line starts later than LATEST_START on a core that is free for it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ PATIENCE, FEWEST_ROUNDS = 10.0, 3
 #: Seconds of audio in the file that the command line is started on.
 FILE_SECONDS = 10
 
+#: Seconds in which a method without training should have enhanced it.
+LATEST_START = 1.5
+
 #: What a command that computes nothing, but needs SciPy and scikit-learn, starts with.
 BARE = "import scipy.signal, sklearn.base"
 
@@ -71,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             noisy = make_noisy(arguments.seconds).astype(dtype)
             passed &= report_costs(models, noisy, arguments.rounds)
     if arguments.starts:
-        report_cold_start(arguments.starts)
+        passed &= report_cold_start(arguments.starts)
     return 0 if passed else 1
 
 
@@ -135,7 +139,8 @@ def time_rounds(
     return {name: np.array(spent) for name, spent in times.items()}
 
 
-def report_cold_start(n_starts: int) -> None:
+def report_cold_start(n_starts: int) -> bool:
+    """Print what a start takes; False if that is too long."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -154,6 +159,9 @@ def report_cold_start(n_starts: int) -> None:
         (times["enhance"] - times["bare"], "difference within a round"),
     ):
         print(f"{np.median(seconds):6.2f} s  {what}")
+    passed = bool(np.median(times["enhance"]) <= LATEST_START)
+    print(f"{'PASS' if passed else 'FAIL'}: at most {LATEST_START:g} s")
+    return passed
 
 
 def start(command: list[str]) -> Callable[[], object]:

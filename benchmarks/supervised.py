@@ -91,6 +91,7 @@ SYSTEMS = {
     ),
     "DnVAE-NMF, long training, fixed": System("dnvae-nmf", _FIXED),
     "DnVAE-NMF, long training, Eq. 2": System("dnvae-nmf", _EQ_2),
+    "DnVAE-NMF, long training, random start": System("dnvae-nmf", {"start": "random"}),
     "DnVAE-NMF, long training, Eq. 9": System("dnvae-nmf"),
     "VAE-NMF, led by the former": System("best"),
 }

@@ -4,8 +4,10 @@
 
 Speech comes from DATA/speech/valid. Noise comes from those environments of
 DATA/noise/train that are set aside for this: nothing that is compared on these pairs
-may have been fitted on them. Environments and SNRs take turns so that every environment
-meets every SNR. OUT receives clean/, noisy/ and pairs.csv, as ``quality.py`` reads.
+may have been fitted on them. (For what has been fitted on no recorded noise at all,
+``--environments all`` takes every one.) Environments and SNRs take turns so that every
+environment meets every SNR. OUT receives clean/, noisy/ and pairs.csv, as
+``quality.py`` reads.
 """
 
 from __future__ import annotations
@@ -40,16 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, help="folder of speech/ and noise/")
     parser.add_argument("--pairs", type=int, default=60, help="how many (60)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--environments", nargs="+", default=list(ENVIRONMENTS), metavar="NAME",
+        help="folders of DATA/noise/train, or all; default: those set aside",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
 
     rng = np.random.default_rng(arguments.seed)
     speech = take_turns(
         find_audio(os.path.join(arguments.data, "speech", "valid")), rng
     )
-    noises = {
-        name: find_audio(os.path.join(arguments.data, "noise", "train", name))
-        for name in ENVIRONMENTS
-    }
+    noise = os.path.join(arguments.data, "noise", "train")
+    names = arguments.environments
+    if names == ["all"]:
+        names = sorted(os.listdir(noise))
+    noises = {name: find_audio(os.path.join(noise, name)) for name in names}
     order = [speech[k % len(speech)] for k in range(arguments.pairs)]
     rows = list(
         write_pairs(mix_pairs(order, noises, SNRS, rng), arguments.out, arguments.pairs)

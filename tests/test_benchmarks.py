@@ -14,6 +14,7 @@ from skvae import (
     DenoisingVAE,
     DNNMask,
     DnVAENMFEnhancer,
+    GradientVEM,
     SpeechVAE,
     VAENMFEnhancer,
     load_pretrained,
@@ -49,6 +50,7 @@ def data(tmp_path_factory):
     for k, environment in enumerate(script("validation_pairs").ENVIRONMENTS):
         noise = make_noise(24000, "pink", random_state=k)
         write(("noise", "train", environment), "a.flac", noise)
+    write(("noise", "train", "not set aside"), "a.flac", noise)
     return root
 
 
@@ -63,7 +65,8 @@ def pairs(tmp_path_factory):
             (folder / side).mkdir(exist_ok=True)
             soundfile.write(folder / side / f"pair_{k}.wav", 0.5 * waveform, 16000)
         snr = [-5, 10][k % 2]
-        rows.append((f"pair_{k}", "someone", "hum", "hum.flac", snr, 1.0))
+        noise = ["hum", "hiss"][k // 2]
+        rows.append((f"pair_{k}", "someone", noise, f"{noise}.flac", snr, 1.0))
     columns = ["pair", "speaker", "environment", "noise_file", "snr_db", "seconds"]
     pandas.DataFrame(rows, columns=columns).to_csv(folder / "pairs.csv", index=False)
     return folder
@@ -193,6 +196,55 @@ def test_scores_of_variants_that_a_file_holds_are_not_computed_again(
     assert systems_in(capsys.readouterr().out) == names
 
 
+@pytest.fixture
+def iterations(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    return script("iterations")
+
+
+@pytest.mark.parametrize("rule", ["threshold_rule", "linear_rule"])
+def test_rules_for_iterations_find_what_there_is_to_find(iterations, rule):
+    rng = np.random.default_rng(0)
+    quantities = rng.normal(size=(300, 3))
+    groups = np.repeat(np.arange(6), 50)
+    learn = getattr(iterations, rule)
+    # The second quantity tells whether the first or the third number is better.
+    scores = rng.normal(0, 0.3, (300, 3)) + rng.normal(0, 5, (300, 1))
+    scores[:, 0] += quantities[:, 1]
+    scores[:, 2] -= quantities[:, 1]
+    choice = iterations.chosen_elsewhere(learn, quantities, scores, groups)
+    gain = scores[np.arange(300), choice].mean() - scores.mean(axis=0).max()
+    assert gain > 0.6
+    # Nothing does: what is learned is worth nothing elsewhere.
+    scores = rng.normal(size=(300, 3))
+    choice = iterations.chosen_elsewhere(learn, quantities, scores, groups)
+    assert abs(scores[np.arange(300), choice].mean() - scores.mean()) < 0.2
+
+
+def test_iterations_compares_numbers_and_rules_and_keeps_the_scores(
+    pairs, model_file, tmp_path, capsys, iterations, monkeypatch
+):
+    model = load_pretrained(model_file)
+    model.set_params(inference=GradientVEM(2))
+    save_pretrained(model, tmp_path / "gradient.safetensors")
+    monkeypatch.setattr(iterations, "NUMBERS", (2, 3, 4))
+    csv = tmp_path / "scores.csv"
+    arguments = ["--model", str(tmp_path / "gradient.safetensors"), "--csv", str(csv)]
+    assert iterations.main([*arguments, "--pairs", str(pairs)]) == 0
+    out = capsys.readouterr().out
+    for name in (*iterations.QUANTITIES, "oracle", "threshold rule", "linear rule"):
+        assert sum(line.startswith(name) for line in out.splitlines()) == 1
+    kept = pandas.read_csv(csv)
+    assert len(kept) == 12
+    assert np.isfinite(kept[list(iterations.QUANTITIES)].to_numpy()).all()
+    scores = kept["si_sdr"].to_numpy().reshape(3, 4)
+    gain = scores.max(axis=0).mean() - scores.mean(axis=1).max()
+    assert f"{gain:+.2f} [" in out[out.index("oracle") : out.index("fixed rule")]
+    iterations.main([*arguments, "--pairs", str(pairs)])
+    again = capsys.readouterr().out
+    assert again == out[out.index("rank correlation") :]
+
+
 def test_supervised_knows_a_recipe_for_each_system(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     files = {system.file for system in script("supervised").SYSTEMS.values()}
@@ -245,6 +297,8 @@ def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_p
         assert 10 * np.log10(ratio) == pytest.approx(snr, abs=0.1)
         again, _ = soundfile.read(tmp_path / "again" / "noisy" / f"{pair}.wav")
         np.testing.assert_array_equal(noisy, again)
+    maker.main([str(tmp_path / "all"), "--data", str(data), "--environments", "all"])
+    assert pandas.read_csv(tmp_path / "all" / "pairs.csv")["environment"].nunique() == 7
     # What quality.py reads.
     info, noisy, clean = script("quality").read_pairs(str(tmp_path / "first"))
     assert len(info) == len(noisy) == len(clean) == 24
@@ -276,6 +330,58 @@ def test_speed_lets_slow_models_sit_out(monkeypatch):
     assert [len(spent) for spent in times.values()] == [2, 2]
 
 
-def test_cold_start_runs_the_command_line(capsys):
-    script("speed").report_cold_start(1)
+@pytest.mark.parametrize("limit", [0.0, np.inf])
+def test_cold_start_runs_the_command_line_and_is_judged(capsys, monkeypatch, limit):
+    speed = script("speed")
+    monkeypatch.setattr(speed, "LATEST_START", limit)
+    assert speed.report_cold_start(1) == (limit > 0)
     assert "skvae enhance --model wiener" in capsys.readouterr().out
+
+
+def test_scaling_judges_the_command_by_real_time_and_by_what_two_jobs_gain(capsys):
+    scaling = script("scaling")
+    real_times, ratio = scaling.compare_commands("wiener", 2)
+    assert real_times > 0 and ratio > 0
+    assert "2 files of 10 s by wiener" in capsys.readouterr().out
+    assert scaling.fast_enough(10.0, 0.58)
+    assert not scaling.fast_enough(9.9, 0.58)
+    assert not scaling.fast_enough(10.0, 0.6)
+
+
+def test_devices_prints_rates_of_every_system_and_what_came_of_them(
+    capsys, monkeypatch
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    devices = script("devices")
+    names = [name for name, _ in devices.systems()]
+    assert names == [
+        "vae-nmf (gradient VEM)",
+        *(f"vae-nmf, {inference}" for inference in ("VEM", "MCEM", "MCMC")),
+        "best",
+    ]
+    monkeypatch.setattr(devices, "SECONDS", 0.5)
+    monkeypatch.setattr(
+        devices, "systems", lambda: iter([("best", load_pretrained("best"))])
+    )
+    arguments = ["--device", "cpu", "--utterances", "2", "--on-cpu", "1"]
+    assert devices.main(arguments) == 0
+    _, line = capsys.readouterr().out.splitlines()
+    *_, one, _, other, _ = line.split()
+    assert line.startswith("best ") and float(one) == float(other) > 0
+
+
+def test_many_files_are_done_once_and_judged(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    many_files = script("many_files")
+    arguments = ["--files", "101", "--jobs", "1", "--model", "spectral-subtraction"]
+    monkeypatch.setattr(many_files, "MOST_SECONDS", np.inf)
+    assert many_files.main(arguments) == 0
+    assert "PASS: 101 of 101 are there" in capsys.readouterr().out
+    monkeypatch.setattr(many_files, "MOST_MEMORY", 1)
+    assert many_files.main(arguments) == 1
+
+
+def test_a_command_that_fails_is_no_figure(tmp_path, monkeypatch):
+    measure = script("long_recordings").measure
+    with pytest.raises(SystemExit, match="--model wiener ended with 1"):
+        measure(tmp_path / "nothing.wav", tmp_path / "out.wav", "wiener")

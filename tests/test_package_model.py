@@ -7,8 +7,8 @@ import numpy as np
 import pandas
 import pytest
 
-from skvae import SpeechVAE, load_pretrained, save_pretrained
-from skvae.datasets import make_speech
+from skvae import BiLSTMMask, SpeechVAE, load_pretrained, save_pretrained
+from skvae.datasets import make_dataset, make_speech
 from skvae.model_files import read_summary
 
 SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "package_model.py"
@@ -40,7 +40,7 @@ def packed(tmp_path, monkeypatch):
         assert script.main(arguments) == 0
         return tmp_path / "small.safetensors"
 
-    pack.vae = vae
+    pack.vae, pack.model, pack.script = vae, model, script
     return pack
 
 
@@ -71,6 +71,24 @@ def test_the_file_is_half_as_large_and_gives_nearly_the_same(packed):
     speech = [make_speech(16000, random_state=9)]
     before, after = (m.score(speech) for m in (packed.vae, load_pretrained(path)))
     assert before == pytest.approx(after, rel=1e-3) and before != after
+
+
+def test_what_half_precision_costs_an_enhancer_is_told_and_limited(
+    packed, capsys, monkeypatch
+):
+    mask = BiLSTMMask(hidden=16, n_layers=1, max_iter=3, random_state=0)
+    save_pretrained(mask.fit(*make_dataset(4, random_state=1)), packed.model)
+    path = packed()
+    assert "changes the SI-SDR of mixtures by " in capsys.readouterr().out
+    noisy, clean = make_dataset(4, random_state=2)
+    rounded = load_pretrained(path)
+    assert rounded.score(noisy, clean) == pytest.approx(
+        mask.score(noisy, clean), abs=packed.script.MOST_CHANGE
+    )
+    monkeypatch.setattr(packed.script, "MOST_CHANGE", 0.0)
+    with pytest.raises(SystemExit, match=r"more than 0.0 dB: .* is not kept"):
+        packed()
+    assert not path.exists()
 
 
 def test_scores_go_into_the_card_beside_those_of_the_noisy_speech(packed, tmp_path):
