@@ -42,7 +42,7 @@ PATIENCE, FEWEST_ROUNDS = 10.0, 3
 FILE_SECONDS = 10
 
 #: Seconds in which a method without training should have enhanced it.
-LATEST_START = 1.5
+LATEST_START = 2.0
 
 #: What a command that computes nothing, but needs SciPy and scikit-learn, starts with.
 BARE = "import scipy.signal, sklearn.base"
