@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ class Outcome(NamedTuple):
     audio_seconds: float = 0.0
     seconds: float = 0.0
     error: str | None = None
+    is_of_model: bool = False  # the error, that is: other files have it too
     trace: str = ""
     notes: tuple[str, ...] = ()
     skipped: bool = False
@@ -290,7 +292,7 @@ def _run_jobs(
     for folder in folders:
         remove_parts(folder)
     todo = [job for job in jobs if arguments.overwrite or not _is_done(job)]
-    if todo:
+    if todo and not _workers_try(todo, arguments, settings):
         _try_model(todo, settings)
     if arguments.verbose:
         print(f"{len(todo)} of {len(jobs)} files to do: {settings}", file=sys.stderr)
@@ -335,6 +337,24 @@ def _own_rate(settings: Settings, job: Job) -> int | None:
     return None if has_own_rate(settings.model) else read_rate(job.source)
 
 
+def _is_done_here(jobs: Sequence[Job], arguments: argparse.Namespace) -> bool:
+    """Whether this process enhances the files itself."""
+    return arguments.dask is None and (len(jobs) <= 1 or arguments.jobs == 1)
+
+
+def _workers_try(
+    jobs: Sequence[Job], arguments: argparse.Namespace, settings: Settings
+) -> bool:
+    """Whether a model is left to local workers, which load it anyway.
+
+    They start two seconds sooner if this process does not load it before.
+    """
+    from skvae.pretrained import find_model_file
+
+    is_file = find_model_file(settings.model) is not None
+    return is_file and arguments.dask is None and not _is_done_here(jobs, arguments)
+
+
 def _try_model(jobs: Sequence[Job], settings: Settings) -> None:
     """Make the enhancer once, so that what is wrong with it is told once."""
     with suppress(OSError, ValueError):  # a file that cannot be read is told of later
@@ -346,7 +366,7 @@ def _enhance_all(
 ) -> Generator[Outcome, None, None]:
     """Yield what became of each file, in any order."""
     rest = (arguments.mix, arguments.overwrite)
-    if arguments.dask is None and (len(jobs) <= 1 or arguments.jobs == 1):
+    if _is_done_here(jobs, arguments):
         show = len(jobs) == 1 and not arguments.quiet and sys.stderr.isatty()
         for job in jobs:
             with Progress(_N_STEPS, "percent enhanced", enabled=show) as progress:
@@ -359,8 +379,20 @@ def _enhance_all(
             _for_workers(settings, arguments.dask is None) as loaded,
             workers(arguments.jobs, arguments.dask) as options,
         ):
-            calls = ((job, loaded, *rest) for job in jobs)
-            yield from run_tasks(_enhance_one, calls, **options, ordered=False)
+            # After an error of the model no other file is begun.
+            wrong: list[Outcome] = []
+            every = ((job, loaded, *rest) for job in jobs)
+            calls = takewhile(lambda call: not wrong, every)
+            for outcome in run_tasks(_enhance_one, calls, **options, ordered=False):
+                if outcome.is_of_model and arguments.dask is None:
+                    wrong.append(outcome)
+                else:
+                    yield outcome
+        if wrong:
+            _tell(wrong[0], arguments)
+            raise CommandError(str(wrong[0].error), status=2)
+    except CommandError:
+        raise
     except (ImportError, ConnectionError) as error:
         raise CommandError(f"--dask: {error}") from error
     except Exception as error:
@@ -404,6 +436,7 @@ def _enhance_one(
     overwrite: bool,
     progress: Progress | None = None,
 ) -> Outcome:
+    from skvae.pretrained import has_own_rate
     from skvae.recordings import DamagedFileWarning, enhance_file
 
     if not overwrite and _is_done(job):
@@ -437,6 +470,8 @@ def _enhance_one(
             job,
             seconds=time.monotonic() - begin,
             error=_reason(error, job),
+            is_of_model=isinstance(error, CommandError)
+            and has_own_rate(settings.model),
             trace=traceback.format_exc(),
         )
     notes = tuple(

@@ -46,6 +46,21 @@ def test_enhance_takes_a_file(corpus, skvae, model):
         np.testing.assert_array_equal(samples, two[name])
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_model_that_cannot_be_loaded_is_told_once(corpus, skvae, model, jobs):
+    model.write_bytes(model.read_bytes()[:-100])
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--jobs", jobs)
+    status, _, err = skvae(*words, "--model", model)
+    assert status == 2
+    [line] = err.splitlines()
+    assert line.startswith("skvae enhance: --model: ")
+    assert "the end is missing" in line
+    assert not [path for path in (corpus / "out").rglob("*") if path.is_file()]
+    assert "Traceback" not in err
+    if jobs == 2:
+        assert "Traceback" in skvae(*words, "--model", model, "-v")[2]
+
+
 def test_enhance_gives_what_the_loaded_enhancer_gives(corpus, skvae, model):
     noisy, _ = soundfile.read(corpus / "noisy/one.wav")
     skvae("enhance", corpus / "noisy/one.wav", "-o", corpus / "o.wav", "--model", model)
