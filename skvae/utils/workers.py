@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from joblib import effective_n_jobs, parallel_config
+from joblib.externals.loky import reusable_executor
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -30,6 +31,8 @@ def workers(
     n_jobs: int | None = None, address: str | None = None, timeout: float = TIMEOUT
 ) -> Iterator[dict[str, Any]]:
     """Context in which joblib's tasks run in local processes or on a dask cluster.
+
+    Local processes end with it.
 
     Parameters
     ----------
@@ -70,10 +73,20 @@ def workers(
             inner_max_num_threads=1,
             idle_worker_timeout=_IDLE_SECONDS,
         ):
-            yield {"n_jobs": n_jobs}
+            try:
+                yield {"n_jobs": n_jobs}
+            finally:
+                _end_local_workers()
         return
     with _connected(address, timeout) as client, parallel_config("dask", client=client):
         yield {"n_jobs": -1}
+
+
+def _end_local_workers() -> None:
+    """Kill those that have no work any more: to wait for their end takes a second."""
+    executor = reusable_executor._executor
+    if executor is not None:
+        executor.shutdown(wait=True, kill_workers=True)
 
 
 @contextmanager

@@ -99,6 +99,16 @@ def test_local_workers_without_work_end(monkeypatch):
         assert not any(map(is_there, pids))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
+def test_local_workers_end_with_their_context_and_others_begin_after_it():
+    pids = []
+    for _ in range(2):
+        with workers(2) as options:
+            pids.append({*run_tasks(os.getpid, 4 * [()], **options)})
+        assert not any(map(is_there, pids[-1]))
+    assert not pids[0] & pids[1]
+
+
 def test_a_missing_package_is_named(monkeypatch):
     import_module = builtins.__import__
 
