@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "corpora.py"
+import scripts
 
 
 @pytest.fixture
 def corpora():
-    spec = importlib.util.spec_from_file_location("corpora", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("benchmarks/corpora.py")
 
 
 def test_every_layout_is_made_and_listed(corpora, capsys, tmp_path, monkeypatch):

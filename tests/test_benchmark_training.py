@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
+import scripts
 import soundfile
 
 from skvae.datasets import make_speech
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "training.py"
-
 
 @pytest.fixture
 def script(monkeypatch):
-    spec = importlib.util.spec_from_file_location("training", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = scripts.load("benchmarks/training.py")
     for name, value in {
         "N_FRAMES": 256,
         "N_PASSES": 1,

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
+import scripts
 import soundfile
 
 from skvae import (
@@ -24,14 +23,17 @@ from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.pairs import COLUMNS
 from skvae.recipes import method_names, read_recipe
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+FOLDER = scripts.ROOT / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch):
+    """Scripts import from scripts of the same folder."""
+    monkeypatch.syspath_prepend(FOLDER)
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(f"benchmarks/{name}.py")
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +129,7 @@ def test_quality_takes_model_files(pairs, model_file, capsys):
     assert str(model_file) in capsys.readouterr().out
 
 
-def test_vaenmf_compares_variants_of_a_trained_model(
-    pairs, model_file, capsys, monkeypatch
-):
-    monkeypatch.syspath_prepend(FOLDER)
+def test_vaenmf_compares_variants_of_a_trained_model(pairs, model_file, capsys):
     vaenmf = script("vaenmf")
     model = load_pretrained(str(model_file))
     for changes in vaenmf.VARIANTS.values():
@@ -146,10 +145,7 @@ def test_vaenmf_compares_variants_of_a_trained_model(
     assert systems_in(capsys.readouterr().out) == names
 
 
-def test_vaenmf_takes_other_speech_models(
-    pairs, model_file, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.syspath_prepend(FOLDER)
+def test_vaenmf_takes_other_speech_models(pairs, model_file, tmp_path, capsys):
     vaenmf = script("vaenmf")
     clean = [make_speech(8000, random_state=k) for k in range(3)]
     other = SpeechVAE(3, 8, features="power", max_iter=1, random_state=0).fit(clean)
@@ -176,9 +172,8 @@ def systems_in(out):
 
 
 def test_scores_of_variants_that_a_file_holds_are_not_computed_again(
-    pairs, model_file, tmp_path, capsys, monkeypatch
+    pairs, model_file, tmp_path, capsys
 ):
-    monkeypatch.syspath_prepend(FOLDER)
     vaenmf = script("vaenmf")
     csv = tmp_path / "scores.csv"
     arguments = ["--model", str(model_file), "--pairs", str(pairs), "--csv", str(csv)]
@@ -197,8 +192,7 @@ def test_scores_of_variants_that_a_file_holds_are_not_computed_again(
 
 
 @pytest.fixture
-def iterations(monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
+def iterations():
     return script("iterations")
 
 
@@ -245,8 +239,7 @@ def test_iterations_compares_numbers_and_rules_and_keeps_the_scores(
     assert again == out[out.index("rank correlation") :]
 
 
-def test_supervised_knows_a_recipe_for_each_system(monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
+def test_supervised_knows_a_recipe_for_each_system():
     files = {system.file for system in script("supervised").SYSTEMS.values()}
     recipes = {path.stem for path in FOLDER.glob("recipes/*.toml")}
     assert recipes < files
@@ -256,9 +249,8 @@ def test_supervised_knows_a_recipe_for_each_system(monkeypatch):
 
 
 def test_supervised_compares_the_systems_whose_files_are_there(
-    pairs, model_file, tmp_path, capsys, monkeypatch
+    pairs, model_file, tmp_path, capsys
 ):
-    monkeypatch.syspath_prepend(FOLDER)
     supervised = script("supervised")
     shutil.copy(model_file, tmp_path / "vae-nmf.safetensors")
     noisy, clean = make_dataset(3, random_state=0)
@@ -351,7 +343,6 @@ def test_scaling_judges_the_command_by_real_time_and_by_what_two_jobs_gain(capsy
 def test_devices_prints_rates_of_every_system_and_what_came_of_them(
     capsys, monkeypatch
 ):
-    monkeypatch.syspath_prepend(FOLDER)
     devices = script("devices")
     names = [name for name, _ in devices.systems()]
     assert names == [
@@ -371,7 +362,6 @@ def test_devices_prints_rates_of_every_system_and_what_came_of_them(
 
 
 def test_many_files_are_done_once_and_judged(capsys, monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
     many_files = script("many_files")
     arguments = ["--files", "101", "--jobs", "1", "--model", "spectral-subtraction"]
     monkeypatch.setattr(many_files, "MOST_SECONDS", np.inf)
@@ -381,7 +371,7 @@ def test_many_files_are_done_once_and_judged(capsys, monkeypatch):
     assert many_files.main(arguments) == 1
 
 
-def test_a_command_that_fails_is_no_figure(tmp_path, monkeypatch):
+def test_a_command_that_fails_is_no_figure(tmp_path):
     measure = script("long_recordings").measure
     with pytest.raises(SystemExit, match="--model wiener ended with 1"):
         measure(tmp_path / "nothing.wav", tmp_path / "out.wav", "wiener")

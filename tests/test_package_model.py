@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pandas
 import pytest
+import scripts
 
 from skvae import BiLSTMMask, SpeechVAE, load_pretrained, save_pretrained
 from skvae.datasets import make_dataset, make_speech
 from skvae.model_files import read_summary
-
-SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "package_model.py"
 
 MANIFEST = """\
 path,kind,split,group,source,seconds,licence,attribution
@@ -25,9 +21,7 @@ d,noise,train,rain,sounds,60,CC BY 3.0,Rose
 @pytest.fixture
 def packed(tmp_path, monkeypatch):
     """Calls the script with a small model, and gives the file that it wrote."""
-    spec = importlib.util.spec_from_file_location("package_model", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = scripts.load("tools/package_model.py")
     monkeypatch.setattr(script, "FOLDER", tmp_path)
     (tmp_path / "manifest.csv").write_text(MANIFEST)
     speech = [make_speech(16000, random_state=k) for k in range(3)]

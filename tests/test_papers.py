@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
+import scripts
 import soundfile
 
 from skvae.datasets import AudioFile, Corpus, make_noise, make_speech
 from skvae.pretrained import load_pretrained
 from skvae.recipes import read_recipe
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "papers"
+FOLDER = scripts.ROOT / "benchmarks/papers"
 
 SAMPLE_RATE = 16_000
 
@@ -40,10 +39,7 @@ def scripts_are_found(monkeypatch):
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load(f"benchmarks/papers/{name}.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
+import scripts
 import soundfile
 
 from skvae.datasets import make_dataset
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+FOLDER = scripts.ROOT / "benchmarks"
 
 SAMPLE_RATE = 16_000
 
@@ -21,10 +20,7 @@ SAMPLE_RATE = 16_000
 @pytest.fixture
 def peers(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
-    spec = importlib.util.spec_from_file_location("peers", FOLDER / "peers.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("benchmarks/peers.py")
 
 
 @pytest.fixture(scope="module")
