@@ -5,9 +5,9 @@
 Speech comes from DATA/speech/valid. Noise comes from those environments of
 DATA/noise/train that are set aside for this: nothing that is compared on these pairs
 may have been fitted on them. (For what has been fitted on no recorded noise at all,
-``--environments all`` takes every one.) Environments and SNRs take turns so that every
-environment meets every SNR. OUT receives clean/, noisy/ and pairs.csv, as
-``quality.py`` reads.
+``--environments all`` takes every one.) Environments and SNRs take turns, so that with
+enough pairs every environment meets every SNR. OUT receives clean/, noisy/ and
+pairs.csv, as ``quality.py`` reads.
 """
 
 from __future__ import annotations

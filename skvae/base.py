@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
+from skvae.algorithms.bandwidth import fill_band
 from skvae.algorithms.stft import OverlapAdd, power
 from skvae.blocks import BlockSpectra, cross_fade
 from skvae.metrics import mean_defined, si_sdr
@@ -255,6 +256,10 @@ class BaseEnhancer(SpeechEstimator, ABC):
     #: runs through the frames in order and hands on its whole state needs none.
     _block_overlap: float = 0.0
 
+    #: Whether recordings of narrower bands are filled up first, as a network needs it
+    #: that has heard full ones.
+    _fills_band: bool = False
+
     attenuation_limit: float | None
     block_seconds: float | None
     random_state: Any
@@ -489,7 +494,11 @@ class BaseEnhancer(SpeechEstimator, ABC):
             spectrogram = Spectrogram.from_waveform(
                 noise, self.stft_.framing(), self.stft_.sample_rate, name="`noise`"
             )
-        return power(spectrogram.frames())
+        return self._heard(power(spectrogram.frames()))
+
+    def _heard(self, V: np.ndarray) -> np.ndarray:
+        """Power (N, F) of a recording as a mask is estimated from it."""
+        return fill_band(V) if self._fills_band else V
 
     def _run(
         self, function: Callable[..., Result], calls: Sequence[tuple], label: str
@@ -535,7 +544,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
                 BlockSpectra([spectrograms[k]], 0, spectrograms[k].n_frames)
                 for k in batch
             ]
-            powers = [spectra.power(self.stft_.n_fft) for spectra in read]
+            powers = [self._heard(one.power(self.stft_.n_fft)) for one in read]
             estimates = self._estimate_masks(
                 powers, [np.random.default_rng(self.seed_) for _ in batch]
             )
@@ -632,7 +641,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
     def _estimate_block(
         self, spectra: BlockSpectra, rng: np.random.Generator, state: Any
     ) -> MaskEstimate:
-        V = spectra.power(self.stft_.n_fft)
+        V = self._heard(spectra.power(self.stft_.n_fft))
         return self._limited(self._estimate_mask(V, rng, state), V.dtype)
 
     def _limited(self, estimate: MaskEstimate, dtype: np.dtype) -> MaskEstimate:

@@ -126,6 +126,7 @@ class DnVAENMFEnhancer(BaseEnhancer):
     """
 
     _block_overlap = 1.0
+    _fills_band = True
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
     """What enhancers with a mask network share."""
 
     _block_overlap = 1.0
+    _fills_band = True
 
     @abstractmethod
     def _make_config(self, n_bins: int) -> MaskConfig:

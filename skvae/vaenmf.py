@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
+from sklearn.frozen import FrozenEstimator
 
 from skvae.algorithms.stft import at_level
 from skvae.base import BaseEnhancer, MaskEstimate
@@ -125,6 +127,7 @@ class VAENMFEnhancer(BaseEnhancer):
     """
 
     _block_overlap = 1.0
+    _fills_band = True
 
     def __init__(
         self,
@@ -276,7 +279,11 @@ class VAENMFEnhancer(BaseEnhancer):
     ) -> MaskEstimate | None:
         if self.guide_ is None:
             return None
-        return self.guide_._estimate_mask(V, rng, state)
+        guide = self.guide_
+        if isinstance(guide, FrozenEstimator):
+            guide = guide.estimator
+        with computing_on(guide, self.device):
+            return guide._estimate_mask(V, rng, state)
 
     def _make_estimate(
         self,
@@ -339,6 +346,20 @@ class VAENMFEnhancer(BaseEnhancer):
             if guided is not None and not hasattr(self.vae_, "mixer"):
                 prior = prior._replace(guided=guided.to(device))
             return make_inference(self.inference).infer(V, prior, noise, generator)
+
+
+@contextmanager
+def computing_on(estimator: Any, device: str) -> Iterator[None]:
+    """Context in which a part of another estimator computes where its owner does."""
+    before = getattr(estimator, "device", device)
+    if before == device:
+        yield
+        return
+    estimator.device = device
+    try:
+        yield
+    finally:
+        estimator.device = before
 
 
 def frames_at_once(inference: Inference, device: str) -> int:

@@ -80,9 +80,10 @@ def test_what_half_precision_costs_an_enhancer_is_told_and_limited(
         mask.score(noisy, clean), abs=packed.script.MOST_CHANGE
     )
     monkeypatch.setattr(packed.script, "MOST_CHANGE", 0.0)
-    with pytest.raises(SystemExit, match=r"more than 0.0 dB: .* is not kept"):
+    with pytest.raises(SystemExit, match=r"more than 0.0 dB: .* is not written"):
         packed()
-    assert not path.exists()
+    assert load_pretrained(path).score(noisy, clean) == rounded.score(noisy, clean)
+    assert [one.name for one in path.parent.glob("*small*")] == ["small.safetensors"]
 
 
 def test_scores_go_into_the_card_beside_those_of_the_noisy_speech(packed, tmp_path):

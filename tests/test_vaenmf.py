@@ -519,3 +519,26 @@ def test_cuda_takes_long_recordings_in_blocks(pairs, speech):
     assert [len(x) for x in enhancer.transform(noisy)] == [len(x) for x in noisy]
     with pytest.raises(ValueError, match="n_jobs"):
         fitted(speech, VEM(5), device="cuda", n_jobs=2)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_guide_computes_where_its_owner_does(pairs, speech, frozen, monkeypatch):
+    noisy, clean = pairs
+    guide = DNNMask(4, 1, max_iter=1, random_state=0)
+    if frozen:
+        guide = FrozenEstimator(guide.fit(noisy, clean))
+    enhancer = fitted(speech, VEM(1))
+    enhancer = clone(enhancer).set_params(guide=guide).fit(noisy, clean)
+    asked = []
+    estimate = DNNMask._estimate_mask
+
+    def note(self, V, rng, state):
+        asked.append(self.device)
+        return estimate(self, V, rng, state)
+
+    monkeypatch.setattr(DNNMask, "_estimate_mask", note)
+    expected = enhancer.transform(noisy[:1])
+    enhancer.set_params(device="auto").transform(noisy[:1])
+    again = enhancer.set_params(device="cpu").transform(noisy[:1])
+    assert asked == ["cpu", "auto", "cpu"]
+    np.testing.assert_array_equal(expected[0], again[0])

@@ -6,10 +6,10 @@
 
 MODEL is a file that ``skvae train`` wrote. DATA is the folder that it was trained on:
 its manifest.csv says of each recording the kind, the split, the source, the licence and
-whom to name; the card names them all. The weights are kept in half precision, unless
-that changes the SI-SDR of what a model makes of synthetic mixtures by more than 0.02
-dB. The scores are then those of the file as it is shipped, and the second call writes
-them into its card. Weights come under CC BY 4.0.
+whom to name; the card names them all. The weights are kept in half precision; if that
+changes the SI-SDR of what a model makes of synthetic mixtures by more than 0.02 dB, no
+file is written. The scores are then those of the file as it is shipped, and the second
+call writes them into its card. Weights come under CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         ]
     path = FOLDER / f"{arguments.name}.safetensors"
     model = read_model(arguments.model)
+    packed = path.with_name(f"new-{path.name}")
     save_pretrained(
         model,
-        path,
+        packed,
         name=arguments.name,
         description=read_summary(arguments.model).card.description,
         training_data=training_data(used, kinds),
@@ -65,11 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         precision="float16",
     )
     if isinstance(model, BaseEnhancer):
-        change = change_of_score(model, read_model(path))
+        change = change_of_score(model, read_model(packed))
         print(f"half precision changes the SI-SDR of mixtures by {change:+.4f} dB")
         if abs(change) > MOST_CHANGE:
-            path.unlink()
-            sys.exit(f"that is more than {MOST_CHANGE} dB: {path} is not kept")
+            packed.unlink()
+            sys.exit(f"that is more than {MOST_CHANGE} dB: {path} is not written")
+    packed.replace(path)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -32,7 +32,7 @@ def workers(
 ) -> Iterator[dict[str, Any]]:
     """Context in which joblib's tasks run in local processes or on a dask cluster.
 
-    Local processes end with it.
+    Local processes that begin in it end with it.
 
     Parameters
     ----------
@@ -73,19 +73,23 @@ def workers(
             inner_max_num_threads=1,
             idle_worker_timeout=_IDLE_SECONDS,
         ):
+            others = reusable_executor._executor
             try:
                 yield {"n_jobs": n_jobs}
             finally:
-                _end_local_workers()
+                _end_local_workers(others)
         return
     with _connected(address, timeout) as client, parallel_config("dask", client=client):
         yield {"n_jobs": -1}
 
 
-def _end_local_workers() -> None:
-    """Kill those that have no work any more: to wait for their end takes a second."""
+def _end_local_workers(others: Any) -> None:
+    """Kill those that have begun since there were others, if there were.
+
+    All results are there, or nobody wants them; to wait for their end takes a second.
+    """
     executor = reusable_executor._executor
-    if executor is not None:
+    if executor is not None and executor is not others:
         executor.shutdown(wait=True, kill_workers=True)
 
 

@@ -11,12 +11,15 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skvae import recordings
 from skvae.cli import enhance, models
 from skvae.cli.files import Job
+from skvae.datasets import make_dataset
+from skvae.metrics import si_sdr
 
 RATE = 16000
 WORDS = ("--model", "wiener")
@@ -186,9 +189,8 @@ def test_loud_sound_is_not_wrapped_around(tmp_path, skvae, subtype):
     assert np.mean(np.sign(made) == square) > 0.99
 
 
-def test_the_level_of_speech_in_little_noise_is_kept(tmp_path, skvae):
-    from skvae.datasets import make_dataset
-
+@pytest.mark.parametrize("model", ["wiener", "best", "vae-nmf"])
+def test_the_level_of_speech_in_little_noise_is_kept(tmp_path, skvae, model):
     [noisy], [clean] = make_dataset(1, (3.0, 3.0), snr=30.0, random_state=0)
     # Narrow-band recordings and stereo ones, too.
     for k, (rate, samples) in enumerate(
@@ -196,10 +198,29 @@ def test_the_level_of_speech_in_little_noise_is_kept(tmp_path, skvae):
     ):
         source, target = tmp_path / f"{k}.wav", tmp_path / f"{k}.out.wav"
         write(source, 0.3 * samples, rate)
-        assert skvae("enhance", source, "-o", target, "--quiet", *WORDS)[0] == 0
+        words = ("enhance", source, "-o", target, "--model", model, "--quiet")
+        assert skvae(*words)[0] == 0
         levels = [np.std(soundfile.read(path)[0]) for path in (source, target)]
         assert abs(20 * np.log10(levels[1] / levels[0])) < 1
     assert np.std(clean) > 0
+
+
+@pytest.mark.parametrize("model", ["best", "vae-nmf"])
+@pytest.mark.parametrize("rate", [8000, 11025, 16000])
+def test_a_narrow_band_is_enhanced_like_a_full_one(tmp_path, skvae, model, rate):
+    """The last one is at the model's rate, and has nothing above 4 kHz."""
+    noisy, clean = make_dataset(4, (2.0, 2.0), snr=5.0, random_state=3)
+    gains = []
+    for k, pair in enumerate(zip(noisy, clean, strict=True)):
+        narrow = (soxr.resample(one, RATE, min(rate, 8000)) for one in pair)
+        x, s = (0.3 * soxr.resample(one, min(rate, 8000), rate) for one in narrow)
+        source, target = tmp_path / f"{k}.wav", tmp_path / f"{k}.out.wav"
+        write(source, x, rate, subtype="FLOAT")
+        words = ("enhance", source, "-o", target, "--model", model, "--quiet")
+        assert skvae(*words)[0] == 0
+        enhanced, _ = soundfile.read(target)
+        gains.append(si_sdr(s, enhanced) - si_sdr(s, x))
+    assert np.mean(gains) > 3
 
 
 def test_a_recording_of_nothing_is_copied(tmp_path, skvae):

@@ -409,6 +409,17 @@ def test_silence_has_no_ratio():
             assert other.abs().max() < 1e6
 
 
+def test_batches_are_made_on_a_device():
+    """The device that computes nothing shows that all is asked of it."""
+    here = list(shuffled_mixtures(pairs(), 3, 10, rng(), 3))
+    there = list(shuffled_mixtures(pairs(), 3, 10, rng(), 3, "meta"))
+    assert len(here) == len(there) > 1
+    for one, other in zip(here, there, strict=True):
+        for name in ("noisy", "clean"):
+            assert getattr(other, name).device.type == "meta"
+            assert getattr(other, name).shape == getattr(one, name).shape
+
+
 def test_combinations_are_more_batches_of_the_same_voices():
     plain = list(shuffled_mixtures(pairs(), 3, 10, rng(), 1))
     found = list(shuffled_mixtures(pairs(), 3, 10, rng(), 3))
