@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skvae.algorithms.bandwidth import band_edge
 from skvae.algorithms.rpca import rpca, rpca_mask
 from skvae.algorithms.stft import power
 from skvae.base import BaseEnhancer, MaskEstimate
@@ -198,22 +199,26 @@ class ISNMF(BaseEnhancer):
 
         device = check_device(self.device, self.n_jobs)
         start = self.noise_components_ if state is None else state
+        # Bins in which there is nothing, of a narrower band, would outweigh the others.
+        edge = band_edge(V)
+        missing = ((0, 0), (0, V.shape[1] - edge))
         with one_thread():
             result = separate_isnmf(
-                as_tensor(V, device),
-                as_tensor(self.components_, device),
-                None if start is None else as_tensor(start, device),
+                as_tensor(V[:, :edge], device),
+                as_tensor(self.components_[:, :edge], device),
+                None if start is None else as_tensor(start[:, :edge], device),
                 n_noise=self.n_noise_components,
                 n_iter=self.n_adapt_iter,
                 exponent=self.exponent,
                 generator=torch_generator(rng),
             )
             mask = wiener_mask(result.speech, result.noise)
+        noise_components = result.W[self.n_components :].cpu().numpy()
         return MaskEstimate(
-            mask.cpu().numpy(),
+            np.pad(mask.cpu().numpy(), missing, mode="edge"),
             n_iter=len(result.history) - 1,
             history=result.history,
-            state=result.W[self.n_components :].cpu().numpy(),
+            state=np.pad(noise_components, missing, mode="mean"),
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soxr
+from sklearn.base import clone
 from sklearn.callback import FitCallback
 
 from skvae import ISNMF, RPCA
@@ -26,6 +28,20 @@ def isnmf(pairs):
 def test_isnmf_gains_three_decibels_on_utterances_it_has_not_seen(isnmf, pairs):
     noisy, clean = (part[:4] for part in pairs)
     assert isnmf.score(noisy, clean) > mean_si_sdr(clean, noisy) + 3
+
+
+def test_isnmf_does_no_harm_to_a_narrow_band(isnmf, pairs):
+    noisy, clean = (
+        [soxr.resample(soxr.resample(x, 16000, 8000), 8000, 16000) for x in part[:4]]
+        for part in pairs
+    )
+    assert isnmf.score(noisy, clean) > mean_si_sdr(clean, noisy)
+    # A block of the full band goes on from what was learned of a narrow one.
+    narrow = np.concatenate([noisy[0], pairs[0][0]])
+    blockwise = clone(isnmf).set_params(block_seconds=0.5, random_state=0)
+    [separation] = blockwise.fit(pairs[1][4:]).separate([narrow])
+    assert np.isfinite(separation.enhanced).all()
+    assert separation.mask.shape[0] == 513
 
 
 def test_rpca_gains_two_decibels(pairs):

@@ -1,11 +1,11 @@
 r"""Recordings that end below the band that is looked at: where, and what to put there.
 
-A recording of a telephone that is brought to 16 kHz has nothing between 4 and 8 kHz. A
-network that has only heard full bands makes something of that nothing: of logarithms
-far below all that it was trained on, of a likelihood that empty bins dominate. So the
-band is filled before it looks, with a mirror image of what is below, which comes and
-goes with the speech and the noise as their upper bands would. Masks in the filled bins
-multiply what was there, which is nothing.
+A recording of a telephone that is brought to 16 kHz has nothing between 4 and 8 kHz.
+What has learned from full bands makes something of that nothing: a network of
+logarithms far below all that it was trained on, a model of a likelihood that empty bins
+dominate. So the band is filled before it looks, with a mirror image of what is below,
+which comes and goes with the speech and the noise as their upper bands would. Masks in
+the filled bins multiply what was there, which is nothing.
 """
 
 from __future__ import annotations
