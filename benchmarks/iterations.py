@@ -28,6 +28,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from scipy.stats import spearmanr
 from variants import variant
 
 from skvae import GradientVEM, load_pretrained
+from skvae.algorithms.stft import power
 from skvae.evaluation import evaluate
 from skvae.summary import compare, format_comparison
 
@@ -59,10 +61,10 @@ def look(guide: Any, inference: Any, noisy: Any) -> dict[str, float]:
     waveform = np.asarray(noisy)
     stft = guide.stft_
     [spectrogram] = stft.transform([waveform])
-    power = np.abs(spectrogram.frames()) ** 2
+    V = power(spectrogram.frames())
     mask = guide.separate([waveform])[0].mask.T
-    left, taken = (1 - mask) ** 2 * power, mask**2 * power
-    floor = FLOOR * power.mean()
+    left, taken = (1 - mask) ** 2 * V, mask**2 * V
+    floor = FLOOR * V.mean()
     levels = 10 * np.log10(left.sum(axis=1) + floor)
     smooth = 10 * np.log10(left + floor)
     history = np.asarray(inference.separate([waveform])[0].history)
@@ -73,7 +75,7 @@ def look(guide: Any, inference: Any, noisy: Any) -> dict[str, float]:
         "snr": 10 * np.log10((taken.sum() + floor) / (left.sum() + floor)),
         "fluctuation": levels.std(),
         "movement": np.abs(np.diff(smooth, axis=0)).mean(),
-        "activity": taken.sum() / power.sum(),
+        "activity": taken.sum() / V.sum(),
         "length": len(waveform) / stft.sample_rate,
         "descent": late / early if early > 0 else 0.0,
     }
@@ -101,7 +103,7 @@ def linear_rule(quantities: np.ndarray, scores: np.ndarray) -> Callable:
     """The number whose predicted score is highest."""
     mean, scale = quantities.mean(axis=0), quantities.std(axis=0) + 1e-9
     inputs = (quantities - mean) / scale
-    # Differences to the best fixed number: an easy mixture is easy for each of them.
+    # Less the mean of the numbers: an easy mixture is easy for each of them.
     relative = scores - scores.mean(axis=1, keepdims=True)
     gram = inputs.T @ inputs + RIDGE * np.eye(inputs.shape[1])
     weights = np.linalg.solve(gram, inputs.T @ (relative - relative.mean(axis=0)))
@@ -135,7 +137,7 @@ def report(known: pandas.DataFrame, tables: dict[int, pandas.DataFrame]) -> str:
         for metric in METRICS
     }
     sdr = scores["si_sdr"]
-    steps = list(zip(range(len(numbers)), range(1, len(numbers)), strict=False))
+    steps = list(pairwise(range(len(numbers))))
     titles = "".join(f"{numbers[i]} -> {numbers[j]}".rjust(13) for i, j in steps)
     lines.append(" " * 12 + titles)
     for name in QUANTITIES:

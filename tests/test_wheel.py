@@ -10,11 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import scripts
 
 from skvae.pretrained import list_models
 from skvae.recipes import method_names
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +21,16 @@ def installed(tmp_path_factory):
     """A wheel of what the repository tracks, built and unpacked."""
     try:
         tracked = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+            ["git", "ls-files", "-z"], cwd=scripts.ROOT, capture_output=True, check=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("asks git what belongs to the package")
     copy = tmp_path_factory.mktemp("copy")
     for name in os.fsdecode(tracked).split("\0"):
-        if name and (ROOT / name).is_file():
+        source = scripts.ROOT / name
+        if source.is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, copy / name)
+            shutil.copyfile(source, copy / name)
     build = "import sys, setuptools.build_meta as b; b.build_wheel(sys.argv[1])"
     out = tmp_path_factory.mktemp("wheels")
     subprocess.run(

@@ -28,6 +28,7 @@ from skvae.base import BaseEnhancer
 from skvae.datasets import make_dataset
 from skvae.model_files import read_model, read_summary
 from skvae.pretrained import save_pretrained
+from skvae.serialization import describe, rebuild
 
 FOLDER = Path(skvae.__file__).parent / "weights"
 LICENCE = "CC BY 4.0"
@@ -53,10 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         ]
     path = FOLDER / f"{arguments.name}.safetensors"
     model = read_model(arguments.model)
-    packed = path.with_name(f"new-{path.name}")
+    if isinstance(model, BaseEnhancer):
+        change = change_of_score(model)
+        print(f"half precision changes the SI-SDR of mixtures by {change:+.4f} dB")
+        if abs(change) > MOST_CHANGE:
+            sys.exit(f"that is more than {MOST_CHANGE} dB: {path} is not written")
     save_pretrained(
         model,
-        packed,
+        path,
         name=arguments.name,
         description=read_summary(arguments.model).card.description,
         training_data=training_data(used, kinds),
@@ -65,22 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures={} if arguments.scores is None else figures(arguments.scores),
         precision="float16",
     )
-    if isinstance(model, BaseEnhancer):
-        change = change_of_score(model, read_model(packed))
-        print(f"half precision changes the SI-SDR of mixtures by {change:+.4f} dB")
-        if abs(change) > MOST_CHANGE:
-            packed.unlink()
-            sys.exit(f"that is more than {MOST_CHANGE} dB: {path} is not written")
-    packed.replace(path)
     print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def change_of_score(model: BaseEnhancer, packed: BaseEnhancer) -> float:
-    """Mean SI-SDR of synthetic mixtures by the latter less that by the former."""
+def change_of_score(model: BaseEnhancer) -> float:
+    """Mean SI-SDR of synthetic mixtures in half precision less that as it is."""
     noisy, clean = make_dataset(12, random_state=0)
-    before, after = (one.score(noisy, clean) for one in (model, packed))
-    return after - before
+    packed = rebuild(*describe(model, weights="float16"))
+    return packed.score(noisy, clean) - model.score(noisy, clean)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -374,13 +374,12 @@ def _enhance_all(
         return
     from skvae.utils.workers import run_tasks, workers
 
+    wrong: list[Outcome] = []  # errors of the model
     try:
         with (
             _for_workers(settings, arguments.dask is None) as loaded,
             workers(arguments.jobs, arguments.dask) as options,
         ):
-            # After an error of the model no other file is begun.
-            wrong: list[Outcome] = []
             every = ((job, loaded, *rest) for job in jobs)
             calls = takewhile(lambda call: not wrong, every)
             for outcome in run_tasks(_enhance_one, calls, **options, ordered=False):
@@ -388,11 +387,6 @@ def _enhance_all(
                     wrong.append(outcome)
                 else:
                     yield outcome
-        if wrong:
-            _tell(wrong[0], arguments)
-            raise CommandError(str(wrong[0].error), status=2)
-    except CommandError:
-        raise
     except (ImportError, ConnectionError) as error:
         raise CommandError(f"--dask: {error}") from error
     except Exception as error:
@@ -404,6 +398,9 @@ def _enhance_all(
             "the same command does what is missing; fewer --jobs, or shorter "
             "--block-seconds, take less."
         ) from error
+    if wrong:
+        _tell(wrong[0], arguments)
+        raise CommandError(str(wrong[0].error), status=2)
 
 
 @contextmanager
