@@ -257,7 +257,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
     _block_overlap: float = 0.0
 
     #: Whether recordings of narrower bands are filled up first, as a network needs it
-    #: that has heard full ones.
+    #: that has heard full ones, and all that its method does bears it.
     _fills_band: bool = False
 
     attenuation_limit: float | None
@@ -494,7 +494,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             spectrogram = Spectrogram.from_waveform(
                 noise, self.stft_.framing(), self.stft_.sample_rate, name="`noise`"
             )
-        return self._heard(power(spectrogram.frames()))
+        return power(spectrogram.frames())
 
     def _heard(self, V: np.ndarray) -> np.ndarray:
         """Power (N, F) of a recording as a mask is estimated from it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
+from skvae.algorithms.bandwidth import band_edge, fill_band
 from skvae.algorithms.stft import at_level
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.denoising import DenoisingVAE
@@ -17,7 +19,13 @@ from skvae.stft import STFT
 from skvae.utils.device import as_tensor, check_device, torch_generator
 from skvae.utils.parameters import check_option, check_real
 from skvae.utils.threads import one_thread
-from skvae.vaenmf import frames_at_once, frames_inside, unpadded
+from skvae.vaenmf import (
+    frames_at_once,
+    frames_inside,
+    full_bands_together,
+    unpadded,
+    widened,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +134,6 @@ class DnVAENMFEnhancer(BaseEnhancer):
     """
 
     _block_overlap = 1.0
-    _fills_band = True
 
     def __init__(
         self,
@@ -228,18 +235,28 @@ class DnVAENMFEnhancer(BaseEnhancer):
     def _estimate_mask(
         self, V: np.ndarray, rng: np.random.Generator, state: np.ndarray | None
     ) -> MaskEstimate:
-        posterior, mask = self._infer(_in_unit(V), rng, W=state)
+        edge = band_edge(V)
+        posterior, mask = self._infer(
+            _in_unit(fill_band(V, edge)), rng, W=state, edge=edge
+        )
         std = posterior.mask_std
         return MaskEstimate(
-            mask.cpu().numpy(),
-            None if std is None else std.cpu().numpy(),
+            widened(mask, V),
+            None if std is None else widened(std, V),
             n_iter=len(posterior.history),
             history=posterior.history,
-            state=posterior.noise.W.cpu().numpy(),
+            state=widened(posterior.noise.W, V),
         )
 
     def _estimate_masks(
         self, powers: list[np.ndarray], rngs: list[np.random.Generator]
+    ) -> list[MaskEstimate]:
+        return full_bands_together(
+            self._estimate_full_bands, self._estimate_mask, powers, rngs
+        )
+
+    def _estimate_full_bands(
+        self, powers: Sequence[np.ndarray], rngs: Sequence[np.random.Generator]
     ) -> list[MaskEstimate]:
         import torch
         from torch.nn.utils.rnn import pad_sequence
@@ -265,11 +282,13 @@ class DnVAENMFEnhancer(BaseEnhancer):
         rng: np.random.Generator,
         W: np.ndarray | None = None,
         lengths: torch.Tensor | None = None,
+        edge: int | None = None,
     ) -> tuple[Posterior, torch.Tensor]:
         """Separate an utterance (N, F), or padded ones (B, N, F) of some lengths (B,).
 
         The noise starts from W (K, F) if that is given. Beside what was found there is
-        the mask that the speech is had by.
+        the mask that the speech is had by. The likelihood is that of the bins below an
+        edge, and so is all that is found.
         """
         import torch
 
@@ -282,15 +301,16 @@ class DnVAENMFEnhancer(BaseEnhancer):
             frames = None if lengths is None else frames_inside(V, lengths)
             network = self.dvae_.networks(device)
             mean, log_variance, mask = network.estimate(V, lengths)
+            V, mask = V[..., :edge], None if mask is None else mask[..., :edge]
             latent = None
             if self.prior != "standard":  # (9)
                 latent = mean, log_variance.exp() + self.sigma_z**2
             prior = SpeechPrior(
                 lambda power: (mean, log_variance),
-                lambda z: network.decode(z, lengths),
+                lambda z: network.decode(z, lengths)[..., :edge],
                 latent=latent,
             )
-            bases = None if W is None else as_tensor(W).float().to(device)
+            bases = None if W is None else as_tensor(W[:, :edge]).float().to(device)
             noise = self._initial_noise(V, mask, bases, frames, generator)
             found = self._make_inference().infer(V, prior, noise, generator)
             if mask is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.algorithms.bandwidth import band_edge
+from skvae.algorithms.bandwidth import band_edge, widen_band
 from skvae.algorithms.rpca import rpca, rpca_mask
 from skvae.algorithms.stft import power
 from skvae.base import BaseEnhancer, MaskEstimate
@@ -201,7 +201,6 @@ class ISNMF(BaseEnhancer):
         start = self.noise_components_ if state is None else state
         # Bins in which there is nothing, of a narrower band, would outweigh the others.
         edge = band_edge(V)
-        missing = ((0, 0), (0, V.shape[1] - edge))
         with one_thread():
             result = separate_isnmf(
                 as_tensor(V[:, :edge], device),
@@ -215,10 +214,10 @@ class ISNMF(BaseEnhancer):
             mask = wiener_mask(result.speech, result.noise)
         noise_components = result.W[self.n_components :].cpu().numpy()
         return MaskEstimate(
-            np.pad(mask.cpu().numpy(), missing, mode="edge"),
+            widen_band(mask.cpu().numpy(), V.shape[1]),
             n_iter=len(result.history) - 1,
             history=result.history,
-            state=np.pad(noise_components, missing, mode="mean"),
+            state=widen_band(noise_components, V.shape[1]),
         )
 
 

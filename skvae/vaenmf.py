@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from sklearn.frozen import FrozenEstimator
 
+from skvae.algorithms.bandwidth import band_edge, fill_band, widen_band
 from skvae.algorithms.stft import at_level
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.classical import LogMMSE
@@ -127,7 +128,6 @@ class VAENMFEnhancer(BaseEnhancer):
     """
 
     _block_overlap = 1.0
-    _fills_band = True
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class VAENMFEnhancer(BaseEnhancer):
 
             device = check_device(self.device, self.n_jobs)
             learned = fit_isnmf(
-                as_tensor(profile, device),
+                as_tensor(fill_band(profile), device),
                 self.n_components,
                 n_iter=_N_PROFILE_ITER,
                 generator=torch_generator(rng),
@@ -233,21 +233,31 @@ class VAENMFEnhancer(BaseEnhancer):
     ) -> MaskEstimate:
         W, guide_state = (None, None) if state is None else state
         guide = self._ask_guide(V, rng, guide_state)
-        guided = None if guide is None else self._in_unit(V * guide.mask**2, V)
-        posterior = self._infer(self._in_unit(V), rng, W=W, guided=guided)
+        edge = band_edge(V)
+        V = fill_band(V, edge)
+        guided = None if guide is None else self._in_unit(V * guide.mask**2, V, edge)
+        posterior = self._infer(self._in_unit(V, edge=edge), rng, W, guided=guided)
+        gain_std = posterior.mask_std
         return self._make_estimate(
-            posterior.mask.cpu().numpy(),
-            None if posterior.mask_std is None else posterior.mask_std.cpu().numpy(),
+            widened(posterior.mask, V),
+            None if gain_std is None else widened(gain_std, V),
             posterior.history,
             guide,
             state=(
-                posterior.noise.W.cpu().numpy(),
+                widened(posterior.noise.W, V),
                 None if guide is None else guide.state,
             ),
         )
 
     def _estimate_masks(
         self, powers: list[np.ndarray], rngs: list[np.random.Generator]
+    ) -> list[MaskEstimate]:
+        return full_bands_together(
+            self._estimate_full_bands, self._estimate_mask, powers, rngs
+        )
+
+    def _estimate_full_bands(
+        self, powers: Sequence[np.ndarray], rngs: Sequence[np.random.Generator]
     ) -> list[MaskEstimate]:
         import torch
         from torch.nn.utils.rnn import pad_sequence
@@ -283,7 +293,7 @@ class VAENMFEnhancer(BaseEnhancer):
         if isinstance(guide, FrozenEstimator):
             guide = guide.estimator
         with computing_on(guide, self.device):
-            return guide._estimate_mask(V, rng, state)
+            return guide._estimate_mask(guide._heard(V), rng, state)
 
     def _make_estimate(
         self,
@@ -303,25 +313,28 @@ class VAENMFEnhancer(BaseEnhancer):
             mask, gain_std, n_iter=len(history), history=history, state=state
         )
 
-    def _in_unit(self, V: np.ndarray, of: np.ndarray | None = None) -> torch.Tensor:
+    def _in_unit(
+        self, V: np.ndarray, of: np.ndarray | None = None, edge: int | None = None
+    ) -> torch.Tensor:
         """Power in the unit of the model, in which masks do not depend on the level.
 
-        Of another recording if that is given.
+        Of another recording if that is given, and of the bins below an edge.
         """
-        return as_tensor(at_level(V, self.vae_.level_, of)).float()
+        return as_tensor(at_level(V, self.vae_.level_, of)[:, :edge]).float()
 
     def _infer(
         self,
         V: torch.Tensor,
         rng: np.random.Generator,
-        W: np.ndarray | None = None,
+        start: np.ndarray | None = None,
         lengths: torch.Tensor | None = None,
         guided: torch.Tensor | None = None,
     ) -> Posterior:
         """Separate an utterance (N, F), or padded ones (B, N, F) of some lengths (B,).
 
-        The noise starts from W (K, F), the latent variables from the power `guided`, of
-        the same shape as V, where these are given.
+        The noise starts from bases (K, F or more), the latent variables from the power
+        `guided`, of the same shape as V, where these are given. F is how many there are
+        of the model's bins.
         """
         import torch
 
@@ -330,18 +343,14 @@ class VAENMFEnhancer(BaseEnhancer):
 
         device = check_device(self.device, self.n_jobs)
         generator = torch_generator(rng, device)
-        start = self.noise_components_ if W is None else W
+        edge = V.shape[-1]
+        start = self.noise_components_ if start is None else start
         with one_thread(), torch.no_grad():
             V = V.to(device)
             frames = None if lengths is None else frames_inside(V, lengths)
-            noise = initial_noise(
-                V,
-                self.n_components,
-                generator,
-                W=None if start is None else as_tensor(start).float().to(device),
-                frames=frames,
-            )
-            prior = speech_prior(self.vae_.networks(device), lengths)
+            W = None if start is None else as_tensor(start[:, :edge]).float().to(device)
+            noise = initial_noise(V, self.n_components, generator, W=W, frames=frames)
+            prior = speech_prior(self.vae_.networks(device), lengths, edge)
             # An encoder of noisy speech knows what to make of the mixture itself.
             if guided is not None and not hasattr(self.vae_, "mixer"):
                 prior = prior._replace(guided=guided.to(device))
@@ -362,6 +371,23 @@ def computing_on(estimator: Any, device: str) -> Iterator[None]:
         estimator.device = before
 
 
+def full_bands_together(
+    together: Callable[..., list[MaskEstimate]],
+    alone: Callable[..., MaskEstimate],
+    powers: Sequence[np.ndarray],
+    rngs: Sequence[np.random.Generator],
+) -> list[MaskEstimate]:
+    """Masks of recordings; each of a narrower band, which ends where it does, alone."""
+    are_full = [band_edge(V) == V.shape[1] for V in powers]
+    full = [k for k, is_full in enumerate(are_full) if is_full]
+    found = together([powers[k] for k in full], [rngs[k] for k in full]) if full else []
+    left = iter(found)
+    return [
+        next(left) if is_full else alone(V, rng, None)
+        for is_full, V, rng in zip(are_full, powers, rngs, strict=True)
+    ]
+
+
 def frames_at_once(inference: Inference, device: str) -> int:
     """Frames that :meth:`_estimate_masks` is given at once; 0 where it does not pay.
 
@@ -377,6 +403,11 @@ def frames_inside(V: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
     inside = torch.arange(V.shape[1]) < lengths[:, None]
     return inside[..., None].to(V)
+
+
+def widened(found: torch.Tensor, V: np.ndarray) -> np.ndarray:
+    """What was found below an edge, for all bins of a recording."""
+    return widen_band(found.cpu().numpy(), V.shape[1])
 
 
 def unpadded(padded: torch.Tensor | None, lengths: torch.Tensor) -> list[Any]:

@@ -270,6 +270,39 @@ def test_supervised_compares_the_systems_whose_files_are_there(
     assert err.count("left out") == 1 and "BiLSTM-PSA: left out" in err
 
 
+def test_narrow_bands_tells_what_is_lost_beside_the_whole_band(pairs, capsys):
+    narrow_bands = script("narrow_bands")
+    arguments = [
+        "--pairs",
+        str(pairs),
+        "--models",
+        "wiener",
+        "--rates",
+        "8000",
+        "15000",
+    ]
+    assert narrow_bands.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for rate in ("8000 Hz", "15000 Hz"):
+        at = lines.index(rate)
+        names, means = zip(
+            *(line.rsplit("  4  ", 1) for line in lines[at + 3 : at + 6]), strict=True
+        )
+        assert [name.strip() for name in names] == [
+            "noisy", "wiener", "wiener, whole band",
+        ]  # fmt: skip
+        noisy, narrow, whole = (float(mean.split()[0]) for mean in means)
+        assert noisy + 1 < whole
+        # The difference is that of the two means, up to their rounding.
+        [loss] = [float(line.split()[2]) for line in lines[at + 9 : at + 10]]
+        assert loss == pytest.approx(narrow - whole, abs=0.011)
+    # Without training a method has no band of its own.
+    assert abs(loss) < 0.3
+    with pytest.raises(SystemExit):
+        narrow_bands.main(["--pairs", str(pairs), "--rates", "16000"])
+    assert "--rates must be in (0, 16000), got 16000" in capsys.readouterr().err
+
+
 def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_path):
     maker = script("validation_pairs")
     for name in ("first", "again"):

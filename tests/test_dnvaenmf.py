@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -20,6 +21,7 @@ from skvae import (
     GradientVEM,
     SpeechVAE,
 )
+from skvae.algorithms.bandwidth import band_edge
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import mean_si_sdr, si_sdr
 
@@ -293,6 +295,32 @@ def test_batches_enhance_as_well_as_utterances_alone(
         np.testing.assert_allclose(one.enhanced + one.noise, x, atol=1e-6)
         assert one.mask.shape == one.mask_std.shape == other.mask.shape
         assert np.corrcoef(one.mask.ravel(), other.mask.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("start", ["mask", "random"])
+def test_narrow_bands_are_separated_below_their_edge(pairs, dvae, monkeypatch, start):
+    narrow = [
+        soxr.resample(soxr.resample(x, 16000, 8000), 8000, 16000) for x in pairs[0][:2]
+    ]
+    enhancer = fitted(dvae, start=start, mask_weight=0.0)
+    alone = enhancer.separate(narrow)
+    for one, x in zip(alone, narrow, strict=True):
+        [spectrogram] = SMALL.transform([x])
+        edge = band_edge(np.abs(spectrogram.frames()) ** 2)
+        assert 50 < edge < 66
+        assert one.mask.shape == one.mask_std.shape == (129, spectrogram.n_frames)
+        above = one.mask[edge:]
+        np.testing.assert_array_equal(above, np.broadcast_to(above[0], above.shape))
+        # What little there is above the edge does not count.
+        rest = spectrogram.data.copy()
+        rest[66:] = 0
+        [other] = enhancer.separate([spectrogram.replace(rest)])
+        np.testing.assert_allclose(one.mask[:edge], other.mask[:edge], rtol=1e-5)
+    # In a batch they stay alone.
+    monkeypatch.setattr(DnVAENMFEnhancer, "_batch_frames", lambda self: 1000)
+    *together, _, _ = enhancer.separate([*narrow, *pairs[0][2:4]])
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one.mask, other.mask)
 
 
 def test_batches_of_models_without_a_mask(pairs, maskless, monkeypatch):

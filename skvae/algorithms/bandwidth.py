@@ -5,7 +5,8 @@ What has learned from full bands makes something of that nothing: a network of
 logarithms far below all that it was trained on, a model of a likelihood that empty bins
 dominate. So the band is filled before it looks, with a mirror image of what is below,
 which comes and goes with the speech and the noise as their upper bands would. Masks in
-the filled bins multiply what was there, which is nothing.
+the filled bins multiply what was there, which is nothing; a likelihood is better off
+without them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MOST_ABOVE_LEVEL, _MOST_ABOVE_MEAN = 10**-2.5, 10**-4.5
 _LOWEST, _HIGHEST = 1 / 8, 15 / 16
 
 #: Power of the mirror image, -12 dB: voices and most noises fall towards the top.
-_IMAGE = 10**-1.2
+IMAGE_POWER = 10**-1.2
 
 
 def band_edge(V: np.ndarray) -> int:
@@ -78,18 +79,20 @@ def band_edge(V: np.ndarray) -> int:
     return int(start + falling[0]) if len(falling) else int(edges[k])
 
 
-def fill_band(V: np.ndarray) -> np.ndarray:
-    """Fill empty bins at the top with an image of those below, in place.
+def fill_band(V: np.ndarray, edge: int | None = None) -> np.ndarray:
+    """Fill empty bins at the top with an image of those below.
 
     Parameters
     ----------
     V : ndarray of shape (N, F)
         Power.
+    edge : int, default=None
+        How many bins hold sound; None means as many as :func:`band_edge` finds.
 
     Returns
     -------
     ndarray of shape (N, F)
-        `V`, unchanged if it has a full band.
+        `V` itself if it has a full band.
 
     Examples
     --------
@@ -98,10 +101,56 @@ def fill_band(V: np.ndarray) -> np.ndarray:
     >>> fill_band(V)[0, 256:258].round(3)
     array([1.   , 0.063])
     """
-    n_bins, edge = V.shape[1], band_edge(V)
-    if edge < n_bins:
-        # Down from the edge, and up again where that is not enough.
-        path = np.concatenate([np.arange(edge)[::-1], np.arange(edge)])
-        image = path[np.arange(n_bins - edge) % len(path)]
-        np.multiply(V[:, image], V.dtype.type(_IMAGE), out=V[:, edge:])
-    return V
+    n_bins = V.shape[1]
+    edge = band_edge(V) if edge is None else edge
+    if edge == n_bins:
+        return V
+    filled = V.copy()
+    image = image_bins(edge, n_bins)
+    np.multiply(V[:, image], V.dtype.type(IMAGE_POWER), out=filled[:, edge:])
+    return filled
+
+
+def widen_band(x: np.ndarray, n_bins: int) -> np.ndarray:
+    """Go on beyond an edge as it is there.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, edge)
+        Anything that was found for the bins that hold sound.
+    n_bins : int
+        F.
+
+    Returns
+    -------
+    ndarray of shape (N, F)
+
+    Examples
+    --------
+    >>> widen_band(np.array([[0.2, 0.7]]), 4)
+    array([[0.2, 0.7, 0.7, 0.7]])
+    """
+    return np.pad(x, ((0, 0), (0, n_bins - x.shape[1])), mode="edge")
+
+
+def image_bins(edge: int, n_bins: int) -> np.ndarray:
+    """Bins whose image fills those from an edge on: down from it, and up again.
+
+    Parameters
+    ----------
+    edge : int
+        How many bins hold sound.
+    n_bins : int
+        F.
+
+    Returns
+    -------
+    ndarray of int, shape (F - edge,)
+
+    Examples
+    --------
+    >>> image_bins(3, 9)
+    array([2, 1, 0, 0, 1, 2])
+    """
+    path = np.concatenate([np.arange(edge)[::-1], np.arange(edge)])
+    return path[np.arange(n_bins - edge) % len(path)]

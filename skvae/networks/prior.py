@@ -7,12 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from skvae.algorithms.bandwidth import IMAGE_POWER, image_bins
 from skvae.algorithms.vaenmf.model import SpeechPrior
 from skvae.networks.layers import ACTIVATIONS, FeedForward
 from skvae.networks.vae import SpeechNetwork, bounded
 
 
-def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> SpeechPrior:
+def speech_prior(
+    network: SpeechNetwork, lengths: Tensor | None = None, edge: int | None = None
+) -> SpeechPrior:
     """Functions of a trained network, as an inference calls them again and again.
 
     They agree with ``network.encode`` and ``network.decode`` up to rounding. For dense
@@ -26,6 +29,10 @@ def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> Speec
     lengths : Tensor of int, shape (B,), default=None
         Numbers of frames, where what is encoded and decoded are padded sequences, whose
         padding a network that looks at more than one frame must not see. On the CPU.
+    edge : int, default=None
+        How many of the network's bins there are, from the lowest on, in a recording of
+        a narrower band: of the others the encoder sees an image, as of
+        :func:`~skvae.algorithms.bandwidth.fill_band`. None means all.
 
     Returns
     -------
@@ -39,11 +46,20 @@ def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> Speec
     >>> mean.shape
     torch.Size([7, 2])
     """
+    n_bins = network.config.n_bins
+    edge = n_bins if edge is None else edge
+    image = torch.from_numpy(image_bins(edge, n_bins))
+
+    def whole(power: Tensor) -> Tensor:
+        if edge == n_bins:
+            return power
+        return torch.cat([power, IMAGE_POWER * power[..., image]], -1)
+
+    def decode(z: Tensor) -> Tensor:
+        return network.decode(z, lengths)[..., :edge]
+
     if not isinstance(network.encoder, FeedForward):
-        return SpeechPrior(
-            lambda power: network.encode(power, lengths),
-            lambda z: network.decode(z, lengths),
-        )
+        return SpeechPrior(lambda power: network.encode(whole(power), lengths), decode)
     activation = ACTIVATIONS[network.config.activation]
     slope = _SLOPES[network.config.activation]
     reading, *others = _dense_layers(network.encoder)
@@ -58,11 +74,12 @@ def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> Speec
     memory: list[Tensor] = []
 
     def encode(power: Tensor) -> tuple[Tensor, Tensor]:
+        power = whole(power)
         shape = (*power.shape[:-1], config.n_features)
         if not memory or memory[0].shape != shape:
             memory[:] = [power.new_empty(shape)]
         [features] = memory
-        first, *second = features.split(config.n_bins, -1)
+        first, *second = features.split(n_bins, -1)
         torch.add(power, config.floor, out=first)
         if second:
             second[0].copy_(first)
@@ -75,11 +92,12 @@ def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> Speec
         mean, log_variance = outputs.view(*power.shape[:-1], -1).chunk(2, -1)
         return mean, bounded(log_variance)
 
-    last = network.log_variance
+    last_weight = network.log_variance.weight[:edge]
+    last_bias = network.log_variance.bias[:edge]
 
     def decode_into(z: Tensor, out: Tensor) -> Tensor:
         hidden = network.decoder(_frames(z))
-        torch.addmm(last.bias, hidden, last.weight.T, out=out.view(len(hidden), -1))
+        torch.addmm(last_bias, hidden, last_weight.T, out=out.view(len(hidden), -1))
         return out
 
     def linearise(z: Tensor, out: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -87,17 +105,17 @@ def speech_prior(network: SpeechNetwork, lengths: Tensor | None = None) -> Speec
         for layer in dense:
             outputs.append(activation(layer(outputs[-1])))
         hidden = outputs[-1]
-        torch.addmm(last.bias, hidden, last.weight.T, out=out.view(len(hidden), -1))
+        torch.addmm(last_bias, hidden, last_weight.T, out=out.view(len(hidden), -1))
 
         def pullback(gradient: Tensor) -> Tensor:
-            gradient = _frames(gradient) @ last.weight
+            gradient = _frames(gradient) @ last_weight
             for layer, output in zip(dense[::-1], outputs[:0:-1], strict=True):
                 gradient = (gradient * slope(output)) @ layer.weight
             return gradient.view(z.shape)
 
         return out, pullback
 
-    return SpeechPrior(encode, network.decode, decode_into, linearise)
+    return SpeechPrior(encode, decode, decode_into, linearise)
 
 
 def _frames(x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import soxr
 
 from skvae import STFT
-from skvae.algorithms.bandwidth import band_edge, fill_band
+from skvae.algorithms.bandwidth import band_edge, fill_band, image_bins, widen_band
 from skvae.datasets import NOISE_KINDS, make_dataset, make_noise, make_speech
 
 RATE = 16000
@@ -45,7 +45,7 @@ def test_sound_of_the_full_band_is_left_as_it_is():
     sounds.append(np.fft.irfft(slope * spectrum))
     for x in sounds:
         V = power(x)
-        assert fill_band(V.copy()).tobytes() == V.tobytes()
+        assert fill_band(V) is V
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,18 @@ def test_a_band_is_filled_with_an_image_of_what_is_below():
     V[:, 200:] = 1e-12
     before = V.copy()
     filled = fill_band(V)
-    assert filled is V and V.dtype == np.float32
-    np.testing.assert_array_equal(V[:, :200], before[:, :200])
+    assert filled.dtype == np.float32
+    np.testing.assert_array_equal(V, before)
+    np.testing.assert_array_equal(filled[:, :200], V[:, :200])
     share = 10**-1.2
-    np.testing.assert_allclose(V[:, 200:400], share * before[:, 199::-1], rtol=1e-5)
-    np.testing.assert_allclose(V[:, 400:], share * before[:, :113], rtol=1e-5)
+    np.testing.assert_allclose(filled[:, 200:400], share * V[:, 199::-1], rtol=1e-5)
+    np.testing.assert_allclose(filled[:, 400:], share * V[:, :113], rtol=1e-5)
+    # As if an edge had been found that is told.
+    np.testing.assert_array_equal(fill_band(filled, 200), filled)
+
+
+def test_what_is_found_below_an_edge_goes_on_above_it():
+    mask = np.arange(6.0).reshape(2, 3)
+    assert widen_band(mask, 5).tolist() == [[0, 1, 2, 2, 2], [3, 4, 5, 5, 5]]
+    assert widen_band(mask, 3).tolist() == mask.tolist()
+    assert image_bins(1, 4).tolist() == [0, 0, 0]

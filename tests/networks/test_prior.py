@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from skvae.algorithms.bandwidth import fill_band
 from skvae.networks.prior import speech_prior
 from skvae.networks.vae import VAEConfig, initial_network
 
@@ -35,6 +36,36 @@ def test_the_fast_encoder_is_the_encoder(network):
     ):
         torch.testing.assert_close(found, wanted)
     assert torch.equal(V, before)
+
+
+@pytest.mark.parametrize("edge", [1, 3, F - 1])
+def test_of_a_narrow_band_the_encoder_sees_an_image(network, edge):
+    V = power()
+    filled = torch.from_numpy(fill_band(V.numpy(), edge))
+    prior = speech_prior(network, edge=edge)
+    for _ in range(2):
+        for found, wanted in zip(
+            prior.encode(V[:, :edge]), network.encode(filled), strict=True
+        ):
+            torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("edge", [1, 3, F - 1])
+def test_a_narrow_band_is_decoded_as_a_part_of_the_whole(network, edge):
+    z = torch.randn(N, 3, generator=torch.Generator().manual_seed(1)).double()
+    wanted = network.decode(z)[:, :edge]
+    prior = speech_prior(network, edge=edge)
+    out = torch.empty(N, edge, dtype=torch.float64)
+    torch.testing.assert_close(prior.log_variance(z), wanted)
+    torch.testing.assert_close(prior.log_variance(z, out=out), wanted)
+    gradient = power()
+    gradient[:, edge:] = 0
+    _, pullback = speech_prior(network).variance_and_pullback(
+        z, torch.empty(N, F).double()
+    )
+    _, narrow_pullback = prior.variance_and_pullback(z, out)
+    torch.testing.assert_close(out, wanted.exp())
+    torch.testing.assert_close(narrow_pullback(gradient[:, :edge]), pullback(gradient))
 
 
 def test_results_of_the_encoder_survive_its_next_call(network):
