@@ -29,6 +29,7 @@ def summarize(
     confidence: float = 0.95,
     n_resamples: int = 2000,
     random_state: RandomState = 0,
+    cluster: str | None = None,
 ) -> pandas.DataFrame:
     r"""Mean scores with bootstrap confidence intervals.
 
@@ -46,6 +47,9 @@ def summarize(
         Number of bootstrap resamples.
     random_state : int, Generator, RandomState or None, default=0
         Where the resamples come from.
+    cluster : str, default=None
+        Column whose values tell which utterances belong together, as those with one
+        kind of noise or of one speaker: they are drawn together.
 
     Returns
     -------
@@ -64,8 +68,11 @@ def summarize(
     The interval lies between two percentiles of the resampled means. Plain percentiles
     are too narrow for few utterances (with 10 they cover the mean 9 times in 10), so
     that they are moved outwards to where Student's t has them:
-    :math:`\Phi(\pm\sqrt{n / (n - 1)}\, t_{n-1})` [1]_. Utterances count as independent
-    of each other. One alone has no interval.
+    :math:`\Phi(\pm\sqrt{n / (n - 1)}\, t_{n-1})` [1]_. One alone has no interval.
+
+    Utterances count as independent of each other: the interval is for other utterances
+    of the same kinds. With a `cluster` it is for other kinds as well, if those at hand
+    are a sample of them, and n is the number of clusters.
 
     References
     ----------
@@ -93,7 +100,8 @@ def summarize(
         for name in names:
             scores = scores_of(rows, name)
             absent = np.isnan(scores)
-            mean, low, high = bootstrap(scores[~absent])
+            together = _together(rows, cluster)
+            mean, low, high = bootstrap(scores[~absent], together[~absent])
             records.append(
                 {
                     **group,
@@ -117,6 +125,7 @@ def compare(
     confidence: float = 0.95,
     n_resamples: int = 2000,
     random_state: RandomState = 0,
+    cluster: str | None = None,
 ) -> pandas.DataFrame:
     """How much better one enhancer is than another, on the same utterances.
 
@@ -137,6 +146,9 @@ def compare(
         Number of bootstrap resamples.
     random_state : int, Generator, RandomState or None, default=0
         Where the resamples come from.
+    cluster : str, default=None
+        Column whose values tell which utterances belong together, as those with one
+        kind of noise or of one speaker: they are drawn together.
 
     Returns
     -------
@@ -183,7 +195,8 @@ def compare(
             with np.errstate(invalid="ignore"):  # infinity less infinity: no difference
                 differences = scores - others
             paired = ~np.isnan(differences)
-            difference, low, high = bootstrap(differences[paired])
+            together = _together(rows, cluster)
+            difference, low, high = bootstrap(differences[paired], together[paired])
             records.append(
                 {
                     **group,
@@ -346,35 +359,55 @@ def failed_rows(rows: pandas.DataFrame) -> np.ndarray:
     return rows["error"].notna().to_numpy()
 
 
+def _together(rows: pandas.DataFrame, cluster: str | None) -> np.ndarray:
+    """Which utterances are drawn together, int, shape (n_rows,)."""
+    if cluster is None:
+        return np.arange(len(rows))
+    if cluster not in rows:
+        raise ValueError(
+            f"`cluster` must name a column of the table, {list(rows.columns)}, got "
+            f"{cluster!r}."
+        )
+    return rows[cluster].factorize(use_na_sentinel=False)[0]
+
+
 def _make_bootstrap(
     confidence: float, n_resamples: int, random_state: RandomState
-) -> Callable[[np.ndarray], tuple[float, float, float]]:
+) -> Callable[[np.ndarray, np.ndarray], tuple[float, float, float]]:
     check_real("confidence", confidence, low=0, high=1, open_low=True)
     check_real("n_resamples", n_resamples, low=1, integer=True)
     seed = draw_seed(random_state)
     # Each call starts anew: what a group shows does not depend on the others.
-    return lambda scores: _mean_interval(
-        scores, confidence, n_resamples, np.random.default_rng(seed)
+    return lambda scores, together: _mean_interval(
+        scores, together, confidence, n_resamples, np.random.default_rng(seed)
     )
 
 
 def _mean_interval(
-    scores: np.ndarray, confidence: float, n_resamples: int, rng: np.random.Generator
+    scores: np.ndarray,
+    together: np.ndarray,
+    confidence: float,
+    n_resamples: int,
+    rng: np.random.Generator,
 ) -> tuple[float, float, float]:
     """Mean of scores without NaN, and its expanded percentile interval."""
     from scipy.special import ndtr, stdtrit
 
-    n = len(scores)
+    _, labels, counts = np.unique(together, return_inverse=True, return_counts=True)
+    n = len(counts)
     if n < 2:
         return mean_defined(scores), math.nan, math.nan
+    sums = np.zeros(n)
     t = stdtrit(n - 1, (1 + confidence) / 2)
     tail = ndtr(-math.sqrt(n / (n - 1)) * t)
     rows = max(1, _INDICES_AT_ONCE // n)
     means = np.empty(n_resamples)
     with np.errstate(invalid="ignore"):  # both infinities: no mean
+        np.add.at(sums, labels, scores)
         for start in range(0, n_resamples, rows):
             part = means[start : start + rows]
-            part[:] = scores[rng.integers(n, size=(len(part), n))].mean(axis=1)
+            drawn = rng.integers(n, size=(len(part), n))
+            part[:] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
         mean = float(scores.mean())
     # Values that occur, not between two: one may be infinite.
     low = np.quantile(means, tail, method="lower")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pandas
@@ -11,8 +12,8 @@ import pytest
 import scripts
 import soundfile
 
+from skvae import SpeechVAE, load_pretrained, save_pretrained
 from skvae.datasets import AudioFile, Corpus, make_noise, make_speech
-from skvae.pretrained import load_pretrained
 from skvae.recipes import read_recipe
 
 FOLDER = scripts.ROOT / "benchmarks/papers"
@@ -93,8 +94,9 @@ def check_results(out, name, sets, systems):
     assert not [file for file in there if file.startswith(".")]
     record = json.loads((out / f"{name}.json").read_text())
     assert record["setup"]["seed"] == 0
-    assert record["machine"]["cores"] == os.cpu_count()
-    assert record["versions"]["numpy"] == np.__version__
+    [here] = record["computed_by"]
+    assert here["machine"]["cores"] == os.cpu_count()
+    assert here["versions"]["numpy"] == np.__version__
     assert all(len(model["sha256"]) == 64 for model in record["models"].values())
     # What is published tells of no machine's folders.
     text = (out / f"{name}.json").read_text() + (out / f"{name}.txt").read_text()
@@ -253,16 +255,46 @@ def test_results_of_another_set_up_are_refused(data, tiny, tmp_path):
         words = ["--quick", "--data", str(data), "--out", str(tmp_path), *more]
         return parse("x", None, {"open": None}, [*words, "--models", str(tmp_path)])
 
-    model = tmp_path / "a.safetensors"
-    model.write_bytes(b"weights")
-    record = Record(run())
-    record.add_model("a", model, "speech")
+    clean = [make_speech(4000, random_state=k) for k in range(3)]
+    model = SpeechVAE(2, 4, max_iter=1, random_state=0).fit(clean)
     Record(run()).add_model("a", model, "speech")
+    # Another file of the same model is the same model.
+    save_pretrained(model, tmp_path / "again.safetensors", description="again")
+    again = load_pretrained(tmp_path / "again.safetensors")
+    Record(run()).add_model("a", again, "speech")
     with pytest.raises(SystemExit, match="seed 0, not 1"):
         Record(run("--seed", "1"))
-    model.write_bytes(b"other weights")
-    with pytest.raises(SystemExit, match="another set-up"):
-        Record(run()).add_model("a", model, "speech")
+    others = [
+        SpeechVAE(2, 4, max_iter=1, random_state=1).fit(clean),
+        again.set_params(floor=0.5),
+    ]
+    for other in others:
+        with pytest.raises(SystemExit, match="another set-up"):
+            Record(run()).add_model("a", other, "speech")
+
+
+def test_the_record_tells_where_scores_were_made_not_where_they_were_read(
+    data, tiny, tmp_path, monkeypatch
+):
+    from common import run
+    from common.scores import Scores
+
+    words = ["--quick", "--data", str(data), "--out", str(tmp_path)]
+    parsed = run.parse("x", None, {"open": None}, [*words, "--models", str(tmp_path)])
+
+    def score(n_pairs):
+        record = run.Record(parsed)
+        scores = Scores(tmp_path / "scores.csv", ["si_sdr"], record)
+        scores.table("s", "a", pairs_of(n_pairs), lambda: None)
+        record.write()
+        told = json.loads((tmp_path / "x-open-quick.json").read_text())["computed_by"]
+        return [here["machine"] for here in told]
+
+    monkeypatch.setattr(run, "machine", lambda: "the first")
+    assert score(2) == ["the first"]
+    monkeypatch.setattr(run, "machine", lambda: "the second")
+    assert score(2) == ["the first"]
+    assert score(3) == ["the first", "the second"]
 
 
 def pairs_of(n_pairs, snr=0.0):
@@ -290,15 +322,19 @@ def test_scoring_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
     from common import scores
 
     monkeypatch.setattr(scores, "CHUNK", 2)
-    pairs = pairs_of(5)
+    pairs, nowhere = pairs_of(5), Mock()
     path = tmp_path / "scores.csv"
     with pytest.raises(KeyboardInterrupt):
-        scores.Scores(path, ["si_sdr"]).table("s", "a", pairs, lambda: Broken(3))
+        scores.Scores(path, ["si_sdr"], nowhere).table(
+            "s", "a", pairs, lambda: Broken(3)
+        )
     assert len(pandas.read_csv(path)) == 2
     rest = Broken(3)
-    table = scores.Scores(path, ["si_sdr"]).table("s", "a", pairs, lambda: rest)
+    table = scores.Scores(path, ["si_sdr"], nowhere).table(
+        "s", "a", pairs, lambda: rest
+    )
     assert rest.n_good == 0
-    whole = scores.Scores(tmp_path / "other.csv", ["si_sdr"]).table(
+    whole = scores.Scores(tmp_path / "other.csv", ["si_sdr"], nowhere).table(
         "s", "a", pairs, lambda: None
     )
     np.testing.assert_allclose(table["si_sdr"], whole["si_sdr"], rtol=1e-12)
@@ -309,14 +345,15 @@ def test_scores_of_other_pairs_are_refused(tmp_path):
     from common.scores import Scores
 
     path = tmp_path / "scores.csv"
-    Scores(path, ["si_sdr"]).table("s", "a", pairs_of(2), lambda: None)
+    nowhere = Mock()
+    Scores(path, ["si_sdr"], nowhere).table("s", "a", pairs_of(2), lambda: None)
     for other in (pairs_of(1), pairs_of(2, snr=5.0)):
         with pytest.raises(SystemExit, match="other pairs"):
-            Scores(path, ["si_sdr"]).table("s", "a", other, lambda: None)
+            Scores(path, ["si_sdr"], nowhere).table("s", "a", other, lambda: None)
 
 
-def scored(values):
-    return pandas.DataFrame({"sdr": np.asarray(values, dtype=float)})
+def scored(values, noises="hum"):
+    return pandas.DataFrame({"sdr": np.asarray(values, dtype=float), "noise": noises})
 
 
 @pytest.mark.parametrize(
@@ -349,6 +386,31 @@ def test_an_order_is_told_only_where_the_interval_leaves_out_zero(
     assert row["difference"] == pytest.approx(gain, abs=1e-9)
     line = format_claims(judged).splitlines()[1]
     assert line.startswith(finding)
+    # Of one kind of noise there is nothing to say of others.
+    assert np.isnan([row["noises_low"], row["noises_high"]]).all()
+    assert "in these noises" not in row["verdict"]
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_an_order_that_other_noises_may_turn_round_is_one_of_these_noises(spread):
+    from common.tables import Claim, format_claims, judge
+
+    rng = np.random.default_rng(0)
+    gains = 1 + spread * np.repeat([-1.0, 1.0, -0.8, 0.8, 0.5, -0.5], 20)
+    noises = np.repeat(list("abcdef"), 20)
+    tables = {
+        ("s", "a"): scored(gains + rng.normal(0, 0.1, 120), noises),
+        ("s", "b"): scored(np.zeros(120), noises),
+    }
+    judged = judge([Claim("s", "a", "b", "sdr", 2.0)], tables)
+    [row] = judged.to_dict("records")
+    assert row["finding"] == "a > b"
+    assert row["noises_low"] < row["low"] < row["high"] < row["noises_high"]
+    general = spread < 1
+    assert (row["noises_low"] > 0) == general
+    wanted = "as in the paper" if general else "as in the paper, in these noises"
+    assert row["verdict"] == wanted
+    assert f"[{row['noises_low']:+.2f}, " in format_claims(judged)
 
 
 def test_what_was_not_scored_is_not_judged():
@@ -373,7 +435,8 @@ def test_the_ratio_of_costs_counts_iterations_and_their_time():
     vem = np.array([[0.0, 8.0, 8.0], [0.0, 4.0, 4.0]]).T
     mcem = np.array([[0.0, 4.0, 8.0], [0.0, 4.0, 8.0]]).T
     curves = paper.Curves(
-        (1, 11, 21), {"VEM": vem, "MCEM": mcem}, None, {"VEM": 0.01, "MCEM": 0.1}
+        *((1, 11, 21), {}, {"VEM": vem, "MCEM": mcem}, None),
+        seconds={"VEM": 0.01, "MCEM": 0.1},
     )
     found, text = paper.cost(curves)
     # To its final SDR less half a dB MCEM takes 11 + 10 * 3.5 / 4 iterations.
@@ -410,7 +473,8 @@ def test_white_noise_is_the_same_each_time_it_is_read():
 
 
 def test_the_papers_corpora_are_found_in_their_folders(tmp_path, tiny):
-    """Trees of empty files: nothing is read until it is scored."""
+    """Trees of empty files but for CHiME's: little is read until it is scored."""
+    from common.corpora import find_material
     from common.run import parse
 
     def touch(*places):
@@ -419,7 +483,8 @@ def test_the_papers_corpora_are_found_in_their_folders(tmp_path, tiny):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
-    slides, pariente, bando = map(script, ("slides", "pariente2019", "bando2018"))
+    names = ("slides", "pariente2019", "bando2018", "bando2020")
+    slides, pariente, bando, bando2020 = map(script, names)
     for side in ("clean", "noisy"):
         for subset in ("test", "train_28spk".replace("_", "set_")):
             folder = "testset" if subset == "test" else subset
@@ -439,16 +504,31 @@ def test_the_papers_corpora_are_found_in_their_folders(tmp_path, tiny):
                 touch(f"timit/{split}/DR{dialect}/F{k}{dialect}/{name}.WAV")
     from skvae.datasets import DEMAND_ENVIRONMENTS
 
-    touch(*(f"demand/{place}/ch01.wav" for place in DEMAND_ENVIRONMENTS))
+    # As the archives at 16 kHz have it.
+    there = set(DEMAND_ENVIRONMENTS) - {"SCAFE"}
+    touch(*(f"demand/{place}/ch01.wav" for place in there))
+    touch(*(f"rouen/data_rouen/scene{chr(97 + k)}1.wav" for k in range(19)))
+    chime = tmp_path / "chime4/data"
+    touch("chime4/data/audio/16kHz/backgrounds/BGD_1_BUS.CH5.wav")
+    for subset in ("tr05", "dt05", "et05"):
+        entry = {"speaker": "F01", "wsj_name": "050C0101", "environment": "BUS"}
+        (chime / "annotations").mkdir(exist_ok=True)
+        text = json.dumps([entry])
+        (chime / "annotations" / f"{subset}_simu.json").write_text(text)
+        for place in ("isolated/{}.CH5.wav", "isolated_ext/{}.CH5.Clean.wav"):
+            name = place.format(f"{subset}_bus_simu/F01_050C0101_BUS")
+            touch(f"chime4/data/audio/16kHz/{name}")
+            noise = make_noise(8000, "white", random_state=len(place))
+            soundfile.write(chime / "audio/16kHz" / name, noise, SAMPLE_RATE)
 
     def material(paper, name, corpus):
         words = ["--corpus", corpus, "--data", str(tmp_path), "--models", "m"]
         run = parse(name, None, paper.CORPORA, [*words, "--out", str(tmp_path / "o")])
-        return paper.CORPORA[corpus](run)
+        return find_material(paper.CORPORA, run)
 
     found = material(slides, "slides", "voicebank")
     assert list(found.sets) == ["white", "recorded"]
-    assert set(found.sets["recorded"].noises) == set(DEMAND_ENVIRONMENTS)
+    assert set(found.sets["recorded"].noises) == there
     training = found.training()
     assert len(training.clean) == len(training.noisy) == 1
     found = material(bando, "bando2018", "voicebank")
@@ -458,3 +538,22 @@ def test_the_papers_corpora_are_found_in_their_folders(tmp_path, tiny):
     # The sentences that all speakers read are not tested on.
     assert not any("SA" in name for name in found.sets["pairs"].utterances)
     assert found.training().noise is None
+    for paper, name in ((bando, "bando2018"), (bando2020, "bando2020")):
+        found = material(paper, name, "chime4")
+        assert list(found.sets) == ["known", "unseen"]
+        assert found.sets["known"].noises.tolist() == ["BUS"]
+        training = found.training()
+        assert len(training.clean) == len(training.noisy) == 1
+        told = " ".join(found.differences)
+        assert "own mixtures" in told and "made as they learn" not in told
+    assert set(found.sets["unseen"].snrs) == set(found.sets["known"].snrs)
+    assert "DLIVING" in material(bando, "bando2018", "chime4").sets["unseen"].noises
+
+    # What is missing is told in one line, also of what is trained on.
+    (chime / "annotations/tr05_simu.json").unlink()
+    training = material(bando, "bando2018", "chime4").training
+    with pytest.raises(SystemExit, match=r"chime4: .*tr05_simu\.json"):
+        training()
+    (chime / "annotations/dt05_simu.json").unlink()
+    with pytest.raises(SystemExit, match=r"chime4: .*dt05_simu\.json"):
+        material(bando, "bando2018", "chime4")

@@ -82,6 +82,60 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says(n):
     assert 0.86 - 0.01 < covered < 0.9 + 0.045
 
 
+def clustered(rng, n_tables, n_clusters, size):
+    """Scores of mean 3, whose clusters differ by more than what is in them does."""
+    shape = (n_tables, n_clusters, size)
+    table, noise = (np.broadcast_to(np.indices(shape)[k], shape) for k in (0, 1))
+    scores = 3 + 2 * rng.normal(size=(*shape[:2], 1)) + rng.normal(size=shape)
+    columns = {"table": table, "noise": noise, "sdr": scores}
+    return pandas.DataFrame({name: values.ravel() for name, values in columns.items()})
+
+
+def test_an_interval_of_clusters_covers_the_mean_over_other_clusters_too():
+    table = clustered(np.random.default_rng(2), 300, 8, 10)
+
+    def coverage(cluster):
+        found = summarize(table, "table", "sdr", 0.9, 400, cluster=cluster)[1:]
+        return ((found["low"] <= 3) & (found["high"] >= 3)).mean()
+
+    assert coverage(None) < 0.5
+    assert 0.9 - 0.05 < coverage("noise") < 0.9 + 0.05
+
+
+def test_clusters_of_one_are_utterances_and_their_order_does_not_count():
+    table = made_table(np.random.default_rng(6)).assign(one=lambda t: t.index)
+    alone = summarize(table, cluster="one")
+    pandas.testing.assert_frame_equal(alone, summarize(table))
+    [mixed, sorted_] = (
+        summarize(t, metrics="si_sdr", cluster="noise")
+        for t in (table, table.sort_values("noise", kind="stable"))
+    )
+    pandas.testing.assert_frame_equal(mixed, sorted_)
+    row = summarize(table[table["noise"] == "hum"], cluster="noise").iloc[0]
+    assert np.isnan([row["low"], row["high"]]).all()
+    with pytest.raises(ValueError, match="`cluster` must name a column"):
+        summarize(table, cluster="speaker")
+
+
+def test_a_comparison_of_clusters_agrees_with_a_slow_bootstrap():
+    rng = np.random.default_rng(7)
+    noises = np.repeat(["a", "b", "c", "d", "e"], [3, 9, 5, 5, 7])
+    gains = rng.normal(size=len(noises)) + 3 * np.unique(noises, return_inverse=True)[1]
+    table = pandas.DataFrame({"noise": noises, "sdr": gains})
+    other = table.assign(sdr=0.0)
+    other.loc[2, "sdr"] = np.nan
+    kept = [gains[(noises == name) & (np.arange(len(gains)) != 2)] for name in "abcde"]
+    means = [
+        np.concatenate([kept[k] for k in rng.integers(5, size=5)]).mean()
+        for _ in range(20000)
+    ]
+    # Hesterberg's percentiles for n = 5, with t(4, 0.975) = 2.7764: tail 0.00096.
+    expected = np.quantile(means, [0.00096, 0.99904])
+    row = compare(table, other, n_resamples=20000, cluster="noise").iloc[0]
+    np.testing.assert_allclose([row["low"], row["high"]], expected, atol=0.15)
+    assert row["difference"] == pytest.approx(np.concatenate(kept).mean())
+
+
 def test_intervals_shrink_with_n_and_widen_with_confidence():
     rng = np.random.default_rng(3)
     few, many = (pandas.DataFrame({"sdr": rng.normal(size=n)}) for n in (10, 1000))

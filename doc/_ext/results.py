@@ -92,13 +92,16 @@ class Findings(PaperTable):
 
     def table(self, rows: list[dict[str, str]]) -> list[list[str]]:
         """A row for each pair of systems, set and metric."""
-        head = ["First less second", "Set", "Metric", "Paper", "Here", "Verdict"]
+        head = [
+            *("First less second", "Set", "Metric", "Paper", "Here", "Other noises"),
+            "Verdict",
+        ]
         cells = []
         for row in rows:
             title, digits = TITLES[row["metric"]]
-            here, low, high = (
-                f"{float(row[key]):+.{digits}f}"
-                for key in ("difference", "low", "high")
+            here, low, high, *elsewhere = (
+                f"{float(row[key]):+.{digits}f}" if row[key] else ""
+                for key in ("difference", "low", "high", "noises_low", "noises_high")
             )
             paper = f"{float(row['paper']):+.{digits}f}" if row["paper"] else ""
             cells.append(
@@ -108,6 +111,7 @@ class Findings(PaperTable):
                     title,
                     paper,
                     f"{here} [{low}, {high}]",
+                    f"[{', '.join(elsewhere)}]" if elsewhere[0] else "",
                     row["verdict"],
                 ]
             )

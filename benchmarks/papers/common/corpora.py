@@ -14,6 +14,7 @@ import numpy as np
 
 from common.run import Run
 from skvae.datasets import (
+    DEMAND_ENVIRONMENTS,
     Corpus,
     find_audio,
     load_chime,
@@ -28,6 +29,9 @@ from skvae.datasets import (
 )
 
 SAMPLE_RATE = 16_000
+
+#: The environment of DEMAND that its archives at 16 kHz do not have.
+ONLY_AT_48_KHZ = "SCAFE"
 
 #: Seconds of white noise that stretches are taken from.
 WHITE_SECONDS = 60
@@ -63,6 +67,15 @@ class Training(NamedTuple):
         )
 
 
+#: Where networks see their mixtures, as they learn or before.
+MADE_AS_THEY_LEARN = (
+    "Networks that learn from noise learn from mixtures that are made as they learn, a "
+    "quarter of them with made noise (seventeen kinds, white noise and engines among "
+    "them), instead of from ones that were written once."
+)
+WRITTEN_ONCE = "Networks that learn from noise learn from the corpus's own mixtures."
+
+
 class Material(NamedTuple):
     """What a corpus gives a paper.
 
@@ -79,6 +92,21 @@ class Material(NamedTuple):
     training: Callable[[], Training]
     sets: dict[str, Corpus]
     differences: tuple[str, ...] = ()
+
+
+def find_material(
+    corpora: Mapping[str, Callable[[Run], Material]], run: Run
+) -> Material:
+    """Find what the corpus of a run gives, or end with what is missing."""
+
+    def found(find: Callable[[], Any]) -> Any:
+        try:
+            return find()
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"{run.corpus}: {error}") from error
+
+    material = found(lambda: corpora[run.corpus](run))
+    return material._replace(training=lambda: found(material.training))
 
 
 def subfolder(data: Path, name: str) -> Path:
@@ -127,7 +155,7 @@ def chime_training(data: Path) -> Training:
 
 def voicebank_training(data: Path) -> Training:
     """Find the training pairs of VoiceBank-DEMAND."""
-    pairs = load_voicebank_demand(subfolder(data, "voicebank"), "train")
+    pairs = load_voicebank_demand(subfolder(data, "voicebank"), "train", log=False)
     return Training("VoiceBank-DEMAND, 28 speakers", pairs.clean, pairs.noisy)
 
 
@@ -136,6 +164,7 @@ def voicebank_material(run: Run) -> Material:
     pairs = load_voicebank_demand(subfolder(run.data, "voicebank"), "test")
     told = (
         "VoiceBank-DEMAND's test set, at 2.5 to 17.5 dB; nothing in it is known noise.",
+        WRITTEN_ONCE,
     )
     sets = {"unseen": some(pairs, run.scale.pairs, run.seed)}
     return Material(lambda: voicebank_training(run.data), sets, told)
@@ -154,7 +183,9 @@ def timit_speech(data: Path) -> Corpus:
 def demand_noises(
     data: Path, environments: Sequence[str] | None = None
 ) -> dict[str, list[Any]]:
-    """List DEMAND's noises, of some environments."""
+    """List DEMAND's noises, of some environments or of all that are in its archives."""
+    if environments is None:
+        environments = [name for name in DEMAND_ENVIRONMENTS if name != ONLY_AT_48_KHZ]
     return load_demand(subfolder(data, "demand"), environments)
 
 

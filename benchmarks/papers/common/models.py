@@ -57,8 +57,9 @@ class Models:
         """Load a model, which is trained if it is missing."""
         if name not in self._loaded:
             path = self._find(name)
-            self._record.add_model(name, path, read_summary(path).card.training_data)
-            self._loaded[name] = load_pretrained(path)
+            model = load_pretrained(path)
+            self._record.add_model(name, model, read_summary(path).card.training_data)
+            self._loaded[name] = model
         return self._loaded[name]
 
     def variant(self, name: str, changes: dict[str, Any] | None) -> Any:

@@ -26,14 +26,16 @@ class Report:
         What systems are made of.
     scores : Scores
         Of all pairs, in ``...-scores.csv``.
+    record : Record
+        What the results are of, in ``....json``.
     """
 
     def __init__(self, run: Run, material: Material, metrics: Sequence[str]):
         self._run = run
-        self._record = Record(run)
+        self.record = Record(run)
         self._lines: list[str] = []
-        self.models = Models(run, material.training, self._record)
-        self.scores = Scores(run.path("-scores.csv"), metrics, run.n_jobs)
+        self.models = Models(run, material.training, self.record)
+        self.scores = Scores(run.path("-scores.csv"), metrics, self.record, run.n_jobs)
         head = f"{run.name}: {'; '.join(map(_describe, material.sets.items()))}"
         self._say("\n".join(textwrap.wrap(head, WIDTH)))
         if run.is_quick:
@@ -56,7 +58,8 @@ class Report:
         judged = judge(claims, tables)
         judged.to_csv(self._run.path("-findings.csv"), index=False)
         self.add(
-            "Findings: first less second [95 % interval of the paired difference]",
+            "Findings: first less second [95 % interval of the paired difference], and "
+            "the interval over other kinds of noise",
             format_claims(judged),
         )
 
@@ -66,7 +69,7 @@ class Report:
         work: dict[str, dict[str, float]] = {}
         for (name, system), table in tables.items():
             work.setdefault(name, {})[system] = float(table["rtf"].median())
-        self._record.write(
+        self.record.write(
             pairs={name: len(table) for (name, _), table in tables.items()},
             seconds_of_work_per_second_of_audio=work,
             **more,

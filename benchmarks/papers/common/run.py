@@ -12,7 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from skvae.serialization import describe
 from skvae.utils.files import written_whole
+from skvae.utils.tensor_files import stored_bytes, stored_order
 
 #: Where results go that are kept.
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -157,7 +159,8 @@ def parse(
 class Record:
     """What is told beside the results: what they are of, and where they were made.
 
-    Results of another set-up are refused, so that no table is made of two.
+    Results of another set-up are refused, so that no table is made of two. Several
+    machines and versions are not: they are all told.
     """
 
     def __init__(self, run: Run):
@@ -169,27 +172,35 @@ class Record:
             "seed": run.seed,
         }
         self._models: dict[str, Any] = {}
+        self._computed_by: list[dict[str, Any]] = []
         if self._path.exists():
             before = json.loads(self._path.read_text(encoding="utf-8"))
             self._refuse_other(before["setup"], self._setup)
             self._models = before["models"]
+            self._computed_by = before["computed_by"]
 
-    def add_model(self, name: str, path: Path, training_data: str) -> None:
+    def add_model(self, name: str, model: Any, training_data: str) -> None:
         """Note which model is used, or refuse one that is not the one before."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        model = {"sha256": digest, "training_data": training_data}
+        told = {"sha256": fingerprint(model), "training_data": training_data}
         if name in self._models:
-            self._refuse_other({name: self._models[name]["sha256"]}, {name: digest})
-        self._models[name] = model
+            before = self._models[name]["sha256"]
+            self._refuse_other({name: before}, {name: told["sha256"]})
+        self._models[name] = told
         self.write()
+
+    def add_computation(self) -> None:
+        """Note that some of the results are made here and now."""
+        here = {"machine": machine(), "versions": versions()}
+        if here not in self._computed_by:
+            self._computed_by.append(here)
+            self.write()
 
     def write(self, **more: Any) -> None:
         """Write the file, with what else there is to tell."""
         told = {
             "setup": self._setup,
             "models": dict(sorted(self._models.items())),
-            "machine": machine(),
-            "versions": versions(),
+            "computed_by": self._computed_by,
             **more,
         }
         with written_whole(self._path) as file:
@@ -205,6 +216,15 @@ class Record:
                 f"{self._path} is of another set-up ({told}): name another --out, or "
                 "remove its results."
             )
+
+
+def fingerprint(model: Any) -> str:
+    """Checksum of all that a model computes with, in whichever file it lies."""
+    description, arrays = describe(model)
+    checksum = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in stored_order(arrays):
+        checksum.update(stored_bytes(arrays[name]))
+    return checksum.hexdigest()
 
 
 def machine() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 
 from common.models import MissingModel
+from common.run import Record
 from skvae import evaluate
 from skvae.datasets import Corpus
 from skvae.utils.files import written_whole
@@ -36,13 +37,22 @@ class Scores:
         The file; what it holds is not computed again.
     metrics : sequence of str
         What is scored.
+    record : Record
+        Where it is noted if something is computed.
     n_jobs : int or None
         Pairs side by side.
     """
 
-    def __init__(self, path: Path, metrics: Sequence[str], n_jobs: int | None = None):
+    def __init__(
+        self,
+        path: Path,
+        metrics: Sequence[str],
+        record: Record,
+        n_jobs: int | None = None,
+    ):
         self.metrics = list(metrics)
         self._path = path
+        self._record = record
         self._n_jobs = n_jobs
         self._rows = pandas.DataFrame(columns=[*KEYS, *LABELS, *metrics])
         if path.exists():
@@ -64,6 +74,7 @@ class Scores:
         for start in range(len(rows), len(pairs), chunk):
             if estimator is None:
                 estimator = make()
+                self._record.add_computation()
             part = pairs[start : start + chunk]
             new = evaluate(
                 estimator,

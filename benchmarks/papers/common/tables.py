@@ -18,6 +18,14 @@ ALL = "all"
 DECIBELS, OTHERS = 2, 3
 
 
+#: Columns of what :func:`judge` finds.
+FINDINGS = [
+    *("set", "first", "second", "metric", "paper", "expected"),
+    *("difference", "low", "high", "n", "noises_low", "noises_high"),
+    *("finding", "verdict"),
+]
+
+
 class Claim(NamedTuple):
     """A finding of a paper: that one system is better than another, or as good.
 
@@ -102,8 +110,10 @@ def judge(claims: Iterable[Claim], tables: Tables) -> pandas.DataFrame:
     -------
     DataFrame
         The columns of :class:`Claim`, `difference`, `low`, `high`, `n`, `finding`
-        ("a > b" and "a < b" only where the interval leaves out zero, else "a ? b") and
-        `verdict`.
+        ("a > b" and "a < b" only where the interval leaves out zero, else "a ? b"),
+        `noises_low` and `noises_high`, the interval over other kinds of noise (NaN
+        where there is one kind), and `verdict`, which ends in "in these noises" where
+        only that interval holds zero.
     """
     records = []
     for claim in claims:
@@ -111,14 +121,23 @@ def judge(claims: Iterable[Claim], tables: Tables) -> pandas.DataFrame:
         if not all(key in tables for key in keys):
             continue
         first, second = (tables[key] for key in keys)
-        [row] = compare(first, second, claim.metric).to_dict("records")
-        finding, verdict = _read(claim, row["sign"])
-        numbers = {key: row[key] for key in ("difference", "low", "high", "n")}
-        records.append(
-            {**claim._asdict(), **numbers, "finding": finding, "verdict": verdict}
+        row, elsewhere = (
+            compare(first, second, claim.metric, cluster=cluster).iloc[0]
+            for cluster in (None, "noise")
         )
-    columns = [*Claim._fields, "difference", "low", "high", "n", "finding", "verdict"]
-    return pandas.DataFrame(records, columns=columns)
+        is_general = row["sign"] in (0, elsewhere["sign"]) or np.isnan(elsewhere["low"])
+        finding, verdict = _read(claim, row["sign"])
+        records.append(
+            {
+                **claim._asdict(),
+                **row[["difference", "low", "high", "n"]],
+                "noises_low": elsewhere["low"],
+                "noises_high": elsewhere["high"],
+                "finding": finding,
+                "verdict": verdict if is_general else f"{verdict}, in these noises",
+            }
+        )
+    return pandas.DataFrame(records, columns=FINDINGS)
 
 
 def _read(claim: Claim, sign: int) -> tuple[str, str]:
@@ -136,7 +155,7 @@ def _read(claim: Claim, sign: int) -> tuple[str, str]:
 
 def format_claims(judged: pandas.DataFrame) -> str:
     """Lay out what :func:`judge` found."""
-    rows = [["", "set", "metric", "paper", "here", "n", ""]]
+    rows = [["", "set", "metric", "paper", "here", "n", "other noises", ""]]
     for row in judged.to_dict("records"):
         digits = decimals(row["metric"])
         rows.append(
@@ -147,6 +166,7 @@ def format_claims(judged: pandas.DataFrame) -> str:
                 _told(row, digits),
                 interval(row["difference"], row["low"], row["high"], digits, "+"),
                 str(row["n"]),
+                bounds(row["noises_low"], row["noises_high"], digits, "+"),
                 row["verdict"],
             ]
         )
@@ -189,10 +209,14 @@ def cell(row: Mapping) -> str:
 
 def interval(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
     """A number and its interval; one utterance has none."""
-    text = f"{value:{sign}.{digits}f}"
+    return f"{value:{sign}.{digits}f} {bounds(low, high, digits, sign)}".rstrip()
+
+
+def bounds(low: float, high: float, digits: int, sign: str = "") -> str:
+    """An interval, where there is one."""
     if np.isnan(low):
-        return text
-    return f"{text} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+        return ""
+    return f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
 def decimals(metric: str) -> int:
