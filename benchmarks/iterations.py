@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+from command_line import output_file
 from quality import read_pairs
 from scipy.stats import spearmanr
 from variants import variant
@@ -177,8 +178,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="vae-nmf", help="default: vae-nmf")
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument(
-        "--csv", metavar="OUT", help="file for all scores, from which they are taken"
-    )
+        "--csv", metavar="OUT", type=output_file,
+        help="file for all scores, from which they are taken",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
     info, noisy, clean = read_pairs(arguments.pairs)
     model = load_pretrained(arguments.model)

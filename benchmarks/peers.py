@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
+from command_line import model_name, output_file
 
 #: Rate in Hz of the pairs, and of model files.
 SAMPLE_RATE = 16_000
@@ -162,23 +163,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     if arguments.work is not None:
         return work(*arguments.work)
+    tools, absent = [], []
+    for name, peer, what in asked(arguments):
+        if peer is not None and find_spec(peer.module) is None:
+            absent.append(f"{name}: skipped, pip install {peer.package}")
+        else:
+            tools.append((name, what))
+    try:
+        run_all(tools, arguments, absent)
+    finally:
+        # Whatever happened: why a tool is in no table must not be lost.
+        if absent:
+            print("\n" + "\n".join(absent))
+    return 0
+
+
+def run_all(
+    tools: Sequence[tuple[str, tuple[str, str]]],
+    arguments: argparse.Namespace,
+    absent: list[str],
+) -> None:
+    """Run the tools and print the tables; those that fail are added to `absent`."""
     # Only now: what works beside must not hold all this in memory.
     import pandas
     from quality import read_pairs, report
 
     info, noisy, clean = read_pairs(arguments.pairs)
-    tables, memory, skipped = {}, {}, []
+    tables, memory = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for k, (name, peer, what) in enumerate(asked(arguments)):
-            if peer is not None and find_spec(peer.module) is None:
-                skipped.append(f"{name}: skipped, pip install {peer.package}")
-                continue
+        files = Path(folder) / "files.json"
+        paths = [audio.path for audio in noisy]
+        files.write_text(json.dumps(paths), encoding="utf-8")
+        for k, (name, what) in enumerate(tools):
             print(name, file=sys.stderr, flush=True)
             out = Path(folder) / str(k)
             out.mkdir()
-            failure = run_beside(arguments.pairs, out, what)
+            failure = run_beside(files, out, what)
             if failure is not None:
-                skipped.append(f"{name}: failed, {failure}")
+                line = f"{name}: failed, {failure}"
+                if name == NOTHING:
+                    # The pairs are at fault, and the others would fail like it.
+                    raise SystemExit(line)
+                absent.append(line)
                 continue
             told = json.loads((out / "told.json").read_text(encoding="utf-8"))
             memory[name] = told["peak_mb"]
@@ -194,9 +220,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\npeak of memory, MB")
     for name, peak in memory.items():
         print(f"{name.rjust(width)}  {peak:.0f}")
-    if skipped:
-        print("\n" + "\n".join(skipped))
-    return 0
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -219,12 +242,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         )
     parser.add_argument(
         "--models", nargs="+", default=[], metavar="MODEL", dest="skvae",
+        type=model_name,
         help="models of this package, by name or file, as for quality.py",
     )  # fmt: skip
     parser.add_argument("--by", choices=("snr", "noise"), default="snr")
     parser.add_argument("--metrics", nargs="+", default=list(METRICS), metavar="NAME")
-    parser.add_argument("--csv", metavar="OUT", help="file for the score of every pair")
-    # What a process beside is started with: pairs, where to, which kind, and which.
+    parser.add_argument(
+        "--csv", metavar="OUT", type=output_file,
+        help="file for the score of every pair",
+    )  # fmt: skip
+    # What a process beside is started with: files, where to, which kind, and which.
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.pairs is None and arguments.work is None:
@@ -245,12 +272,12 @@ def asked(
     return tools
 
 
-def run_beside(pairs: str, out: Path, what: tuple[str, str]) -> str | None:
-    """Enhance all pairs in another process; what went wrong, or None."""
+def run_beside(files: Path, out: Path, what: tuple[str, str]) -> str | None:
+    """Enhance all files in another process; what went wrong, or None."""
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
     )
-    command = [sys.executable, __file__, "--work", pairs, str(out), *what]
+    command = [sys.executable, __file__, "--work", str(files), str(out), *what]
     done = subprocess.run(
         command,
         env={**os.environ, **threads},
@@ -265,15 +292,18 @@ def run_beside(pairs: str, out: Path, what: tuple[str, str]) -> str | None:
     return lines[-1] if lines else f"exit status {done.returncode}"
 
 
-def work(pairs: str, out: str, kind: str, name: str) -> int:
-    """Enhance all pairs here, and tell of the times and of the peak of memory."""
+def work(files: str, out: str, kind: str, name: str) -> int:
+    """Enhance all files here, and tell of the times and of the peak of memory.
+
+    `files` is a file with their paths. What is made of them is numbered.
+    """
     if kind == "nothing":
         enhance: Enhance = lambda x: x  # noqa: E731 - as the others are
     else:
         enhance = PEERS[name].load() if kind == "peer" else FILES[kind].load(name)
-    files = sorted((Path(pairs) / "noisy").glob("*.wav"))
-    seconds = {}
-    for k, path in enumerate(files):
+    paths = json.loads(Path(files).read_text(encoding="utf-8"))
+    seconds = []
+    for k, path in enumerate(paths):
         noisy, rate = soundfile.read(path, dtype="float32")
         if rate != SAMPLE_RATE:
             raise ValueError(f"{path} must be at {SAMPLE_RATE} Hz, got {rate}.")
@@ -281,9 +311,9 @@ def work(pairs: str, out: str, kind: str, name: str) -> int:
             enhance(noisy.copy())  # what is only done once does not count
         begin = time.perf_counter()
         enhanced = np.asarray(enhance(noisy.copy()))
-        seconds[path.name] = time.perf_counter() - begin
+        seconds.append(time.perf_counter() - begin)
         soundfile.write(
-            Path(out) / path.name, as_long(enhanced, len(noisy)), rate, "FLOAT"
+            Path(out) / f"{k}.wav", as_long(enhanced, len(noisy)), rate, "FLOAT"
         )
     told = {"seconds": seconds, "peak_mb": peak_mb()}
     (Path(out) / "told.json").write_text(json.dumps(told), encoding="utf-8")
@@ -327,11 +357,10 @@ def score(
     from skvae.datasets import AudioFile
     from skvae.evaluation import evaluate
 
-    names = [os.path.basename(audio.path) for audio in noisy]
-    enhanced = [AudioFile(out / name) for name in names]
+    enhanced = [AudioFile(out / f"{k}.wav") for k in range(len(noisy))]
     table = evaluate(None, enhanced, clean, metrics, info=info)
-    spent = np.array([told["seconds"][name] for name in names])
-    return table.assign(rtf=spent / table["seconds"])
+    names = [os.path.basename(audio.path) for audio in noisy]
+    return table.assign(file=names, rtf=told["seconds"] / table["seconds"])
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ import warnings
 from collections.abc import Sequence
 
 import pandas
+from command_line import model_name, output_file
 
-from skvae.datasets import AudioFile, find_audio
+from skvae.datasets import AudioFile, find_audio, load_pairs
 from skvae.evaluation import DEFAULT_METRICS, evaluate
 from skvae.pretrained import list_models, load_pretrained
 from skvae.summary import compare, format_summary, summarize
@@ -59,7 +60,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--pairs", required=True, help="folder of pairs")
     parser.add_argument(
-        "--models", nargs="+", default=names, metavar="MODEL",
+        "--models", nargs="+", default=names, metavar="MODEL", type=model_name,
         help=f"any of {', '.join(names)}, or files that `skvae train` wrote; all of "
         "the former by default",
     )  # fmt: skip
@@ -71,7 +72,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--metrics", nargs="+", default=list(DEFAULT_METRICS), metavar="NAME"
     )
     parser.add_argument("--n-jobs", type=int, default=None)
-    parser.add_argument("--csv", metavar="OUT", help="file for the score of every pair")
+    parser.add_argument(
+        "--csv", metavar="OUT", type=output_file,
+        help="file for the score of every pair",
+    )  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     return parser.parse_args(argv)
 
@@ -79,13 +83,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def read_pairs(
     folder: str,
 ) -> tuple[pandas.DataFrame, list[AudioFile], list[AudioFile]]:
+    """What is known of the pairs, and their files, whatever their format."""
     pairs = pandas.read_csv(os.path.join(folder, "pairs.csv"))
-    noisy, clean = (
-        [AudioFile(os.path.join(folder, side, f"{pair}.wav")) for pair in pairs["pair"]]
-        for side in ("noisy", "clean")
-    )
+    corpus = load_pairs(folder, sample_rate=None)
     info = pairs[["speaker", "environment", "noise_file", "snr_db"]]
-    return info, noisy, clean
+    return info, corpus.noisy, corpus.clean
 
 
 def load(name: str, speech: list[AudioFile] | None):
@@ -97,6 +99,7 @@ def load(name: str, speech: list[AudioFile] | None):
 
 
 def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
+    """Means of all; of what is beside the noisy speech, differences to it and times."""
     column, title = GROUPS[by]
     summary = pandas.concat(
         summarize(table, by=column).assign(model=model)
@@ -109,10 +112,12 @@ def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
         name = "all pairs" if group == "all" else title.format(group)
         parts += [name, "-" * len(name), format_summary(rows), ""]
 
+    others = {model: table for model, table in tables.items() if model != "noisy"}
+    if not others:
+        return "\n".join(parts[:-1])
     over_noisy = pandas.concat(
         differences(table, tables["noisy"]).assign(model=model)
-        for model, table in tables.items()
-        if model != "noisy"
+        for model, table in others.items()
     )
     name = "over noisy, paired"
     parts += [name, "-" * len(name), format_summary(model_first(over_noisy)), ""]
@@ -121,8 +126,7 @@ def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
     parts.append("seconds of work per second of audio, median over the pairs")
     parts += [
         f"{model.rjust(width)}  {table['rtf'].median():.4f}"
-        for model, table in tables.items()
-        if model != "noisy"
+        for model, table in others.items()
     ]
     return "\n".join(parts)
 

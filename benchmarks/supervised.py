@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from command_line import output_file
 from quality import read_pairs
 from variants import print_table, variant
 
@@ -120,7 +121,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument(
-        "--csv", metavar="OUT",
+        "--csv", metavar="OUT", type=output_file,
         help="file for the score of every pair; what it holds is not computed again",
     )  # fmt: skip
     return parser.parse_args(argv)

@@ -21,6 +21,7 @@ from skvae import (
 )
 from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.pairs import COLUMNS
+from skvae.pretrained import model_names
 from skvae.recipes import method_names, read_recipe
 
 FOLDER = scripts.ROOT / "benchmarks"
@@ -127,6 +128,36 @@ def test_quality_takes_model_files(pairs, model_file, capsys):
     arguments = ["--pairs", str(pairs), "--metrics", "si_sdr", "--quiet"]
     assert quality.main([*arguments, "--models", str(model_file)]) == 0
     assert str(model_file) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["quality", "peers"])
+def test_models_that_are_not_there_are_refused_before_any_work(name, tmp_path, capsys):
+    main = script(name).main
+    # Nor is there such a folder of pairs.
+    arguments = ["--pairs", str(tmp_path / "pairs"), "--models", "wiener"]
+    with pytest.raises(SystemExit):
+        main([*arguments, "nope"])
+    err = capsys.readouterr().err
+    known = ", ".join(model_names())
+    assert f"--models: must be any of {known}, or model files, got 'nope'." in err
+    with pytest.raises(SystemExit):
+        main([*arguments, "no.safetensors"])
+    err = capsys.readouterr().err
+    assert "--models: no.safetensors: there is no such model file." in err
+
+
+@pytest.mark.parametrize(
+    "name", ["quality", "peers", "supervised", "vaenmf", "iterations"]
+)
+def test_where_the_csv_is_to_go_is_looked_at_before_any_work(name, tmp_path, capsys):
+    main = script(name).main
+    with pytest.raises(SystemExit):
+        main(["--csv", str(tmp_path / "nope" / "scores.csv")])
+    err = capsys.readouterr().err
+    assert "--csv: " in err and f"got {tmp_path / 'nope'}: make it first." in err
+    with pytest.raises(SystemExit):
+        main(["--csv", str(tmp_path)])
+    assert f"--csv: {tmp_path} is a folder: name a file." in capsys.readouterr().err
 
 
 def test_vaenmf_compares_variants_of_a_trained_model(pairs, model_file, capsys):

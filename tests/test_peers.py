@@ -23,20 +23,23 @@ def peers(monkeypatch):
     return scripts.load("benchmarks/peers.py")
 
 
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pairs")
+def write_pairs(folder, ending="wav", sample_rate=SAMPLE_RATE):
     noisy, clean = make_dataset(2, (0.8, 0.9), snr=0, random_state=0)
     rows = []
     for k, pair in enumerate(zip(noisy, clean, strict=True)):
         for side, waveform in zip(("noisy", "clean"), pair, strict=True):
             (folder / side).mkdir(exist_ok=True)
-            path = folder / side / f"pair_{k}.wav"
-            soundfile.write(path, 0.5 * waveform, SAMPLE_RATE)
+            path = folder / side / f"pair_{k}.{ending}"
+            soundfile.write(path, 0.5 * waveform, sample_rate)
         rows.append((f"pair_{k}", "someone", "hum", "hum.flac", [-5, 10][k], 0.8))
     columns = ["pair", "speaker", "environment", "noise_file", "snr_db", "seconds"]
     pandas.DataFrame(rows, columns=columns).to_csv(folder / "pairs.csv", index=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture
@@ -82,6 +85,86 @@ def test_tools_that_are_there_are_run_and_the_others_are_named(
     # To halve a waveform changes nothing of what counts.
     np.testing.assert_allclose(*scores, atol=1e-3)
     assert (table["rtf"] > 0).all()
+
+
+@pytest.fixture
+def nothing_installed(peers, monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_where_nothing_is_installed_the_noisy_speech_is_scored_and_all_is_listed(
+    peers, pairs, tmp_path, capsys
+):
+    csv = tmp_path / "scores.csv"
+    arguments = ["--pairs", str(pairs), "--metrics", "si_sdr", "--csv", str(csv)]
+    assert peers.main([*arguments, "--onnx", "no.onnx"]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    for title in ("all pairs", "-5 dB", "10 dB"):
+        assert lines[lines.index(title) + 3].split()[0] == "noisy"
+    # There is nothing to compare.
+    assert "over noisy" not in out and "seconds of work" not in out
+    assert "peak of memory, MB" in lines
+    assert lines[-6:] == [
+        "noisereduce, stationary: skipped, pip install noisereduce",
+        "noisereduce, not stationary: skipped, pip install noisereduce",
+        "logmmse: skipped, pip install logmmse",
+        "pyroomacoustics, spectral subtraction: skipped, pip install pyroomacoustics",
+        "pyroomacoustics, iterative Wiener: skipped, pip install pyroomacoustics",
+        "no.onnx: skipped, pip install onnxruntime",
+    ]
+    assert list(pandas.read_csv(csv)["model"]) == ["noisy", "noisy"]
+
+
+def test_where_all_tools_fail_the_noisy_speech_is_scored_and_all_is_listed(
+    peers, pairs, capsys
+):
+    arguments = ["--pairs", str(pairs), "--metrics", "si_sdr", "--peers"]
+    assert peers.main([*arguments, "--torchscript", "no.pt"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "all pairs" in lines
+    assert lines[-1].startswith("no.pt: failed, ")
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_pairs_at_another_rate_end_the_run_by_a_line_that_says_so(
+    peers, tmp_path, capsys
+):
+    folder = write_pairs(tmp_path, sample_rate=48_000)
+    wanted = r"^noisy: failed, ValueError: .*pair_0.wav must be at 16000 Hz, got 48000"
+    with pytest.raises(SystemExit, match=wanted):
+        peers.main(["--pairs", str(folder), "--metrics", "si_sdr"])
+    out = capsys.readouterr().out
+    assert "logmmse: skipped, pip install logmmse" in out
+
+
+def test_what_is_missing_is_told_whatever_happens(
+    peers, pairs, capsys, monkeypatch, nothing_installed
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(peers, "run_beside", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        peers.main(["--pairs", str(pairs)])
+    assert "logmmse: skipped, pip install logmmse" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_files_are_those_that_the_table_names_in_whatever_format(peers, tmp_path):
+    folder = write_pairs(tmp_path, "flac")
+    # Of no pair, and of a rate that would be refused.
+    soundfile.write(folder / "noisy" / "another.wav", np.ones(800), 8000)
+    csv = tmp_path / "scores.csv"
+    arguments = ["--pairs", str(folder), "--metrics", "si_sdr", "--csv", str(csv)]
+    assert peers.main(arguments) == 0
+    table = pandas.read_csv(csv)
+    assert list(table["file"]) == ["pair_0.flac", "pair_1.flac"]
+    assert table["si_sdr"].notna().all()
+    (folder / "noisy" / "pair_1.flac").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 missing: noisy.pair_1.wav"):
+        peers.main(arguments)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
