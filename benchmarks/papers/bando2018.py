@@ -164,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{name} noise: all metrics", grid(overall, None, "system", "metric")
         )
     report.judge(claims(), tables)
+    for name in material.sets:
+        report.by_noise(tables, name, "VAE-NMF", "RPCA")
     report.finish(found, tables)
     draw(run, found, tables)
     return 0

@@ -171,6 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     curves = converge(run, report, first, some)
     looked = {} if curves is None else curves.tables
     report.judge([*claims(), *claims_of_looks(looked)], tables | looked)
+    for speech in SPEECH_MODELS:
+        best = f"MCEM, {DRAWS_OF_MCEM}", f"VEM, {DRAWS_OF_VEM}"
+        report.by_noise(tables, speech, *best)
     more: dict[str, Any] = {}
     if curves is not None:
         ratios, text = cost(curves)

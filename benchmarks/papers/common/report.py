@@ -12,6 +12,7 @@ from common.models import Models
 from common.run import Record, Run
 from common.scores import Scores, Tables
 from common.tables import Claim, format_claims, judge, title
+from skvae.summary import compare, format_comparison
 
 #: Columns of text that people read.
 WIDTH = 88
@@ -62,6 +63,17 @@ class Report:
             "the interval over other kinds of noise",
             format_claims(judged),
         )
+
+    def by_noise(
+        self, tables: Tables, name: str, first: str, second: str, metric: str = "sdr"
+    ) -> None:
+        """Add what makes a difference more or less: that in each kind of noise."""
+        if (name, first) in tables and (name, second) in tables:
+            pair = tables[name, first], tables[name, second]
+            self.add(
+                f"{name}: {first} less {second}, by noise",
+                format_comparison(compare(*pair, metric, by="noise")),
+            )
 
     def finish(self, found: pandas.DataFrame, tables: Tables, **more: object) -> None:
         """Write the means, the text and the record."""
