@@ -224,13 +224,20 @@ def _find(
     if not path.is_dir():
         return [(path, Path(path.name))]
     found = [Path(audio.path) for audio in find_recordings(path, recursive)]
-    # What an earlier run wrote below its own input is no input.
+    # What an earlier run wrote below its own input, or where a link in it leads to, is
+    # no input.
     root = os.path.realpath(path)
-    below = [folder for folder in written if folder.startswith(root + os.sep)]
+    apart = [
+        folder for folder in written if root != folder and not _is_below(root, folder)
+    ]
+    real = {folder: os.path.realpath(folder) for folder in {f.parent for f in found}}
     found = [
         file
         for file in found
-        if not any(_is_below(os.path.realpath(file), folder) for folder in below)
+        if not any(
+            real[file.parent] == folder or _is_below(real[file.parent], folder)
+            for folder in apart
+        )
     ]
     if not found:
         raise CommandError(f"{shown(path)} holds no audio but what was written there.")

@@ -194,7 +194,10 @@ def _add_enhance(verbs: argparse._SubParsersAction) -> None:
         "--recursive",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="folders stand for everything below them, which is the default; or not",
+        help=(
+            "folders stand for everything below them, also where links lead, which is "
+            "the default; or not"
+        ),
     )
     enhance.add_argument(
         "--overwrite",

@@ -17,6 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from skvae.datasets.trees import walk
+
 #: Endings of the audio files that soundfile reads without being told their format.
 EXTENSIONS = frozenset(
     f".{ending}"
@@ -319,8 +321,9 @@ def find_audio(
 ) -> list[AudioFile]:
     """List the audio files of a folder without opening them.
 
-    Hidden files and folders, whose names begin with a dot, are left out, and links to
-    folders are not followed.
+    Hidden files and folders, whose names begin with a dot, are left out. Links are
+    followed, except to a folder that they lie in; one that leads to nothing is listed,
+    so that whoever reads it is told.
 
     Parameters
     ----------
@@ -370,15 +373,15 @@ def find_audio(
         )
         raise _with_hint(error, hint) from error
     found, others = [], Counter[str]()
-    for parent, folders, names in os.walk(folder):
-        visible = [name for name in folders if not name.startswith(".")]
-        folders[:] = visible if recursive else []
-        for name in names:
+    for parent, names, broken in walk(folder):
+        for name in (*names, *broken):
             extension = os.path.splitext(name)[1].lower()
-            if extension in EXTENSIONS and not name.startswith("."):
+            if extension in EXTENSIONS:
                 found.append(os.path.join(parent, name))
             else:
                 others[extension or "without an ending"] += 1
+        if not recursive:
+            break
     if not found:
         held = ", ".join(f"{n} {kind}" for kind, n in others.most_common()) or "nothing"
         where = "folder or those inside" if recursive else "folder itself"

@@ -23,6 +23,7 @@ from skvae.datasets.trees import (
     find_folders,
     list_files,
     refuse_incomplete,
+    walk,
 )
 
 #: DEMAND's environments, and what they are.
@@ -231,7 +232,7 @@ def load_noises(
     ----------
     path : str or path-like
         The folder of the folders. All audio below it counts, under the name of the
-        folder that it lies in.
+        folder that it lies in. Links are followed, except to a folder that they lie in.
     sample_rate : int or None, default=16_000
         Rate in Hz to resample to when files are read; None keeps each file's own.
 
@@ -243,7 +244,7 @@ def load_noises(
     Raises
     ------
     OSError
-        If there is no such folder.
+        If there is no such folder, or if links lead to nothing; the message lists them.
     ValueError
         If there is no audio in it.
 
@@ -261,7 +262,15 @@ def load_noises(
     >>> list(load_noises(root))
     ['rain']
     """
-    return by_folder(find_audio(path, sample_rate=sample_rate))
+    root = check_folder(path, "noise")
+    broken = [
+        f"{os.path.join(folder, name)} (a link to nothing)"
+        for folder, _, links in walk(root)
+        for name in links
+    ]
+    if broken:
+        refuse_incomplete("noise", root, broken)
+    return by_folder(find_audio(root, sample_rate=sample_rate))
 
 
 def _check_choice(name: str, chosen: Collection | None, known: Iterable) -> list:

@@ -9,7 +9,13 @@ import os
 from skvae.datasets.audio import EXTENSIONS, AudioFile
 from skvae.datasets.corpus import UNKNOWN, Corpus
 from skvae.datasets.pairs import SIDES, TABLE
-from skvae.datasets.trees import check_folder, list_files, refuse_incomplete
+from skvae.datasets.trees import (
+    check_folder,
+    list_files,
+    list_folder,
+    refuse_incomplete,
+    walk,
+)
 
 #: Endings of audio files. WAV and FLAC first: they are read quickest, also in parts.
 ENDINGS = (".wav", ".flac", *sorted(EXTENSIONS - {".wav", ".flac"}))
@@ -34,7 +40,8 @@ def load_folders(
 
     A noisy and a clean recording belong together if they lie at the same place in their
     folders under the same name; the endings may differ. A recording in a folder inside
-    has the speaker that that folder is called after.
+    has the speaker that that folder is called after. Links are followed, except to a
+    folder that they lie in.
 
     Parameters
     ----------
@@ -55,8 +62,8 @@ def load_folders(
     Raises
     ------
     OSError
-        If there is no such folder, no audio in it, or if one of a pair is missing; the
-        message lists them.
+        If there is no such folder, no audio in it, if one of a pair is missing, or if a
+        link leads to nothing; the message lists them.
 
     See Also
     --------
@@ -74,17 +81,20 @@ def load_folders(
     """
     root = check_folder(clean, "clean speech")
     title = name or os.path.basename(os.path.abspath(root))
-    sides = {"clean": _list_tree(root)}
     roots = {"clean": root}
     if noisy is not None:
         roots["noisy"] = check_folder(noisy, "noisy speech")
-        sides["noisy"] = _list_tree(roots["noisy"])
+    sides, missing, known = {}, [], set()
+    for side, folder in roots.items():
+        sides[side], broken = _list_tree(folder)
+        missing += [f"{link} (a link to nothing)" for link in broken]
+        known |= {os.path.splitext(link)[0] for link in broken}
     utterances = sorted({stem for files in sides.values() for stem in files})
-    missing = [
+    missing += [
         f"{os.path.join(roots[side], stem)} ({side})"
         for stem in utterances
         for side, files in sides.items()
-        if stem not in files
+        if stem not in files and os.path.join(roots[side], stem) not in known
     ]
     if missing or not utterances:
         refuse_incomplete(title, root, missing or ["all audio"])
@@ -196,18 +206,17 @@ def load_pairs(
     )
 
 
-def _list_tree(root: str) -> dict[str, str]:
-    """Paths of audio files by their place in a folder, without their endings."""
-    files = {}
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        visible = [name for name in names if not name.startswith(".")]
+def _list_tree(root: str) -> tuple[dict[str, str], list[str]]:
+    """Paths of audio files by their place in a folder, and those of broken links."""
+    files, broken = {}, []
+    for folder, names, links in walk(root):
+        broken += [os.path.join(folder, name) for name in links]
         place = os.path.relpath(folder, root)
-        for name in _prefer(visible):
+        for name in _prefer(names):
             stem = os.path.splitext(name)[0]
             key = stem if place == os.curdir else os.path.join(place, stem)
             files[key] = os.path.join(folder, name)
-    return files
+    return files, broken
 
 
 def _prefer(names: list[str]) -> list[str]:
@@ -271,8 +280,11 @@ def _find_missing(root: str, files: list[str]) -> list[str]:
     for file in dict.fromkeys(files):
         folder, name = os.path.split(os.path.join(root, file))
         if folder not in there:
-            is_folder = os.path.isdir(folder or os.curdir)
-            there[folder] = set(os.listdir(folder or os.curdir) if is_folder else ())
+            place = folder or os.curdir
+            is_folder = os.path.isdir(place)
+            there[folder] = set(
+                list_folder(place, hidden=True).files if is_folder else ()
+            )
         if name not in there[folder]:
             missing.append(file)
     return missing

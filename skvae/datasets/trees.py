@@ -7,8 +7,8 @@ opened nor asked for their size.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple, NoReturn
 
 #: How many missing things a message lists before it counts the others.
 N_SHOWN = 5
@@ -90,6 +90,64 @@ def find_folders(root: str, names: Collection[str], depth: int = DEPTH) -> list[
     return []
 
 
+class Listing(NamedTuple):
+    """Names of what lies in a folder.
+
+    Attributes
+    ----------
+    folders, files : list of str
+        Links count as what they lead to.
+    broken : list of str
+        Links that lead to nothing, to each other, or to what may not be looked at.
+    """
+
+    folders: list[str]
+    files: list[str]
+    broken: list[str]
+
+
+def list_folder(folder: str, hidden: bool = False) -> Listing:
+    """List a folder, in any order.
+
+    Parameters
+    ----------
+    folder : str
+        The folder.
+    hidden : bool, default=False
+        Whether names that begin with a dot are listed, too.
+
+    Returns
+    -------
+    Listing
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> root = tempfile.mkdtemp()
+    >>> open(os.path.join(root, "ch01.wav"), "w").close()
+    >>> list_folder(root)
+    Listing(folders=[], files=['ch01.wav'], broken=[])
+    """
+    listing = Listing([], [], [])
+    folders, files, broken = listing
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") and not hidden:
+                continue
+            try:
+                # What a link leads to is asked for once; of others it is known.
+                if entry.is_dir():
+                    folders.append(name)
+                elif entry.is_symlink() and not entry.is_file():
+                    broken.append(name)
+                else:
+                    files.append(name)
+            except OSError:
+                broken.append(name)
+    return listing
+
+
 def list_folders(folder: str) -> list[str]:
     """Paths of the folders in a folder, without the hidden ones.
 
@@ -101,16 +159,11 @@ def list_folders(folder: str) -> list[str]:
     >>> [os.path.basename(path) for path in list_folders(root)]
     ['DR1']
     """
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.path
-            for entry in entries
-            if not entry.name.startswith(".") and entry.is_dir()
-        )
+    return sorted(os.path.join(folder, name) for name in list_folder(folder).folders)
 
 
 def list_files(folder: str) -> list[str]:
-    """Names of the files in a folder, without the hidden ones.
+    """Names of the files in a folder, without the hidden ones and broken links.
 
     Examples
     --------
@@ -120,12 +173,49 @@ def list_files(folder: str) -> list[str]:
     >>> list_files(root)
     ['ch01.wav']
     """
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if not entry.name.startswith(".") and not entry.is_dir()
-        )
+    return sorted(list_folder(folder).files)
+
+
+def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """List a folder and all inside it, but the hidden ones.
+
+    Links to folders are followed, except to a folder that they lie in.
+
+    Parameters
+    ----------
+    root : str
+        The folder.
+
+    Yields
+    ------
+    tuple of str, list of str and list of str
+        A folder, and the names of its files and of its broken links.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> root = tempfile.mkdtemp()
+    >>> os.mkdir(os.path.join(root, "rain"))
+    >>> open(os.path.join(root, "rain", "roof.flac"), "w").close()
+    >>> [files for _, files, _ in walk(root)]
+    [[], ['roof.flac']]
+    """
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        identity = _identify(folder)
+        if identity in above:
+            continue
+        folders, files, broken = list_folder(folder)
+        yield folder, files, broken
+        above |= {identity}
+        pending += [(os.path.join(folder, name), above) for name in folders]
+
+
+def _identify(folder: str) -> tuple[int, int]:
+    """What a folder has in common with the links to it."""
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def stem_of(name: str) -> str:

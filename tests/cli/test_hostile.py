@@ -281,6 +281,33 @@ def test_a_name_that_looks_like_an_option_is_named_after_two_dashes(
     assert (tmp_path / "out/-v.wav").exists()
 
 
+def test_linked_folders_are_enhanced_but_not_what_was_written_there(tmp_path, skvae):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "disk").mkdir()
+    write(tmp_path / "disk/a.wav", noise())
+    (tmp_path / "in/linked").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        words = ("enhance", tmp_path / "in", "-o", tmp_path / "disk/out", *WORDS)
+        status, _, err = skvae(*words)
+        assert status == 0, err
+        files = [path for path in (tmp_path / "disk/out").rglob("*") if path.is_file()]
+        assert files == [tmp_path / "disk/out/linked/a.wav"]
+
+
+def test_a_file_is_not_enhanced_twice_in_its_own_place(tmp_path, skvae):
+    (tmp_path / "in/a").mkdir(parents=True)
+    source = write(tmp_path / "in/a/1.wav", noise())
+    (tmp_path / "in/b").symlink_to(tmp_path / "in/a")
+    before = source.read_bytes()
+    words = ("enhance", tmp_path / "in", "-o", tmp_path / "in", *WORDS)
+    for option in (("--overwrite",), ("--suffix", "_clean")):
+        status, _, err = skvae(*words, *option)
+        assert status == 1
+        assert "choose another folder" in err or "would both write" in err
+    assert [path.name for path in (tmp_path / "in/a").iterdir()] == ["1.wav"]
+    assert source.read_bytes() == before
+
+
 def test_loops_of_folders_are_not_followed(tmp_path, skvae):
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)

@@ -389,13 +389,28 @@ def test_find_audio_sorts_any_names_as_lists_of_texts_and_numbers_sort(
         for _ in range(3000)
     }
     walked = [
-        (os.path.join(tmp_path, folder), [], [n for n in names if n[0] != "."])
+        (os.path.join(tmp_path, folder), [n for n in names if n[0] != "."], [])
         for folder in ("", "take2", "take10", "Take 2", f"take2{os.sep}b", "2", "02")
     ]
-    monkeypatch.setattr(os, "walk", lambda folder: walked)
+    monkeypatch.setattr("skvae.datasets.audio.walk", lambda folder: walked)
     found = [audio.path for audio in find_audio(tmp_path)]
     assert len(found) > 5000
     assert found == sorted(found, key=by_lists)
+
+
+def test_find_audio_follows_links_and_lists_those_to_nothing(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/1.wav").touch()
+    (tmp_path / "in").mkdir()
+    for name, target in [("rain", "disk"), ("up", "."), ("2.wav", "gone.wav")]:
+        (tmp_path / "in" / name).symlink_to(tmp_path / target)
+    root = tmp_path / "in"
+    found = [os.path.relpath(f.path, root) for f in find_audio(root)]
+    # Below "up" lies all but the folder that is being listed.
+    expected = ["2.wav", "rain/1.wav", "up/disk/1.wav"]
+    assert found == [os.path.normpath(name) for name in expected]
+    with pytest.raises(FileNotFoundError, match=r"2\.wav"):
+        len(find_audio(root, recursive=False)[0])
 
 
 def test_find_audio_says_what_it_found_instead(tmp_path):

@@ -150,3 +150,20 @@ def test_noises_in_folders_of_their_kinds(tmp_path):
     }
     with pytest.raises(FileNotFoundError):
         load_noises(tmp_path / "gone")
+
+
+def test_linked_noises_are_found_and_those_that_are_gone_are_named(tmp_path):
+    touch(tmp_path, "disk/1.wav", "noise/bus/1.wav")
+    (tmp_path / "noise/rain").symlink_to(tmp_path / "disk")
+    assert sorted(load_noises(tmp_path / "noise")) == ["bus", "rain"]
+    (tmp_path / "noise/wind").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match=r"1 missing: .*wind .a link to"):
+        load_noises(tmp_path / "noise")
+
+
+def test_channels_of_demand_that_are_links_to_nothing_are_missing(tmp_path):
+    path = demand(tmp_path) / "TBUS/ch01.wav"
+    path.unlink()
+    path.symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(FileNotFoundError, match=r"1 missing: TBUS/ch01\.wav"):
+        load_demand(tmp_path)

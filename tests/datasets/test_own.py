@@ -58,6 +58,23 @@ def test_what_has_no_counterpart_is_listed(tmp_path):
     assert f"{tmp_path / 'clean' / '3'} (clean)" in str(error.value)
 
 
+def test_links_are_followed_and_those_to_nothing_are_missing(tmp_path):
+    for side in ("clean", "noisy"):
+        touch(tmp_path, f"{side}/1.wav", f"disk/{side}/2.wav")
+        (tmp_path / side / "cat").symlink_to(tmp_path / "disk" / side)
+        (tmp_path / side / "loop").symlink_to(tmp_path / side)
+    corpus = load_folders(tmp_path / "clean", tmp_path / "noisy")
+    assert corpus.utterances.tolist() == ["1", "cat/2"]
+    assert corpus.speakers.tolist() == ["", "cat"]
+    (tmp_path / "clean/dog").symlink_to(tmp_path / "gone")
+    (tmp_path / "disk/clean/2.wav").unlink()
+    (tmp_path / "disk/clean/2.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(FileNotFoundError, match="2 missing") as error:
+        load_folders(tmp_path / "clean", tmp_path / "noisy")
+    for link in ("dog", os.path.join("cat", "2.wav")):
+        assert f"{tmp_path / 'clean' / link} (a link to nothing)" in str(error.value)
+
+
 def test_folders_without_audio_and_without_folders(tmp_path):
     touch(tmp_path, "clean/a.txt")
     with pytest.raises(FileNotFoundError, match="all audio"):
@@ -139,6 +156,9 @@ def test_missing_recordings_are_listed_and_counted(tmp_path):
         load_pairs(table(tmp_path, f"noisy,clean\n{names}"))
     with pytest.raises(FileNotFoundError, match=r"missing: clean/x\.wav, noisy/x\.wav"):
         load_pairs(table(tmp_path, "pair\nx\n"))
+    (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(FileNotFoundError, match=r"1 missing: a\.wav"):
+        load_pairs(table(tmp_path, "noisy\na.wav\n"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"1 missing: pairs\.csv"):
         load_pairs(tmp_path / "empty")

@@ -45,6 +45,44 @@ def test_linked_folders_are_found(tmp_path):
     assert found == [str(tmp_path / "corpora/wsj0/si_tr_s")]
 
 
+def test_links_that_lead_nowhere_are_no_files(tmp_path):
+    touch(tmp_path, "1.wav")
+    for name, target in [("2.wav", "1.wav"), ("3.wav", "gone"), ("4.wav", "4.wav")]:
+        (tmp_path / name).symlink_to(tmp_path / target)
+    assert trees.list_files(str(tmp_path)) == ["1.wav", "2.wav"]
+    assert trees.list_folders(str(tmp_path)) == []
+    assert sorted(trees.list_folder(str(tmp_path)).broken) == ["3.wav", "4.wav"]
+
+
+def test_links_are_walked_and_loops_end(tmp_path):
+    touch(tmp_path, "disk/cat/1.wav", "in/a/2.wav", "in/b/.git/3.wav", "other/4.wav")
+    for name, target in [
+        *[("in/cat", "disk/cat"), ("in/b/cat", "disk/cat"), ("disk/cat/up", "disk")],
+        *[("in/a/b", "in/b"), ("in/b/a", "in/a"), ("in/a/top", "in")],
+        *[("in/b/gone", "gone"), ("in/self", "in/self")],
+    ]:
+        (tmp_path / name).symlink_to(tmp_path / target)
+    root = tmp_path / "in"
+    walked = {
+        os.path.relpath(folder, root): (files, broken)
+        for folder, files, broken in trees.walk(str(root))
+    }
+    cat = (["1.wav"], [])
+    assert walked == {
+        ".": ([], ["self"]),
+        "a": (["2.wav"], []),
+        "a/b": ([], ["gone"]),
+        "a/b/cat": cat,
+        "a/b/cat/up": ([], []),
+        "b": ([], ["gone"]),
+        "b/a": (["2.wav"], []),
+        "b/cat": cat,
+        "b/cat/up": ([], []),
+        "cat": cat,
+        "cat/up": ([], []),
+    }
+
+
 def test_what_is_no_folder_is_refused_by_name(tmp_path):
     touch(tmp_path, "file")
     with pytest.raises(NotADirectoryError, match=r"TIMIT .*'.*file' is a file"):
