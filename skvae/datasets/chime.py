@@ -223,10 +223,10 @@ def _open(root: str, name: str, sample_rate: int | None) -> AudioFile:
 
 def _find_data(root: str) -> str:
     """Find the folder that holds annotations/ and audio/."""
-    found = find_folders(root, ["annotations"])
-    if not found:
+    found = next(find_folders(root, ["annotations"]), None)
+    if found is None:
         refuse_incomplete(NAME, root, ["annotations"])
-    return os.path.dirname(found[0])
+    return os.path.dirname(found)
 
 
 def _read_annotations(root: str, data: str, name: str) -> list[dict[str, Any]]:

@@ -190,7 +190,7 @@ def load_rouen(
     ['bus9.wav', 'bus10.wav']
     """
     root = check_folder(path, "LITIS ROUEN")
-    folder = next(iter(find_folders(root, ["data_rouen"])), root)
+    folder = next(find_folders(root, ["data_rouen"]), root)
     files = by_stem(list_files(folder), ENDINGS)
     by_scene: dict[str, list[tuple[int, str]]] = {}
     for stem, name in files.items():

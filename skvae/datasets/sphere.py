@@ -7,26 +7,30 @@ are compressed by Shorten, which libsndfile does not know; then it says next to 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 #: How a SPHERE file begins, and how long the header is at the least.
 MAGIC = b"NIST_1A"
 HEADER_BYTES = 1024
 
 
-def refuse_compressed(path: str | os.PathLike[str], corpus: str) -> None:
-    r"""Raise an error if a file is a SPHERE file that libsndfile cannot read.
+def refuse_compressed(paths: Iterable[str], corpus: str) -> None:
+    r"""Raise an error if there are SPHERE files that libsndfile cannot read.
+
+    The first file is looked at, and the last of each folder and ending: where somebody
+    stopped in the middle of converting a corpus, it is among those that are left.
 
     Parameters
     ----------
-    path : str or path-like
-        A file; one of a corpus is enough, for they are all of one kind.
+    paths : iterable of str
+        The files of a corpus.
     corpus : str
         What the corpus is called.
 
     Raises
     ------
     ValueError
-        If its samples are compressed. The message says how to convert the corpus.
+        If samples are compressed. The message says how to convert the corpus.
 
     Examples
     --------
@@ -35,21 +39,22 @@ def refuse_compressed(path: str | os.PathLike[str], corpus: str) -> None:
     >>> header = "NIST_1A\n   1024\nsample_coding -s26 pcm,embedded-shorten-v1.1\n"
     >>> with open(path, "w") as file:
     ...     _ = file.write(header)
-    >>> refuse_compressed(path, "WSJ0")
+    >>> refuse_compressed([path], "WSJ0")
     Traceback (most recent call last):
         ...
     ValueError: WSJ0 is compressed ('pcm,embedded-shorten-v1.1' in ...
     """
-    coding = sample_coding(path)
-    if coding is None or "," not in coding:
-        return
-    name = os.fsdecode(path)
-    raise ValueError(
-        f"{corpus} is compressed ({coding!r} in {name!r}), which libsndfile does not "
-        "read. Convert it once, each file beside the old one, with sph2pipe of the "
-        "LDC or with ffmpeg (ffmpeg -i NAME.wv1 NAME.wav); both are found then, and "
-        "the WAV files are taken."
-    )
+    ordered = sorted(paths)
+    last = {(os.path.dirname(path), path.rpartition(".")[2]): path for path in ordered}
+    for path in (*ordered[:1], *last.values()):
+        coding = sample_coding(path)
+        if coding is not None and "," in coding:
+            raise ValueError(
+                f"{corpus} is compressed ({coding!r} in {path!r}), which libsndfile "
+                "does not read. Convert it once, each file beside the old one, with "
+                "sph2pipe of the LDC or with ffmpeg (ffmpeg -i NAME.wv1 NAME.wav); "
+                "both are found then, and the WAV files are taken."
+            )
 
 
 def sample_coding(path: str | os.PathLike[str]) -> str | None:

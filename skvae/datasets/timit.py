@@ -14,10 +14,12 @@ from skvae.datasets.audio import AudioFile
 from skvae.datasets.corpus import Corpus
 from skvae.datasets.sphere import refuse_compressed
 from skvae.datasets.trees import (
+    DEPTH,
     by_stem,
     check_folder,
     find_folders,
     list_files,
+    list_folder,
     list_folders,
     refuse_incomplete,
 )
@@ -56,6 +58,11 @@ def load_timit(
     a folder for each speaker: ``TRAIN/DR1/FCJF0/SA1.WAV``. Upper and lower case, SPHERE
     files as on the disc, WAV and FLAC are all read.
 
+    ``SPKRINFO.TXT`` lists the speakers. It is looked for beside ``TRAIN`` and ``TEST``,
+    one folder higher and in `path`, or in ``DOC`` in one of these. Without it nothing
+    says that speakers are missing, unless a dialect has none: compare the number of
+    speakers with those below.
+
     Parameters
     ----------
     path : str or path-like
@@ -77,10 +84,10 @@ def load_timit(
     Raises
     ------
     OSError
-        If there is no such folder, or if dialects, speakers that ``DOC/SPKRINFO.TXT``
-        lists (where it is there) or sentences are missing; the message lists them.
+        If there is no such folder, or if dialects, speakers that ``SPKRINFO.TXT`` lists
+        or sentences are missing; the message lists them.
     ValueError
-        If `subset` or `sentences` are not known, or if the files are compressed.
+        If `subset` or `sentences` are not known, or if files are compressed.
 
     See Also
     --------
@@ -106,10 +113,10 @@ def load_timit(
     root = check_folder(path, NAME)
     check_option("subset", subset, SUBSETS)
     kinds = _check_sentences(sentences)
-    found = find_folders(root, [subset])
-    if not found:
-        refuse_incomplete(NAME, root, [subset.upper()])
-    folder = found[0]
+    folder = _find_subset(root, subset)
+    if folder is None:
+        hint = f"Wanted is a folder of this name with {', '.join(DIALECTS)} in it."
+        refuse_incomplete(NAME, root, [subset.upper()], hint)
     dialects = {
         os.path.basename(path).upper(): path
         for path in list_folders(folder)
@@ -119,8 +126,13 @@ def load_timit(
     files: dict[str, str] = {}
     speakers: list[str] = []
     for dialect, dialect_folder in dialects.items():
-        for speaker_folder in list_folders(dialect_folder):
-            speaker = os.path.basename(speaker_folder).upper()
+        inside = list_folder(dialect_folder)
+        missing += [f"{dialect}/{link} (a link to nothing)" for link in inside.broken]
+        if not inside.folders:
+            missing.append(f"all speakers of {dialect}")
+        for folder_name in sorted(inside.folders):
+            speaker_folder = os.path.join(dialect_folder, folder_name)
+            speaker = folder_name.upper()
             speakers.append(speaker)
             stems = {
                 stem.upper(): name
@@ -138,11 +150,14 @@ def load_timit(
                 if stem[:2] in kinds:
                     name = f"{dialect}/{speaker}/{stem}"
                     files[name] = os.path.join(speaker_folder, stems[stem])
-    listed = _read_speakers(os.path.dirname(os.path.abspath(folder)), subset)
-    missing += [f"{dr}/{name}" for name, dr in listed.items() if name not in speakers]
-    if missing or not files:
-        refuse_incomplete(f"{NAME} {subset}", root, missing or ["all speakers"])
-    refuse_compressed(next(iter(files.values())), NAME)
+    table = _find_table(root, folder)
+    listed = {} if table is None else _read_speakers(table, subset)
+    lost = [f"{dr}/{name}" for name, dr in listed.items() if name not in speakers]
+    if missing or lost or not files:
+        hint = f"{table!r} lists the speakers." if lost else ""
+        everything = [*missing, *lost] or ["all speakers"]
+        refuse_incomplete(f"{NAME} {subset}", root, everything, hint)
+    refuse_compressed(files.values(), NAME)
     return Corpus(
         f"{NAME} {subset}",
         [AudioFile(path, sample_rate=sample_rate) for path in files.values()],
@@ -162,19 +177,35 @@ def _check_sentences(sentences: Collection[str]) -> list[str]:
     return kinds
 
 
-def _read_speakers(root: str, subset: str) -> dict[str, str]:
-    """Folders of the speakers of a subset, and their dialects, where they are listed.
+def _find_subset(root: str, subset: str) -> str | None:
+    """Find the folder of a subset: it is not any of that name, but has dialects."""
+    for dialect_folder in find_folders(root, DIALECTS, depth=DEPTH + 1):
+        folder = os.path.dirname(dialect_folder) or os.curdir
+        if os.path.basename(os.path.abspath(folder)).casefold() == subset:
+            return folder
+    return None
+
+
+def _find_table(root: str, folder: str) -> str | None:
+    """Find the table of speakers: beside a subset or higher up, or in DOC there."""
+    beside = os.path.dirname(os.path.abspath(folder))
+    for place in (beside, os.path.dirname(beside), root):
+        for holder in (place, *find_folders(place, ["doc"], depth=1)):
+            for name in list_files(holder):
+                if name.casefold() == SPEAKER_TABLE:
+                    return os.path.join(holder, name)
+    return None
+
+
+def _read_speakers(table: str, subset: str) -> dict[str, str]:
+    """Folders of the speakers of a subset, and their dialects.
 
     A line is ``CJF0  F  1  TRN  ...``: identity, sex, dialect and subset.
     """
-    for folder in find_folders(root, ["doc"], depth=1):
-        for name in list_files(folder):
-            if name.casefold() == SPEAKER_TABLE:
-                with open(os.path.join(folder, name), encoding="latin-1") as file:
-                    rows = [line.split() for line in file if not line.startswith(";")]
-                return {
-                    f"{row[1]}{row[0]}".upper(): f"DR{row[2]}"
-                    for row in rows
-                    if len(row) > 3 and row[3].upper() == SUBSETS[subset]
-                }
-    return {}
+    with open(table, encoding="latin-1") as file:
+        rows = [line.split() for line in file if not line.startswith(";")]
+    return {
+        f"{row[1]}{row[0]}".upper(): f"DR{row[2]}"
+        for row in rows
+        if len(row) > 3 and row[3].upper() == SUBSETS[subset]
+    }

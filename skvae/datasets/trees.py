@@ -51,8 +51,10 @@ def check_folder(path: str | os.PathLike[str], corpus: str) -> str:
     raise FileNotFoundError(f"{corpus} must be a folder, there is no {root!r}.")
 
 
-def find_folders(root: str, names: Collection[str], depth: int = DEPTH) -> list[str]:
-    """Find folders by name, in upper or lower case, as high up as there are any.
+def find_folders(
+    root: str, names: Collection[str], depth: int = DEPTH
+) -> Iterator[str]:
+    """Find folders by name, in upper or lower case, the highest ones first.
 
     Parameters
     ----------
@@ -63,10 +65,12 @@ def find_folders(root: str, names: Collection[str], depth: int = DEPTH) -> list[
     depth : int, default=4
         How far down.
 
-    Returns
-    -------
-    list of str
-        Those of the first level that has one, sorted; empty if there is none.
+    Yields
+    ------
+    str
+        A folder, each once whatever links lead to it; those as high up as each other
+        are sorted. Inside of one that is found no other is looked for, and no further
+        down than the caller asks for.
 
     Examples
     --------
@@ -78,16 +82,22 @@ def find_folders(root: str, names: Collection[str], depth: int = DEPTH) -> list[
     """
     wanted = {name.casefold() for name in names}
     level = [root]
+    found: set[tuple[int, int]] = set()
+    entered: set[tuple[int, int]] = set()
     for _ in range(depth + 1):
-        found = [
-            folder
-            for folder in level
-            if os.path.basename(os.path.abspath(folder)).casefold() in wanted
-        ]
-        if found:
-            return sorted(found)
-        level = [folder for parent in level for folder in list_folders(parent)]
-    return []
+        inside = []
+        for folder in sorted(level):
+            is_wanted = os.path.basename(os.path.abspath(folder)).casefold() in wanted
+            known = found if is_wanted else entered
+            identity = _identify(folder)
+            if identity in known:
+                continue
+            known.add(identity)
+            if is_wanted:
+                yield folder
+            else:
+                inside.append(folder)
+        level = [folder for parent in inside for folder in list_folders(parent)]
 
 
 class Listing(NamedTuple):

@@ -14,8 +14,7 @@ from skvae.datasets.trees import (
     by_stem,
     check_folder,
     find_folders,
-    list_files,
-    list_folders,
+    list_folder,
     refuse_incomplete,
 )
 
@@ -24,6 +23,9 @@ NAME = "WSJ0"
 #: Endings of the recordings of the close microphone, the preferred ones first: where
 #: there are both, the files of the discs have been converted because they had to be.
 ENDINGS = (".wav", ".flac", ".sph", ".wv1")
+
+#: What stands in the names of the far microphone's recordings, also converted ones.
+FAR = ".wv2."
 
 
 def load_wsj0(
@@ -38,7 +40,8 @@ def load_wsj0(
     Below `path` lies a folder for the subset, on one disc or, in parts, on several,
     and in it one for each speaker: ``wsj0/si_tr_s/011/011c0201.wv1`` or
     ``11-1.1/wsj0/si_tr_s/011/011c0201.wv1``; or converted to WAV or FLAC, which is
-    taken where there are both.
+    taken where there are both, beside each other or not. The discs may lie higher and
+    lower. ``011c0201.wv2``, of the far microphone, is not taken.
 
     Parameters
     ----------
@@ -63,10 +66,10 @@ def load_wsj0(
     Raises
     ------
     OSError
-        If there is no such folder, if a folder of a speaker is empty, or if something
-        of the `index` is missing; the message lists it.
+        If there is no such folder, if a speaker has no recordings, if a link leads to
+        nothing, or if something of the `index` is missing; the message lists it.
     ValueError
-        If the files are compressed by Shorten, as they are on the discs: they must be
+        If files are compressed by Shorten, as they are on the discs: they must be
         converted.
 
     See Also
@@ -88,26 +91,44 @@ def load_wsj0(
     """
     root = check_folder(path, NAME)
     title = f"{NAME} {subset}"
-    folders = find_folders(root, [subset])
+    folders = list(find_folders(root, [subset]))
     if not folders:
         refuse_incomplete(NAME, root, [subset])
     files: dict[str, tuple[str, str]] = {}
-    missing = []
-    for speaker_folder in sorted(s for folder in folders for s in list_folders(folder)):
-        speaker = os.path.basename(speaker_folder).lower()
-        found = by_stem(list_files(speaker_folder), ENDINGS)
-        if not found:
-            missing.append(f"the recordings in {speaker_folder}")
-        for stem in sorted(found):
-            place = os.path.join(speaker_folder, found[stem])
-            files.setdefault(stem.lower(), (place, speaker))
+    missing: list[str] = []
+    empty: dict[str, str] = {}
+    recorded: set[str] = set()
+    for folder in folders:
+        speakers = list_folder(folder)
+        missing += _name_broken(folder, speakers.broken)
+        for speaker_folder in sorted(os.path.join(folder, s) for s in speakers.folders):
+            names = list_folder(speaker_folder)
+            missing += _name_broken(speaker_folder, names.broken)
+            speaker = os.path.basename(speaker_folder).lower()
+            found = by_stem((n for n in names.files if FAR not in n.lower()), ENDINGS)
+            if found:
+                recorded.add(speaker)
+            else:
+                empty[speaker_folder] = speaker
+            for stem in sorted(found):
+                utterance = stem.lower()
+                place = os.path.join(speaker_folder, found[stem])
+                known = files.get(utterance)
+                if known is None or _rank(place) < _rank(known[0]):
+                    files[utterance] = (place, speaker)
+    # The discs hold transcripts in folders of the same names.
+    missing += [
+        f"the recordings in {folder}"
+        for folder, speaker in empty.items()
+        if speaker not in recorded
+    ]
     if index is not None:
         wanted = _read_index(index, subset)
         missing = [stem for stem in wanted if stem not in files]
         files = {stem: files[stem] for stem in wanted if stem in files}
     if missing or not files:
         refuse_incomplete(title, root, missing or ["all recordings"])
-    refuse_compressed(next(iter(files.values()))[0], NAME)
+    refuse_compressed([place for place, _ in files.values()], NAME)
     return Corpus(
         title,
         [AudioFile(place, sample_rate=sample_rate) for place, _ in files.values()],
@@ -115,6 +136,14 @@ def load_wsj0(
         list(files),
         [speaker for _, speaker in files.values()],
     )
+
+
+def _rank(place: str) -> int:
+    return ENDINGS.index(os.path.splitext(place)[1].lower())
+
+
+def _name_broken(folder: str, links: list[str]) -> list[str]:
+    return [f"{os.path.join(folder, link)} (a link to nothing)" for link in links]
 
 
 def _read_index(path: str | os.PathLike[str], subset: str) -> list[str]:

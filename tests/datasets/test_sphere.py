@@ -40,7 +40,7 @@ def test_plain_sphere_files_are_read_whatever_they_are_called(
     samples = np.random.default_rng(0).integers(-30000, 30000, 3000).astype(dtype)
     path = sphere(tmp_path / name, fields(3000, byte_format, coding), samples.tobytes())
     assert sample_coding(path) == "pcm"
-    refuse_compressed(path, "TIMIT")
+    refuse_compressed([str(path)], "TIMIT")
     audio = AudioFile(path, sample_rate=16000)
     assert len(audio) == 3000
     np.testing.assert_array_equal(
@@ -52,7 +52,7 @@ def test_mu_law_is_read(tmp_path):
     path = tmp_path / "a.sph"
     soundfile.write(path, np.zeros(800), 16000, format="NIST", subtype="ULAW")
     assert sample_coding(path) == "ulaw"
-    refuse_compressed(path, "it")
+    refuse_compressed([str(path)], "it")
     assert np.asarray(AudioFile(path)).shape == (800,)
 
 
@@ -63,7 +63,7 @@ def test_mu_law_is_read(tmp_path):
 def test_compressed_sphere_files_are_refused_with_what_to_do(tmp_path, coding):
     path = sphere(tmp_path / "a.wv1", fields(100, "10", coding), b"ajkg" + bytes(99))
     with pytest.raises(ValueError, match=r"WSJ0 is compressed .*sph2pipe") as error:
-        refuse_compressed(path, "WSJ0")
+        refuse_compressed([str(path)], "WSJ0")
     assert coding in str(error.value)
     assert "a.wv1" in str(error.value)
     # The reason for this module: libsndfile does not say it.
@@ -76,7 +76,7 @@ def test_other_files_are_none_of_its_business(tmp_path, content):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     assert sample_coding(path) is None
-    refuse_compressed(path, "TIMIT")
+    refuse_compressed([str(path)], "TIMIT")
 
 
 def test_audio_that_looks_like_a_header_is_not_read_as_one(tmp_path):

@@ -120,3 +120,39 @@ def test_a_folder_without_the_subset_is_refused(tmp_path):
         load_timit(tmp_path, "train")
     with pytest.raises(ValueError, match="`subset` must be"):
         load_timit(tmp_path, "valid")
+
+
+@pytest.mark.parametrize("inside", ["data", "TIMIT/data", ""])
+@pytest.mark.parametrize("place", ["", "DOC", "doc"])
+def test_the_table_of_speakers_may_lie_higher_up(tmp_path, inside, place):
+    make(tmp_path / inside)
+    table = (tmp_path / inside).parent / place if inside else tmp_path / place
+    table.mkdir(exist_ok=True)
+    (table / "SpkrInfo.txt").write_text("CJF1  F  1  TST\nXYZ0  F  3  TST\n")
+    for root in {tmp_path, tmp_path / inside, tmp_path / inside / "TEST"}:
+        with pytest.raises(FileNotFoundError, match=r"1 missing: DR3/FXYZ0.*SpkrInfo"):
+            load_timit(root)
+
+
+def test_dialects_without_speakers_are_refused_without_a_table(tmp_path):
+    make(tmp_path)
+    for path in (tmp_path / "TEST/DR4").iterdir():
+        path.rename(tmp_path / path.name)
+    with pytest.raises(FileNotFoundError, match="1 missing: all speakers of DR4"):
+        load_timit(tmp_path)
+
+
+def test_other_folders_called_test_are_passed_over(tmp_path):
+    root = tmp_path / "test"
+    make(root / "timit/timit")
+    (root / "timit/test/results").mkdir(parents=True)
+    assert len(load_timit(root)) == 160
+    with pytest.raises(FileNotFoundError, match=r"1 missing: TEST\. Wanted is .*DR8 in"):
+        load_timit(root / "timit/test")
+
+
+def test_speakers_that_are_links_to_nothing_are_missing(tmp_path):
+    make(tmp_path)
+    (tmp_path / "TEST/DR2/FXYZ0").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match="1 missing: DR2/FXYZ0"):
+        load_timit(tmp_path)

@@ -19,21 +19,22 @@ def touch(root, *names):
 def test_a_folder_is_found_in_any_case_and_some_folders_down(tmp_path, inside, name):
     folder = tmp_path / inside / name
     folder.mkdir(parents=True)
-    assert trees.find_folders(str(tmp_path), ["train"]) == [str(folder)]
-    assert trees.find_folders(str(folder), ["TRAIN"]) == [str(folder)]
+    assert list(trees.find_folders(str(tmp_path), ["train"])) == [str(folder)]
+    assert list(trees.find_folders(str(folder), ["TRAIN"])) == [str(folder)]
 
 
-def test_the_highest_level_counts_and_only_so_far_down(tmp_path):
+def test_the_highest_comes_first_and_only_so_far_down(tmp_path):
     touch(tmp_path, "a/train/1", "b/train/1", "a/deep/train/1", "x/y/z/test/1")
-    found = trees.find_folders(str(tmp_path), ["train"])
-    assert found == [str(tmp_path / "a/train"), str(tmp_path / "b/train")]
-    assert trees.find_folders(str(tmp_path), ["test"], depth=3) == []
-    assert len(trees.find_folders(str(tmp_path), ["test"])) == 1
+    found = list(trees.find_folders(str(tmp_path), ["train"]))
+    names = ("a/train", "b/train", "a/deep/train")
+    assert found == [str(tmp_path / name) for name in names]
+    assert list(trees.find_folders(str(tmp_path), ["test"], depth=3)) == []
+    assert len(list(trees.find_folders(str(tmp_path), ["test"]))) == 1
 
 
 def test_hidden_things_and_files_are_no_folders(tmp_path):
     touch(tmp_path, ".train/1.wav", "train", "._1.wav", "2.wav")
-    assert trees.find_folders(str(tmp_path), ["train", ".train"]) == []
+    assert list(trees.find_folders(str(tmp_path), ["train", ".train"])) == []
     assert trees.list_files(str(tmp_path)) == ["2.wav", "train"]
 
 
@@ -41,8 +42,10 @@ def test_linked_folders_are_found(tmp_path):
     touch(tmp_path, "disk/wsj0/si_tr_s/011/a.wav")
     (tmp_path / "corpora").mkdir()
     os.symlink(tmp_path / "disk" / "wsj0", tmp_path / "corpora" / "wsj0")
-    found = trees.find_folders(str(tmp_path / "corpora"), ["si_tr_s"])
-    assert found == [str(tmp_path / "corpora/wsj0/si_tr_s")]
+    (tmp_path / "corpora/again").symlink_to(tmp_path / "corpora")
+    (tmp_path / "corpora/twice").symlink_to(tmp_path / "disk/wsj0")
+    found = list(trees.find_folders(str(tmp_path / "corpora"), ["si_tr_s"]))
+    assert found == [str(tmp_path / "corpora/twice/si_tr_s")]
 
 
 def test_links_that_lead_nowhere_are_no_files(tmp_path):

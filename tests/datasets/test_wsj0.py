@@ -87,3 +87,60 @@ def test_missing_subsets_and_empty_speakers_are_refused(tmp_path):
     (tmp_path / "wsj0/si_tr_s/099").mkdir()
     with pytest.raises(FileNotFoundError, match=r"the recordings in .*099"):
         load_wsj0(tmp_path)
+
+
+def test_what_is_left_compressed_is_noticed_in_any_speaker_and_within_one(tmp_path):
+    for name in NAMES[:3]:
+        make(tmp_path, [f"wsj0/si_tr_s/{name}.wav"])
+    make(tmp_path, [f"wsj0/si_tr_s/{NAMES[3]}.wv1"], COMPRESSED)
+    with pytest.raises(ValueError, match=r"shorten.*01bc0202\.wv1"):
+        load_wsj0(tmp_path)
+    # Converted in place, where names tell nothing.
+    for name in NAMES[:3]:
+        place = tmp_path / f"wsj0/si_tr_s/{name}"
+        place.with_suffix(".wav").rename(place.with_suffix(".wv1"))
+    with pytest.raises(ValueError, match=r"shorten.*01bc0202\.wv1"):
+        load_wsj0(tmp_path)
+
+
+def test_discs_may_lie_at_different_depths(tmp_path):
+    make(tmp_path, [f"wsj0/si_tr_s/{name}.wav" for name in NAMES[:2]])
+    make(tmp_path, [f"11-1.1/a/wsj0/si_tr_s/{name}.wav" for name in NAMES[1:]])
+    corpus = load_wsj0(tmp_path)
+    assert corpus.utterances.tolist() == [name.split("/")[1] for name in NAMES]
+    assert corpus.clean[1].path == str(tmp_path / f"wsj0/si_tr_s/{NAMES[1]}.wav")
+    assert corpus.speakers.tolist() == ["011", "011", "01b", "01b"]
+
+
+def test_converted_files_are_taken_wherever_they_lie(tmp_path):
+    make(tmp_path, [f"wsj0/si_tr_s/{name}.wv1" for name in NAMES], COMPRESSED)
+    make(tmp_path, [f"x/converted/wsj0/si_tr_s/{name}.wav" for name in NAMES])
+    assert all("converted" in audio.path for audio in load_wsj0(tmp_path).clean)
+
+
+def test_transcripts_in_folders_of_the_same_names_are_passed_over(tmp_path):
+    make(tmp_path, [f"wsj0/si_tr_s/{name}.wav" for name in NAMES])
+    make(tmp_path, [f"wsj0/transcrp/dots/si_tr_s/{name}.dot" for name in NAMES])
+    assert len(load_wsj0(tmp_path)) == 4
+    make(tmp_path, ["wsj0/transcrp/dots/si_tr_s/099/099c0201.dot"])
+    with pytest.raises(FileNotFoundError, match=r"1 missing: the recordings in .*099"):
+        load_wsj0(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".wv2.wav", ".WV2.flac"])
+def test_the_far_microphone_is_not_taken_for_the_close_one(tmp_path, ending):
+    make(tmp_path, [f"wsj0/si_tr_s/{name}{ending}" for name in NAMES])
+    with pytest.raises(FileNotFoundError, match="2 missing: the recordings in"):
+        load_wsj0(tmp_path)
+    make(tmp_path, [f"wsj0/si_tr_s/{name}.wv1.wav" for name in NAMES])
+    assert all(".wv1." in audio.path for audio in load_wsj0(tmp_path).clean)
+
+
+def test_links_to_nothing_are_missing(tmp_path):
+    make(tmp_path, [f"wsj0/si_tr_s/{name}.wav" for name in NAMES])
+    (tmp_path / "wsj0/si_tr_s/012").symlink_to(tmp_path / "gone")
+    path = tmp_path / f"wsj0/si_tr_s/{NAMES[0]}.wav"
+    path.unlink()
+    path.symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(FileNotFoundError, match=r"2 missing: .*012 .*011c0201\.wav"):
+        load_wsj0(tmp_path)
