@@ -11,11 +11,13 @@ import os
 
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.corpus import Corpus
+from skvae.datasets.pairs import SIDES
 from skvae.datasets.trees import (
     by_stem,
     check_folder,
     find_folders,
     list_files,
+    list_folders,
     refuse_incomplete,
 )
 from skvae.utils.parameters import check_option
@@ -48,9 +50,10 @@ def load_voicebank_demand(
 
     Below `path` lie ``clean_testset_wav`` and ``noisy_testset_wav``, or the folders of
     another subset, as their archives unpack: at 48 kHz, or resampled to 16 kHz with the
-    same names or with ``_16k`` behind them. The log files ``log_testset.txt``,
-    ``log_trainset_28spk.txt`` and ``log_trainset_56spk.txt`` lie beside them, in a
-    folder, or one folder higher.
+    same names or with ``_16k`` behind them. Both lie in one folder, so that recordings
+    of different rates are not taken for pairs. The log files ``log_testset.txt``,
+    ``log_trainset_28spk.txt`` and ``log_trainset_56spk.txt`` lie beside them, one
+    folder higher or in `path`, or in ``logfiles`` in one of these.
 
     Parameters
     ----------
@@ -97,28 +100,32 @@ def load_voicebank_demand(
     """
     root = check_folder(path, NAME)
     check_option("subset", subset, SUBSETS)
-    sides = {side: _find_side(root, side, subset) for side in ("clean", "noisy")}
-    official = f"{{}}_{SUBSETS[subset][0]}_wav"
-    missing = [official.format(side) for side, folder in sides.items() if not folder]
+    sides = _find_sides(root, subset)
+    missing = [] if sides else _name_missing(root, subset)
+    hints = []
+    if missing:
+        hints.append(
+            "Both are wanted in one folder. load_folders lists pairs in other folders, "
+            "such as test/clean and test/noisy."
+        )
     lines: dict[str, tuple[str, float]] | None = None
     log_name = f"log_{SUBSETS[subset][0]}.txt"
-    hint = ""
     if log:
-        log_path = _find_log(root, log_name)
+        log_path = _find_log(root, sides, log_name)
         if log_path is None:
             missing.append(log_name)
-            hint = "Without the log, log=False leaves noises and ratios unknown."
+            hints.append("Without the log, log=False leaves noises and ratios unknown.")
         else:
             lines = _read_log(log_path)
     if missing:
-        refuse_incomplete(NAME, root, missing, hint)
+        refuse_incomplete(NAME, root, missing, " ".join(hints))
 
-    files = {side: _list_side(folder) for side, folder in sides.items() if folder}
+    files = {side: _list_side(folder) for side, folder in sides.items()}
     there = files["clean"].keys() | files["noisy"].keys()
     expected = sorted(there if lines is None else there | lines.keys())
     for stem in expected:
         missing += [
-            f"{os.path.basename(str(sides[side]))}/{stem}.wav"
+            f"{os.path.basename(sides[side])}/{stem}.wav"
             for side in sides
             if stem not in files[side]
         ]
@@ -142,19 +149,43 @@ def load_voicebank_demand(
     )
 
 
-def _find_side(root: str, side: str, subset: str) -> str | None:
-    for part in SUBSETS[subset]:
-        for suffix in RESAMPLED:
-            name = f"{side}_{part}_wav{suffix}"
-            for folder in find_folders(root, [name]):
-                # The folder of an archive may hold one of the same name.
-                nested = os.path.join(folder, name)
-                return nested if os.path.isdir(nested) else folder
-    return None
+def _name_sides(subset: str) -> list[dict[str, str]]:
+    """What the two folders of a subset may be called, the preferred names first."""
+    return [
+        {side: f"{side}_{part}_wav{suffix}" for side in SIDES}
+        for part in SUBSETS[subset]
+        for suffix in RESAMPLED
+    ]
+
+
+def _find_sides(root: str, subset: str) -> dict[str, str]:
+    """Find the two folders of a subset, of one kind and beside each other, if any."""
+    for names in _name_sides(subset):
+        for clean in find_folders(root, [names["clean"]]):
+            beside = {
+                os.path.basename(folder).casefold(): folder
+                for folder in list_folders(os.path.dirname(clean) or os.curdir)
+            }
+            if all(name in beside for name in names.values()):
+                return {side: beside[name] for side, name in names.items()}
+    return {}
+
+
+def _name_missing(root: str, subset: str) -> list[str]:
+    """Names of the folders that are missing: one where the other is there."""
+    choices = _name_sides(subset)
+    for names in choices:
+        for side, other in zip(SIDES, reversed(SIDES), strict=True):
+            for folder in find_folders(root, [names[side]]):
+                return [f"{names[other]} beside {folder!r}"]
+    return list(choices[0].values())
 
 
 def _list_side(folder: str) -> dict[str, str]:
     """Paths by the names that the log gives the utterances."""
+    # The folder of an archive may hold one of the same name.
+    nested = os.path.join(folder, os.path.basename(folder))
+    folder = nested if os.path.isdir(nested) else folder
     files = {}
     for stem, name in by_stem(list_files(folder), ENDINGS).items():
         for suffix in RESAMPLED[1:]:
@@ -163,9 +194,11 @@ def _list_side(folder: str) -> dict[str, str]:
     return files
 
 
-def _find_log(root: str, name: str) -> str | None:
-    parent = os.path.dirname(os.path.abspath(root))
-    for folder in (root, os.path.join(root, "logfiles"), parent):
+def _find_log(root: str, sides: dict[str, str], name: str) -> str | None:
+    """Find a log beside the folders of a subset or one higher, then by `root`."""
+    top = os.path.abspath(root)
+    beside = os.path.dirname(os.path.abspath(sides["clean"])) if sides else top
+    for folder in (beside, os.path.dirname(beside), top, os.path.dirname(top)):
         for place in (folder, os.path.join(folder, "logfiles")):
             path = os.path.join(place, name)
             if os.path.isfile(path):

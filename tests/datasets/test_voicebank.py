@@ -73,6 +73,43 @@ def test_the_log_is_found_beside_and_above(tmp_path, log):
     assert len(load_voicebank_demand(tmp_path)) == 3
 
 
+@pytest.mark.parametrize("log", ["", "logfiles", "..", "../logfiles"])
+def test_the_log_is_found_beside_the_folders_wherever_these_lie(tmp_path, log):
+    make(tmp_path / "data/a/DS_10283_2791", TEST, log=log)
+    assert len(load_voicebank_demand(tmp_path / "data")) == 3
+
+
+def test_both_sides_come_from_one_folder(tmp_path):
+    for rate in ("16k", "48k"):
+        make(tmp_path / rate, TEST, log="../logfiles")
+    (tmp_path / "16k/noisy_testset_wav").rename(tmp_path / "moved")
+    corpus = load_voicebank_demand(tmp_path)
+    for audio in (corpus.clean[0], corpus.noisy[0]):
+        assert audio.path.startswith(str(tmp_path / "48k"))
+    (tmp_path / "48k/clean_testset_wav").rename(tmp_path / "other")
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"1 missing: noisy_testset_wav beside '.*16k.clean_testset_wav'\. Both",
+    ):
+        load_voicebank_demand(tmp_path)
+
+
+def test_both_sides_have_been_resampled_or_none(tmp_path):
+    make(tmp_path, TEST)
+    make(tmp_path, TEST, suffix="_16k")
+    (tmp_path / "noisy_testset_wav").rename(tmp_path / "moved")
+    corpus = load_voicebank_demand(tmp_path)
+    for audio in (corpus.clean[0], corpus.noisy[0]):
+        assert "_testset_wav_16k" in audio.path
+
+
+def test_other_layouts_are_pointed_to_load_folders(tmp_path):
+    (tmp_path / "test/clean").mkdir(parents=True)
+    (tmp_path / "test/noisy").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"3 missing: clean_.*load_folders"):
+        load_voicebank_demand(tmp_path)
+
+
 def test_archives_that_unpack_into_a_folder_of_their_own_name(tmp_path):
     make(tmp_path, TEST)
     for side in ("clean", "noisy"):
