@@ -218,8 +218,7 @@ def claims() -> list[Claim]:
     # A paper that rounds to two digits says nothing of what is equal in them.
     found = [claim for claim in found if round(claim.paper, 3) != 0]
     asked = [
-        (PACKAGE, MASK),
-        (PACKAGE, OURS),
+        *((PACKAGE, MASK), (PACKAGE, OURS), (PACKAGE, "BiLSTM-PSA")),
         (FEW, OURS),
         (LONG, LONG_MASK),
         (LONG, LED),
