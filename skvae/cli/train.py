@@ -67,7 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
             processes = stack.enter_context(team(device))
         except (OSError, RuntimeError, ValueError) as error:
             raise CommandError(f"torchrun: {error}") from error
-        return _train(arguments, recipe, target, checkpoint, device, processes)
+        status = _train(arguments, recipe, target, checkpoint, device, processes)
+    if processes.size > 1:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> None:
+    """End one of several processes without taking Python down around its threads.
+
+    What PyTorch's exchange has left of them aborts a process then, now and again, and
+    the launcher would report a failure when all is written.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _train(

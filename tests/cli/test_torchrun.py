@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 
 import numpy as np
+import pytest
 import soundfile
 
 from skvae import load_pretrained
 from skvae.datasets import make_speech
+from skvae.networks.distributed import Team
 
 TINY = """
 name = "tiny"
@@ -30,6 +33,21 @@ batch_size = 33
 class = "STFT"
 n_fft = 128
 """
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_one_of_several_processes_ends_without_a_teardown(
+    tmp_path, skvae, monkeypatch, size
+):
+    ended = []
+    members = contextlib.nullcontext(Team(size - 1, size))
+    monkeypatch.setattr("skvae.networks.distributed.team", lambda device: members)
+    monkeypatch.setattr("skvae.cli.train._train", lambda *parts: 0)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    (tmp_path / "tiny.toml").write_text(TINY)
+    words = ["train", tmp_path / "tiny.toml", "--clean", tmp_path]
+    assert skvae(*words, "-o", tmp_path / "one.safetensors")[0] == 0
+    assert ended == [0] * (size - 1)
 
 
 def test_two_processes_write_one_model_which_is_that_of_one(tmp_path, skvae):
