@@ -169,8 +169,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     first = next(name for name, _ in tables)
     some = spread(pairs, CONVERGING_SHARE)
     curves = converge(run, report, first, some)
-    looked = {} if curves is None else curves.tables
-    report.judge([*claims(), *claims_of_looks(looked)], tables | looked)
+    if curves is None:
+        report.judge(claims(), tables)
+    else:
+        asked = [*claims(), *claims_of_looks(curves)]
+        report.judge(asked, tables | curves.tables)
     for speech in SPEECH_MODELS:
         best = f"MCEM, {DRAWS_OF_MCEM}", f"VEM, {DRAWS_OF_VEM}"
         report.by_noise(tables, speech, *best)
@@ -289,15 +292,15 @@ def claims() -> list[Claim]:
     return found
 
 
-def claims_of_looks(looked: Tables) -> list[Claim]:
+def claims_of_looks(curves: Curves) -> list[Claim]:
     """Ask who is ahead at each look, and who still gains at the end of Figure 2."""
-    [name] = {name for name, _ in looked} or [""]
-    looks = [k for k in LOOKS if (name, f"VEM, {k}") in looked]
-    found = [Claim(name, f"VEM, {k}", f"MCEM, {k}", "sdr") for k in looks]
+    [name] = {name for name, _ in curves.tables}
+    *_, last = curves.looks
+    found = [Claim(name, f"VEM, {k}", f"MCEM, {k}", "sdr") for k in curves.looks]
     return found + [
-        Claim(name, f"{method}, {looks[-1]}", f"{method}, {k}", "sdr")
-        for method in ("VEM", "MCEM")
-        for k in looks[-3:-1]
+        Claim(name, f"{method}, {last}", f"{method}, {k}", "sdr")
+        for method in curves.scores
+        for k in curves.looks[-3:-1]
     ]
 
 

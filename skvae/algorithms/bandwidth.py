@@ -124,13 +124,15 @@ def widen_band(x: np.ndarray, n_bins: int) -> np.ndarray:
     Returns
     -------
     ndarray of shape (N, F)
+        `x` itself if it has a full band.
 
     Examples
     --------
     >>> widen_band(np.array([[0.2, 0.7]]), 4)
     array([[0.2, 0.7, 0.7, 0.7]])
     """
-    return np.pad(x, ((0, 0), (0, n_bins - x.shape[1])), mode="edge")
+    n_missing = n_bins - x.shape[1]
+    return x if n_missing == 0 else np.pad(x, ((0, 0), (0, n_missing)), mode="edge")
 
 
 def image_bins(edge: int, n_bins: int) -> np.ndarray:

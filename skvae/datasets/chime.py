@@ -16,6 +16,7 @@ from skvae.datasets.corpus import Corpus
 from skvae.datasets.trees import (
     check_folder,
     find_folders,
+    find_missing,
     list_files,
     refuse_incomplete,
 )
@@ -139,7 +140,7 @@ def load_chime(
             clean.append(f"isolated/{original}/{name}_{ending}.wav")
     audio = os.path.join(data, AUDIO)
     # An original stands for up to four mixtures.
-    missing = _find_missing(audio, list(dict.fromkeys([*noisy, *clean])))
+    missing = find_missing(audio, [*noisy, *clean])
     if missing:
         is_image = any(file.startswith("isolated_ext") for file in missing)
         hint = (
@@ -248,14 +249,3 @@ def _read_annotations(root: str, data: str, name: str) -> list[dict[str, Any]]:
                 f"{entry!r} for number {k}."
             )
     return entries
-
-
-def _find_missing(root: str, files: list[str]) -> list[str]:
-    """Those of some files that are not there, by reading each folder once."""
-    there: dict[str, set[str]] = {}
-    for file in files:
-        folder = os.path.dirname(file)
-        if folder not in there:
-            place = os.path.join(root, folder)
-            there[folder] = set(list_files(place) if os.path.isdir(place) else ())
-    return [f for f in files if os.path.basename(f) not in there[os.path.dirname(f)]]

@@ -11,8 +11,8 @@ from skvae.datasets.corpus import UNKNOWN, Corpus
 from skvae.datasets.pairs import SIDES, TABLE
 from skvae.datasets.trees import (
     check_folder,
+    find_missing,
     list_files,
-    list_folder,
     refuse_incomplete,
     walk,
 )
@@ -180,7 +180,7 @@ def load_pairs(
     sides = {side: columns[side] for side in SIDES if side in columns}
     if not sides:
         sides = {side: _find_by_name(root, side, columns["pair"]) for side in SIDES}
-    missing = _find_missing(root, [file for files in sides.values() for file in files])
+    missing = find_missing(root, (file for files in sides.values() for file in files))
     if missing:
         refuse_incomplete(title, root, missing)
     lists = {
@@ -271,23 +271,6 @@ def _find_by_name(root: str, side: str, names: list[str]) -> list[str]:
     found = _prefer(list_files(folder)) if os.path.isdir(folder) else []
     files = {os.path.splitext(name)[0]: name for name in found}
     return [os.path.join(side, files.get(name, f"{name}.wav")) for name in names]
-
-
-def _find_missing(root: str, files: list[str]) -> list[str]:
-    """Those of some files that are not there, by reading each folder once."""
-    there: dict[str, set[str]] = {}
-    missing = []
-    for file in dict.fromkeys(files):
-        folder, name = os.path.split(os.path.join(root, file))
-        if folder not in there:
-            place = folder or os.curdir
-            is_folder = os.path.isdir(place)
-            there[folder] = set(
-                list_folder(place, hidden=True).files if is_folder else ()
-            )
-        if name not in there[folder]:
-            missing.append(file)
-    return missing
 
 
 def _read_ratios(path: str, cells: list[str] | None) -> list[float] | None:

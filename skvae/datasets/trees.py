@@ -186,6 +186,43 @@ def list_files(folder: str) -> list[str]:
     return sorted(list_folder(folder).files)
 
 
+def find_missing(root: str, files: Iterable[str]) -> list[str]:
+    """Those of some files that are not there, by reading each folder once.
+
+    Parameters
+    ----------
+    root : str
+        The folder that relative paths are of.
+    files : iterable of str
+        Paths; what is named twice is missing once.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> root = tempfile.mkdtemp()
+    >>> open(os.path.join(root, "ch01.wav"), "w").close()
+    >>> find_missing(root, ["ch01.wav", "ch02.wav"])
+    ['ch02.wav']
+    """
+    there: dict[str, set[str]] = {}
+    missing = []
+    for file in dict.fromkeys(files):
+        folder, name = os.path.split(file)
+        if folder not in there:
+            place = os.path.join(root, folder) or os.curdir
+            is_folder = os.path.isdir(place)
+            there[folder] = set(
+                list_folder(place, hidden=True).files if is_folder else ()
+            )
+        if name not in there[folder]:
+            missing.append(file)
+    return missing
+
+
 def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """List a folder and all inside it, but the hidden ones.
 

@@ -18,14 +18,6 @@ ALL = "all"
 DECIBELS, OTHERS = 2, 3
 
 
-#: Columns of what :func:`judge` finds.
-FINDINGS = [
-    *("set", "first", "second", "metric", "paper", "expected"),
-    *("difference", "low", "high", "n", "noises_low", "noises_high"),
-    *("finding", "verdict"),
-]
-
-
 class Claim(NamedTuple):
     """A finding of a paper: that one system is better than another, or as good.
 
@@ -57,6 +49,14 @@ class Claim(NamedTuple):
         if self.expected is None and self.paper is not None:
             return int(np.sign(self.paper))
         return self.expected
+
+
+#: Columns of what :func:`judge` finds.
+FINDINGS = [
+    *Claim._fields,
+    *("difference", "low", "high", "n", "noises_low", "noises_high"),
+    *("finding", "verdict"),
+]
 
 
 def means(
