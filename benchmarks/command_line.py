@@ -23,7 +23,7 @@ def output_file(path: str) -> str:
 
 def model_name(name: str) -> str:
     """A model of this package, by name or file."""
-    from skvae.pretrained import find_model_file, model_names
+    from skvae.storage.pretrained import find_model_file, model_names
 
     try:
         find_model_file(name)

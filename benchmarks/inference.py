@@ -24,14 +24,15 @@ import torch
 from scipy.stats import geninvgauss
 
 from skvae import SpeechVAE
-from skvae.algorithms.gig import sample_gig
-from skvae.algorithms.vaenmf.gradient import gradient_vem
-from skvae.algorithms.vaenmf.mcem import mcem
-from skvae.algorithms.vaenmf.mcmc import mcmc
-from skvae.algorithms.vaenmf.model import SpeechPrior, initial_noise
-from skvae.algorithms.vaenmf.vem import vem
 from skvae.datasets import make_dataset
-from skvae.networks.prior import speech_prior
+from skvae.speech.fast_prior import speech_prior
+from skvae.speech.prior import SpeechPrior
+from skvae.vaenmf.gig import sample_gig
+from skvae.vaenmf.gradient import gradient_vem
+from skvae.vaenmf.mcem import mcem
+from skvae.vaenmf.mcmc import mcmc
+from skvae.vaenmf.model import initial_noise
+from skvae.vaenmf.vem import vem
 
 F, N, K, L, HIDDEN = 513, 251, 10, 64, 128
 STEPS, KEPT = 40, 10  # of Metropolis in an iteration of MCEM

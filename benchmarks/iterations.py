@@ -39,9 +39,9 @@ from scipy.stats import spearmanr
 from variants import variant
 
 from skvae import GradientVEM, load_pretrained
-from skvae.algorithms.stft import power
-from skvae.evaluation import evaluate
-from skvae.summary import compare, format_comparison
+from skvae.evaluation.scores import evaluate
+from skvae.evaluation.summary import compare, format_comparison
+from skvae.signal.framing import power
 
 METRICS = ("si_sdr", "pesq")
 

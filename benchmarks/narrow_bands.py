@@ -22,8 +22,8 @@ import pandas
 import soxr
 from quality import differences, load, model_first, read_pairs
 
+from skvae.evaluation.summary import format_summary, summarize
 from skvae.metrics import si_sdr
-from skvae.summary import format_summary, summarize
 
 #: What the models work at, and the pairs have.
 SAMPLE_RATE = 16000

@@ -355,7 +355,7 @@ def score(
 ) -> Any:
     """Scores of what lies in a folder, with the times that were told."""
     from skvae.datasets import AudioFile
-    from skvae.evaluation import evaluate
+    from skvae.evaluation.scores import evaluate
 
     enhanced = [AudioFile(out / f"{k}.wav") for k in range(len(noisy))]
     table = evaluate(None, enhanced, clean, metrics, info=info)

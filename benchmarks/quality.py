@@ -21,9 +21,9 @@ import pandas
 from command_line import model_name, output_file
 
 from skvae.datasets import AudioFile, find_audio, load_pairs
-from skvae.evaluation import DEFAULT_METRICS, evaluate
-from skvae.pretrained import list_models, load_pretrained
-from skvae.summary import compare, format_summary, summarize
+from skvae.evaluation.scores import DEFAULT_METRICS, evaluate
+from skvae.evaluation.summary import compare, format_summary, summarize
+from skvae.storage.pretrained import list_models, load_pretrained
 
 #: What --by takes: the column of pairs.csv, and how the title of a table puts it.
 GROUPS = {"snr": ("snr_db", "{} dB"), "noise": ("environment", "{}")}

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from skvae import STFT
 from skvae.datasets import make_noise, make_speech, mix_at_snr
-from skvae.pretrained import list_models, load_pretrained
+from skvae.storage.pretrained import list_models, load_pretrained
 
 RATE = 16_000
 

@@ -154,9 +154,9 @@ class BareSteps:
     def __init__(self):
         import torch
 
-        from skvae.networks.frames import Batch
-        from skvae.networks.losses import vae_loss
-        from skvae.networks.vae import VAEConfig, initial_network
+        from skvae.speech.losses import vae_loss
+        from skvae.speech.vae_network import VAEConfig, initial_network
+        from skvae.training.clean_batches import Batch
 
         vae = SpeechVAE()
         generator = torch.Generator().manual_seed(0)

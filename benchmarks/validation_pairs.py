@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skvae.datasets import find_audio
-from skvae.datasets.pairs import mix_pairs, take_turns, write_pairs
+from skvae.datasets.mixing.pairs import mix_pairs, take_turns, write_pairs
 
 #: Noises set aside for choices, and the ratios in dB of the test pairs.
 ENVIRONMENTS = (

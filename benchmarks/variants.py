@@ -11,8 +11,8 @@ from quality import differences
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
-from skvae.evaluation import evaluate
-from skvae.summary import format_summary, summarize
+from skvae.evaluation.scores import evaluate
+from skvae.evaluation.summary import format_summary, summarize
 
 #: Parameters that hold what was trained; fitted it has the same name and "_".
 TRAINED_PARTS = ("vae", "guide", "dvae")

@@ -29,12 +29,12 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.frozen import FrozenEstimator
 
 from skvae import MCEM, MCMC, VEM, GradientVEM, SpeechVAE, VAENMFEnhancer
-from skvae.algorithms.stft import at_level
-from skvae.algorithms.vaenmf.model import initial_noise
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import si_sdr
-from skvae.networks.prior import speech_prior
 from skvae.plot import AudioPlayer, ConvergenceDisplay, MaskDisplay, SpectrogramDisplay
+from skvae.signal.framing import at_level
+from skvae.speech.fast_prior import speech_prior
+from skvae.vaenmf.model import initial_noise
 
 N_SAMPLES = 3 * 16_000
 clean = make_speech(N_SAMPLES, random_state=1006)

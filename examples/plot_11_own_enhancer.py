@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skvae import BaseEnhancer, LogMMSE, MaskEstimate
 from skvae.datasets import make_dataset
-from skvae.estimator_checks import check_enhancer
+from skvae.evaluation.estimator_checks import check_enhancer
 from skvae.plot import EnhancementDisplay, EvaluationDisplay
 
 

@@ -14,28 +14,28 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
-from skvae.algorithms.bandwidth import fill_band
-from skvae.algorithms.stft import OverlapAdd, power
-from skvae.blocks import BlockSpectra, cross_fade
 from skvae.metrics import mean_defined, si_sdr
-from skvae.spectrogram import (
+from skvae.signal.bandwidth import fill_band
+from skvae.signal.blocks import BlockSpectra, cross_fade
+from skvae.signal.framing import OverlapAdd, power
+from skvae.signal.spectrogram import (
     Spectrogram,
     SpectrogramArray,
     check_lengths,
     check_sample_rate,
     open_spectrograms,
 )
-from skvae.stft import STFT
-from skvae.utils.parameters import check_real
-from skvae.utils.progress import Progress
-from skvae.utils.random import draw_seed
-from skvae.utils.utterances import (
+from skvae.signal.stft import STFT
+from skvae.signal.utterances import (
     Kind,
     is_spectrogram,
     read_clean,
     read_collection,
     require_clean,
 )
+from skvae.utils.parameters import check_real
+from skvae.utils.progress import Progress
+from skvae.utils.random import draw_seed
 from skvae.utils.waveforms import restore_dtype
 from skvae.utils.workers import run_tasks
 
@@ -229,7 +229,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
 
     See Also
     --------
-    skvae.estimator_checks.check_enhancer : Whether a subclass does what it must.
+    skvae.evaluation.estimator_checks.check_enhancer : Tests of a subclass.
 
     Examples
     --------

@@ -19,7 +19,7 @@ import soundfile
 
 from skvae.base import BaseEnhancer
 from skvae.datasets.audio import QUALITY, resampled_length
-from skvae.stft import STFT
+from skvae.signal.stft import STFT
 from skvae.utils.parameters import check_real
 
 #: Integer encodings: the samples are scaled here, since libsndfile reads full scale as

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from instances import SMALL_STFT
+from helpers.instances import SMALL_STFT
 from sklearn.base import clone
 from sklearn.callback import FitCallback, ProgressBar
 
@@ -16,8 +16,8 @@ from skvae import (
     SpectralSubtraction,
     WienerFilter,
 )
-from skvae.blocks import BlockSpectra
 from skvae.datasets import AudioFile, make_dataset
+from skvae.signal.blocks import BlockSpectra
 
 NOISY, CLEAN = make_dataset(3, (0.3, 0.5), 0.0, random_state=0)
 

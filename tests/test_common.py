@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from instances import TINY_STFT, public_enhancers, public_estimators, small
+from helpers.instances import TINY_STFT, public_enhancers, public_estimators, small
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skvae import BaseEnhancer
-from skvae.models import MixtureModel
+from skvae.speech.base import MixtureModel
 
 NEEDS_CLEAN = "score needs clean waveforms, the check passes class labels"
 NO_ARRAY = "what comes out is ragged: no array of one namespace"

@@ -10,7 +10,7 @@ import wave
 import numpy as np
 import pandas
 import pytest
-from instances import public_estimators, small
+from helpers.instances import public_estimators, small
 
 from skvae import (
     ISNMF,

@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import scripts
+from helpers import scripts
 
-from skvae.pretrained import list_models
-from skvae.recipes import method_names
+from skvae.storage.pretrained import list_models
+from skvae.storage.recipe_files import method_names
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_models_their_cards_and_recipes_are_in_the_wheel(installed):
     names = run(
         installed,
         "-c",
-        "from skvae.recipes import method_names; print(*method_names())",
+        "from skvae.storage.recipe_files import method_names; print(*method_names())",
     )
     assert names.split() == method_names()
     models = [model for model in list_models() if model.file is not None]

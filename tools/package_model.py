@@ -26,11 +26,11 @@ import pandas
 import skvae
 from skvae.base import BaseEnhancer
 from skvae.datasets import make_dataset
-from skvae.model_files import read_model, read_summary
-from skvae.pretrained import save_pretrained
-from skvae.serialization import describe, rebuild
+from skvae.storage.estimators import describe, rebuild
+from skvae.storage.model_files import read_model, read_summary
+from skvae.storage.pretrained import save_pretrained
 
-FOLDER = Path(skvae.__file__).parent / "weights"
+FOLDER = Path(skvae.__file__).parent / "storage" / "weights"
 LICENCE = "CC BY 4.0"
 #: Change of a mean SI-SDR, in dB, that half precision may cost.
 MOST_CHANGE = 0.02

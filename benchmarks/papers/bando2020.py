@@ -54,7 +54,7 @@ from common.tables import ALL, Claim, grid, means
 from supervised import SYSTEMS
 
 from skvae.datasets import load_chime, load_rouen
-from skvae.summary import compare
+from skvae.evaluation.summary import compare
 
 #: PESQ as the paper scores it, from -0.5 to 4.5, and as most do now.
 METRICS = ("sdr", "pesq_nb_raw", "stoi", "pesq", "si_sdr")

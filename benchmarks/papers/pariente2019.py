@@ -45,7 +45,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skvae import MCEM, VEM, VAENMFEnhancer
 from skvae.datasets import Corpus
-from skvae.summary import summarize
+from skvae.evaluation.summary import summarize
 
 METRICS = ("sdr", "si_sdr")
 

@@ -135,9 +135,9 @@ def make_enhancer(settings: Settings, sample_rate: int | None) -> Any:
     """
     from skvae.base import BaseEnhancer
     from skvae.datasets.audio import AudioFile
-    from skvae.pretrained import find_model_file, load_pretrained
     from skvae.recordings import scaled_stft
-    from skvae.stft import STFT
+    from skvae.signal.stft import STFT
+    from skvae.storage.pretrained import find_model_file, load_pretrained
 
     parameters: dict[str, Any] = {}
     if find_model_file(settings.model) is None:
@@ -214,7 +214,7 @@ def _check(arguments: argparse.Namespace) -> Settings:
 
 def _check_profile(path: str, model: str) -> None:
     from skvae.datasets.audio import AudioFile
-    from skvae.pretrained import find_model_file
+    from skvae.storage.pretrained import find_model_file
 
     if find_model_file(model) is not None:
         raise CommandError(
@@ -331,8 +331,8 @@ def _is_done(job: Job) -> bool:
 
 def _own_rate(settings: Settings, job: Job) -> int | None:
     """Rate that the enhancer of a file is made for; None for that of the model."""
-    from skvae.pretrained import has_own_rate
     from skvae.recordings import read_rate
+    from skvae.storage.pretrained import has_own_rate
 
     return None if has_own_rate(settings.model) else read_rate(job.source)
 
@@ -349,7 +349,7 @@ def _workers_try(
 
     They start two seconds sooner if this process does not load it before.
     """
-    from skvae.pretrained import find_model_file
+    from skvae.storage.pretrained import find_model_file
 
     is_file = find_model_file(settings.model) is not None
     return is_file and arguments.dask is None and not _is_done_here(jobs, arguments)
@@ -406,7 +406,7 @@ def _enhance_all(
 @contextmanager
 def _for_workers(settings: Settings, local: bool) -> Iterator[Settings]:
     """Settings by which workers load the model themselves, once; no task carries it."""
-    from skvae.pretrained import (
+    from skvae.storage.pretrained import (
         find_model_file,
         has_own_rate,
         model_names,
@@ -433,8 +433,8 @@ def _enhance_one(
     overwrite: bool,
     progress: Progress | None = None,
 ) -> Outcome:
-    from skvae.pretrained import has_own_rate
     from skvae.recordings import DamagedFileWarning, enhance_file
+    from skvae.storage.pretrained import has_own_rate
 
     if not overwrite and _is_done(job):
         return Outcome(job, skipped=True)  # somebody else was quicker

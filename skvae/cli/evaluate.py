@@ -16,7 +16,7 @@ from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
 from skvae.cli.models import check_name
 from skvae.datasets.audio import AudioFile
-from skvae.datasets.pairs import SYNTHETIC, TABLE
+from skvae.datasets.mixing.pairs import SYNTHETIC, TABLE
 
 if TYPE_CHECKING:
     import pandas
@@ -226,8 +226,8 @@ def _score(
     """Score files by the enhancer for their sample rate, as `enhance` chooses it."""
     import pandas
 
-    from skvae.evaluation import evaluate
-    from skvae.pretrained import has_own_rate
+    from skvae.evaluation.scores import evaluate
+    from skvae.storage.pretrained import has_own_rate
 
     groups: dict[int | None, list[str]] = {}
     for name, audio in system.files.items():
@@ -289,7 +289,12 @@ def _with_known(
 
 def _report(tables: dict[str, pandas.DataFrame], metrics: list[str]) -> str:
     """Means of each system by ratio and noise, and its gains over the noisy input."""
-    from skvae.summary import compare, format_comparison, format_summary, summarize
+    from skvae.evaluation.summary import (
+        compare,
+        format_comparison,
+        format_summary,
+        summarize,
+    )
 
     parts = []
     for name, table in tables.items():

@@ -17,7 +17,7 @@ import numpy as np
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
 from skvae.datasets.audio import AudioFile
-from skvae.datasets.pairs import (
+from skvae.datasets.mixing.pairs import (
     COLUMNS,
     SIDES,
     TABLE,

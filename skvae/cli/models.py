@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skvae.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from skvae.model_files import ModelFile
+    from skvae.storage.model_files import ModelFile
 
 #: What is used unless something else is asked for: the first where the package has it.
 _DEFAULTS = ("best", "log-mmse")
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     int
         Exit status.
     """
-    from skvae.pretrained import list_models
+    from skvae.storage.pretrained import list_models
 
     if arguments.name is not None:
         print(_card(arguments.name))
@@ -73,8 +73,8 @@ def _describe(file: ModelFile) -> Iterator[str]:
 
 def _card(name: str) -> str:
     """All that is known of a model."""
-    from skvae.model_files import read_summary
-    from skvae.pretrained import find_model_file, list_models
+    from skvae.storage.model_files import read_summary
+    from skvae.storage.pretrained import find_model_file, list_models
 
     check_name(name)
     path = find_model_file(name)
@@ -116,7 +116,7 @@ def default_model() -> str:
     >>> default_model() in ("best", "log-mmse")
     True
     """
-    from skvae.pretrained import model_names
+    from skvae.storage.pretrained import model_names
 
     names = model_names()
     return next(name for name in _DEFAULTS if name in names)
@@ -135,7 +135,7 @@ def check_name(name: str) -> None:
     CommandError
         If it is neither.
     """
-    from skvae.pretrained import find_model_file, model_names
+    from skvae.storage.pretrained import find_model_file, model_names
 
     try:
         find_model_file(name)

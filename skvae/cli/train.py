@@ -19,16 +19,22 @@ from skvae.base import SpeechEstimator
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
 from skvae.datasets.audio import AudioFile
-from skvae.model_files import SUFFIX
-from skvae.pretrained import save_pretrained
-from skvae.recipes import Recipe, find_method, method_names, parts, read_recipe
+from skvae.storage.model_files import SUFFIX
+from skvae.storage.pretrained import save_pretrained
+from skvae.storage.recipe_files import (
+    Recipe,
+    find_method,
+    method_names,
+    parts,
+    read_recipe,
+)
 from skvae.utils.device import check_device
 from skvae.utils.words import counted
 
 if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
 
-    from skvae.networks.distributed import Team
+    from skvae.training.distributed import Team
 
 #: Added to the name of the model for that of the checkpoint.
 _CHECKPOINT = ".checkpoint"
@@ -53,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     int
         Exit status.
     """
-    from skvae.networks.distributed import team
+    from skvae.training.distributed import team
 
     target = _check_target(arguments.output, arguments.overwrite)
     checkpoint = _check_checkpoint(arguments.checkpoint, target)

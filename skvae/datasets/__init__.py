@@ -1,24 +1,24 @@
 """Waveforms: from files and corpora, from mixtures, from a synthesiser."""
 
 from skvae.datasets.audio import AudioFile, find_audio, load_audio
-from skvae.datasets.augmentation import Augmentation
-from skvae.datasets.chime import load_chime, load_chime_backgrounds
-from skvae.datasets.corpus import Corpus
-from skvae.datasets.mixing import Mixer, mix_at_snr
-from skvae.datasets.mixtures import Mixture, mix_corpus, write_corpus
-from skvae.datasets.noise_corpora import (
+from skvae.datasets.corpora.chime import load_chime, load_chime_backgrounds
+from skvae.datasets.corpora.corpus import Corpus
+from skvae.datasets.corpora.noise_corpora import (
     DEMAND_ENVIRONMENTS,
     load_demand,
     load_noises,
     load_rouen,
 )
-from skvae.datasets.noises import NOISE_KINDS, make_noise
-from skvae.datasets.own import load_folders, load_pairs
-from skvae.datasets.speech import make_speech
-from skvae.datasets.synthetic import make_dataset
-from skvae.datasets.timit import load_timit
-from skvae.datasets.voicebank import load_voicebank_demand
-from skvae.datasets.wsj0 import load_wsj0
+from skvae.datasets.corpora.own import load_folders, load_pairs
+from skvae.datasets.corpora.timit import load_timit
+from skvae.datasets.corpora.voicebank import load_voicebank_demand
+from skvae.datasets.corpora.wsj0 import load_wsj0
+from skvae.datasets.mixing.augmentation import Augmentation
+from skvae.datasets.mixing.mixer import Mixer, mix_at_snr
+from skvae.datasets.mixing.mixtures import Mixture, mix_corpus, write_corpus
+from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.speech import make_speech
+from skvae.datasets.mixing.synthetic import make_dataset
 
 __all__ = [
     "AudioFile",

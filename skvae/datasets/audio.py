@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from skvae.datasets.trees import walk
+from skvae.datasets.corpora.trees import walk
 
 #: Endings of the audio files that soundfile reads without being told their format.
 EXTENSIONS = frozenset(

@@ -9,9 +9,9 @@ import numpy as np
 from skvae.base import BaseEnhancer, Separation
 from skvae.plot.spectrogram import MaskDisplay, SpectrogramDisplay
 from skvae.plot.style import NEUTRAL_COLOUR, colour
-from skvae.spectrogram import Spectrogram
-from skvae.stft import STFT
-from skvae.utils.utterances import is_spectrogram
+from skvae.signal.spectrogram import Spectrogram
+from skvae.signal.stft import STFT
+from skvae.signal.utterances import is_spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.evaluation import evaluate
+from skvae.evaluation.scores import evaluate
+from skvae.evaluation.summary import compare, scores_of
 from skvae.plot.style import MARKERS, NEUTRAL_COLOUR, colour, new_axes
-from skvae.summary import compare, scores_of
 from skvae.utils.parameters import check_option
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from skvae.spectrogram import check_sample_rate
-from skvae.utils.utterances import is_spectrogram
+from skvae.signal.spectrogram import check_sample_rate
+from skvae.signal.utterances import is_spectrogram
 from skvae.utils.waveforms import INT16_SCALE, open_waveform
 
 #: Peak of the loudest sound, below full scale.

@@ -8,9 +8,9 @@ import numpy as np
 
 from skvae.base import Separation
 from skvae.plot.style import MASK_COLOURS, POWER_COLOURS, SPREAD_COLOURS, new_axes
-from skvae.spectrogram import Spectrogram
-from skvae.stft import STFT
-from skvae.utils.utterances import is_spectrogram
+from skvae.signal.spectrogram import Spectrogram
+from skvae.signal.stft import STFT
+from skvae.signal.utterances import is_spectrogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from skvae import WienerFilter, pretrained
+from skvae import WienerFilter
 from skvae.cli import enhance, main, models
 from skvae.cli.files import Job
 from skvae.metrics import si_sdr
+from skvae.storage import pretrained
 
 W = ["--model", "wiener"]
 MODELS = ["spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca"]

@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from instances import small
+from helpers.instances import small
 
-from skvae import ISNMF, STFT, LogMMSE, SpeechVAE, VAENMFEnhancer, pretrained
+from skvae import ISNMF, STFT, LogMMSE, SpeechVAE, VAENMFEnhancer
 from skvae.datasets import make_dataset
-from skvae.pretrained import save_pretrained
+from skvae.storage import pretrained
+from skvae.storage.pretrained import save_pretrained
 
 
 @pytest.fixture(scope="module")

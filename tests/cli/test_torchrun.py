@@ -13,7 +13,7 @@ import soundfile
 
 from skvae import load_pretrained
 from skvae.datasets import make_speech
-from skvae.networks.distributed import Team
+from skvae.training.distributed import Team
 
 TINY = """
 name = "tiny"
@@ -41,7 +41,7 @@ def test_one_of_several_processes_ends_without_a_teardown(
 ):
     ended = []
     members = contextlib.nullcontext(Team(size - 1, size))
-    monkeypatch.setattr("skvae.networks.distributed.team", lambda device: members)
+    monkeypatch.setattr("skvae.training.distributed.team", lambda device: members)
     monkeypatch.setattr("skvae.cli.train._train", lambda *parts: 0)
     monkeypatch.setattr(os, "_exit", ended.append)
     (tmp_path / "tiny.toml").write_text(TINY)

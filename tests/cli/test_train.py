@@ -13,8 +13,8 @@ import soundfile
 from skvae import SpeechVAE, load_pretrained
 from skvae.cli import train
 from skvae.datasets import find_audio, make_noise, make_speech
-from skvae.model_files import read_summary
-from skvae.recipes import find_method, method_names, read_recipe
+from skvae.storage.model_files import read_summary
+from skvae.storage.recipe_files import find_method, method_names, read_recipe
 
 #: A few epochs of tiny networks, at half the rate of the recordings.
 TINY = """

@@ -14,8 +14,14 @@ from common.corpora import Training
 from common.run import Record, Run
 from skvae import load_pretrained, save_pretrained
 from skvae.base import SpeechEstimator
-from skvae.model_files import read_summary
-from skvae.recipes import Recipe, find_method, method_names, parts, read_recipe
+from skvae.storage.model_files import read_summary
+from skvae.storage.recipe_files import (
+    Recipe,
+    find_method,
+    method_names,
+    parts,
+    read_recipe,
+)
 
 #: Added to the name of a model for that of the checkpoint, as ``skvae train`` does it.
 CHECKPOINT = ".checkpoint"

@@ -12,7 +12,7 @@ from common.models import Models
 from common.run import Record, Run
 from common.scores import Scores, Tables
 from common.tables import Claim, format_claims, judge, title
-from skvae.summary import compare, format_comparison
+from skvae.evaluation.summary import compare, format_comparison
 
 #: Columns of text that people read.
 WIDTH = 88

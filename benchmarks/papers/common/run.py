@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from skvae.serialization import describe
+from skvae.storage.estimators import describe
+from skvae.storage.tensor_files import stored_bytes, stored_order
 from skvae.utils.files import written_whole
-from skvae.utils.tensor_files import stored_bytes, stored_order
 
 #: Where results go that are kept.
 RESULTS = Path(__file__).resolve().parents[1] / "results"

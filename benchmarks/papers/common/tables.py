@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 
 from common.scores import Tables
-from skvae.summary import compare, summarize
+from skvae.evaluation.summary import compare, summarize
 
 #: The group of all pairs.
 ALL = "all"

@@ -1,1 +1,0 @@
-"""The equations: functions on arrays, written like the papers they cite."""

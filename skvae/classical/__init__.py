@@ -1,0 +1,1 @@
+"""Spectral subtraction, the Wiener filter and log-MMSE."""

@@ -1,0 +1,336 @@
+"""Folders of pairs: noisy speech, the clean speech in it, and what was mixed.
+
+Such a folder holds clean/ and noisy/, with files of the same names, and pairs.csv, a
+row a pair. Choices and reports are made on pairs that lie there, so that everybody
+hears the same ones.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skvae.datasets.audio import AudioFile
+from skvae.datasets.mixing.augmentation import Augmentation
+from skvae.datasets.mixing.mixer import Mixer
+from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.utils.parameters import check_real
+
+#: Greatest sample that a pair is written with: both files share one gain.
+PEAK = 0.98
+
+#: The table of a folder of pairs, and its first row.
+TABLE = "pairs.csv"
+COLUMNS = (
+    "pair",
+    "speaker",
+    "utterances",
+    "environment",
+    "noise_file",
+    "snr_db",
+    "seconds",
+)
+
+#: The two folders.
+SIDES = ("clean", "noisy")
+
+#: What stands for the environment of a noise that was made; its file is its kind.
+SYNTHETIC = "synthetic"
+
+#: Augmentation takes more noise than it gives where it plays it faster.
+_AUGMENTED_LENGTH = 2
+
+
+class Pair(NamedTuple):
+    """A mixture and what is in it.
+
+    Attributes
+    ----------
+    speaker : str
+        Who speaks.
+    utterance : str
+        Name of the file of the speech.
+    environment : str
+        Where the noise was recorded.
+    noise : str
+        Name of its file.
+    snr : float
+        Signal-to-noise ratio in dB.
+    sample_rate : int
+        Samples per second.
+    clean : ndarray of float64, shape (n_samples,)
+        The speech.
+    noisy : ndarray of float64, shape (n_samples,)
+        The mixture. It may go beyond full scale.
+    """
+
+    speaker: str
+    utterance: str
+    environment: str
+    noise: str
+    snr: float
+    sample_rate: int
+    clean: np.ndarray
+    noisy: np.ndarray
+
+
+def mix_pairs(
+    speech: Sequence[AudioFile],
+    noises: Mapping[str, Sequence[AudioFile]],
+    snrs: Sequence[float],
+    rng: np.random.Generator,
+    *,
+    synthetic: float = 0.0,
+    augment: bool | Augmentation = False,
+) -> Iterator[Pair]:
+    """Mix each utterance with a noise; environments and ratios take turns.
+
+    As soon as there are enough pairs, every environment has met every ratio about
+    equally often; so have the noises that are made.
+
+    Parameters
+    ----------
+    speech : sequence of AudioFile
+        Clean speech, in the order of the pairs; an utterance may occur several times.
+    noises : mapping of str to sequence of AudioFile
+        The noises of each environment, of which one is drawn. They may only be missing
+        with ``synthetic=1``.
+    snrs : sequence of float
+        Signal-to-noise ratios in dB.
+    rng : Generator
+        Where the random numbers come from.
+    synthetic : float, default=0.0
+        Share of pairs with a noise that is made instead.
+    augment : bool or Augmentation, default=False
+        Whether speech and noise are changed at random, as :class:`Mixer` does it. The
+        speech keeps its length. Two noises that are summed are of one recording.
+
+    Yields
+    ------
+    Pair
+        At the rate of the speech, to which the noise is resampled.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np, soundfile
+    >>> from skvae.datasets import make_speech
+    >>> path = os.path.join(tempfile.mkdtemp(), "a.wav")
+    >>> soundfile.write(path, make_speech(16000, random_state=0), 16000)
+    >>> rng = np.random.default_rng(0)
+    >>> pairs = mix_pairs(2 * [AudioFile(path)], {}, [0.0, 5.0], rng, synthetic=1)
+    >>> [(pair.environment, pair.snr, pair.noisy.shape) for pair in pairs]
+    [('synthetic', 0.0, (16000,)), ('synthetic', 5.0, (16000,))]
+    """
+    check_real("synthetic", synthetic, low=0, high=1)
+    if not noises and synthetic < 1:
+        raise ValueError("`noises` must not be empty unless `synthetic` is 1.")
+    n_made = round(synthetic * len(speech)) if noises else len(speech)
+    made = set(rng.permutation(len(speech))[:n_made].tolist()) if n_made else set()
+    of_recordings = _turns(list(noises), snrs)
+    of_made = _turns([SYNTHETIC], snrs)
+    for k, audio in enumerate(speech):
+        clean: Any = np.asarray(audio, dtype=np.float64)
+        environment, snr = next(of_made if k in made else of_recordings)
+        noise: AudioFile | _MadeNoise
+        if k in made:
+            noise_name = str(rng.choice(NOISE_KINDS))
+            n_samples = max(1, len(clean)) * (_AUGMENTED_LENGTH if augment else 1)
+            noise = _MadeNoise(
+                make_noise(n_samples, noise_name, audio.sample_rate, rng),
+                audio.sample_rate,
+            )
+        else:
+            choice = noises[environment]
+            path = choice[int(rng.integers(len(choice)))].path
+            noise_name = os.path.basename(path)
+            noise = AudioFile(path, sample_rate=audio.sample_rate)
+        mixer = Mixer([noise], snr=float(snr), augment=augment)
+        try:
+            noisy, clean = mixer.mix(clean, rng)
+        except ValueError as error:
+            raise ValueError(
+                f"{audio.path} and the noise {noise_name} cannot be mixed: {error}"
+            ) from error
+        yield Pair(
+            folder_name(audio),
+            os.path.basename(audio.path),
+            environment,
+            noise_name,
+            snr,
+            audio.sample_rate,
+            clean,
+            noisy,
+        )
+
+
+def _turns(
+    environments: Sequence[str], snrs: Sequence[float]
+) -> Iterator[tuple[str, float]]:
+    """Yield environments and ratios, without end, all pairs of them equally often."""
+    # After as many turns every environment has met the same ratios again: move on.
+    cycle = math.lcm(len(environments), len(snrs))
+    for k in itertools.count():
+        yield environments[k % len(environments)], snrs[(k + k // cycle) % len(snrs)]
+
+
+def write_pairs(
+    pairs: Iterable[Pair], folder: str | os.PathLike[str], n_pairs: int
+) -> Iterator[tuple]:
+    """Write pairs as they come, in 16 bits, and at last the table.
+
+    Both files of a pair share one gain, at most 1, by which neither clips.
+
+    Parameters
+    ----------
+    pairs : iterable of Pair
+        The pairs.
+    folder : str or path-like
+        Where to; it is there.
+    n_pairs : int
+        How many there are: names are numbers with as many digits as all need.
+
+    Yields
+    ------
+    tuple
+        A row of the table, whose columns are :data:`COLUMNS`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> folder, sound = tempfile.mkdtemp(), np.full(800, 2.0)
+    >>> pair = Pair("ann", "1.wav", "street", "car.wav", 0, 8000, sound / 2, sound)
+    >>> list(write_pairs([pair], folder, 1))
+    [('pair_000', 'ann', '1.wav', 'street', 'car.wav', '0', '0.100')]
+    >>> sorted(os.listdir(folder))
+    ['clean', 'noisy', 'pairs.csv']
+    """
+    import soundfile
+
+    for side in SIDES:
+        os.makedirs(os.path.join(folder, side), exist_ok=True)
+    n_digits = max(3, len(str(n_pairs - 1)))
+    rows = []
+    for k, pair in enumerate(pairs):
+        name = f"pair_{k:0{n_digits}d}"
+        peak = max(float(np.abs(x).max(initial=0)) for x in (pair.clean, pair.noisy))
+        gain = min(1.0, PEAK / peak) if peak > 0 else 1.0
+        for side, waveform in zip(SIDES, (pair.clean, pair.noisy), strict=True):
+            path = os.path.join(folder, side, f"{name}.wav")
+            soundfile.write(path, gain * waveform, pair.sample_rate, "PCM_16")
+        row = (
+            name,
+            pair.speaker,
+            pair.utterance,
+            pair.environment,
+            pair.noise,
+            f"{pair.snr:g}",
+            f"{len(pair.clean) / pair.sample_rate:.3f}",
+        )
+        rows.append(row)
+        yield row
+    with open(os.path.join(folder, TABLE), "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+def take_turns(
+    recordings: Sequence[AudioFile], rng: np.random.Generator
+) -> list[AudioFile]:
+    """Order recordings so that few of them are already of many speakers.
+
+    Parameters
+    ----------
+    recordings : sequence of AudioFile
+        Those of one folder are of one speaker.
+    rng : Generator
+        Where the order comes from.
+
+    Returns
+    -------
+    list of AudioFile
+        First one of each speaker, then a second one of each, and so on.
+
+    Examples
+    --------
+    >>> names = ["ann/1.wav", "ann/2.wav", "bob/1.wav"]
+    >>> order = take_turns([AudioFile(n) for n in names], np.random.default_rng(0))
+    >>> sorted(folder_name(audio) for audio in order[:2])
+    ['ann', 'bob']
+    """
+    order = [recordings[i] for i in rng.permutation(len(recordings))]
+    rounds: dict[str, int] = {}
+    turns = []
+    for audio in order:
+        speaker = folder_name(audio)
+        rounds[speaker] = rounds.get(speaker, 0) + 1
+        turns.append(rounds[speaker])
+    return [order[i] for i in np.argsort(turns, kind="stable")]
+
+
+def by_folder(recordings: Iterable[AudioFile]) -> dict[str, list[AudioFile]]:
+    """Group recordings by the folders that they lie in.
+
+    Parameters
+    ----------
+    recordings : iterable of AudioFile
+        The recordings.
+
+    Returns
+    -------
+    dict of str to list of AudioFile
+        By the names of the folders, in the order in which they come.
+
+    Examples
+    --------
+    >>> groups = by_folder([AudioFile("rain/1.wav"), AudioFile("rain/2.wav")])
+    >>> {name: len(group) for name, group in groups.items()}
+    {'rain': 2}
+    """
+    groups: dict[str, list[AudioFile]] = {}
+    for audio in recordings:
+        groups.setdefault(folder_name(audio), []).append(audio)
+    return groups
+
+
+def folder_name(audio: AudioFile) -> str:
+    """Name of the folder that a recording lies in: its speaker, or kind of noise.
+
+    Parameters
+    ----------
+    audio : AudioFile
+        The recording.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> folder_name(AudioFile("speech/ann/1.wav"))
+    'ann'
+    """
+    return os.path.basename(os.path.dirname(os.path.abspath(audio.path)))
+
+
+class _MadeNoise:
+    """Samples that tell their rate, by which changes over time are slow or fast."""
+
+    def __init__(self, samples: np.ndarray, sample_rate: int):
+        self.samples, self.sample_rate = samples, sample_rate
+        self.dtype = samples.dtype
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __array__(
+        self, dtype: np.dtype | None = None, copy: bool | None = None
+    ) -> np.ndarray:
+        return self.samples if dtype is None else self.samples.astype(dtype)

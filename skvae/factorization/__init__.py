@@ -1,0 +1,1 @@
+"""IS-NMF and robust PCA."""

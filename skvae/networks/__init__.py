@@ -1,1 +1,0 @@
-"""PyTorch modules, their losses, and the one loop that trains them."""

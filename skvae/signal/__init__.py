@@ -1,0 +1,1 @@
+"""Framing, spectra and waveforms: what every method reads and writes."""

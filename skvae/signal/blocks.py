@@ -1,0 +1,138 @@
+"""A block of a recording: its spectra, a few frames at a time, in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from skvae.signal.framing import power
+from skvae.signal.spectrogram import Spectrogram
+
+#: Frames whose spectra are made, masked and added up together: few enough for the
+#: processor's caches, and a multiple of what the transforms take at once, so that
+#: results are to the bit those of one go.
+_FRAMES_AT_ONCE = 256
+
+#: Values of spectra that are kept until the mask is known: two minutes of one channel
+#: at 16 kHz. More than these are made twice, from samples: a quarter of the memory.
+_MOST_KEPT = 2**22
+
+
+class BlockSpectra:
+    """Spectra of some frames of a recording, of all its channels.
+
+    Parameters
+    ----------
+    channels : sequence of Spectrogram
+        The channels of one recording, of equal lengths.
+    start, stop : int
+        The frames ``start`` to ``stop - 1``, which are read at once.
+
+    Examples
+    --------
+    >>> from skvae import STFT
+    >>> stereo = STFT(n_fft=8, hop_length=2).fit_transform(np.ones((2, 100)))
+    >>> spectra = BlockSpectra(stereo, 10, 30)
+    >>> spectra.power(n_fft=8).shape
+    (20, 5)
+    >>> [[left, right]] = spectra.masked(np.ones((17, 5)))
+    >>> left.shape, right.shape
+    ((17, 5), (17, 5))
+    """
+
+    def __init__(self, channels: Sequence[Spectrogram], start: int, stop: int):
+        self._framing = channels[0].framing
+        self._bounds = start, stop
+        self._readers = [channel.reader(start, stop) for channel in channels]
+        n_values = len(channels) * (stop - start) * self._framing.n_bins
+        self._kept = list(self._make()) if n_values <= _MOST_KEPT else None
+
+    def _make(self) -> Iterator[list[np.ndarray]]:
+        start, stop = self._bounds
+        for first in range(start, stop, _FRAMES_AT_ONCE):
+            last = min(first + _FRAMES_AT_ONCE, stop)
+            yield [read(first, last) for read in self._readers]
+
+    def _all(self) -> Iterable[list[np.ndarray]]:
+        return self._make() if self._kept is None else self._kept
+
+    def power(self, n_fft: int) -> np.ndarray:
+        """Mean power of the channels, as a method at a lower sample rate sees it.
+
+        Parameters
+        ----------
+        n_fft : int
+            Samples in a frame of the method. Frames of the recording hold a multiple of
+            them, as its sample rate is a multiple of the method's.
+
+        Returns
+        -------
+        ndarray of shape (N, F)
+            In the bins of the method.
+        """
+        n_bins = n_fft // 2 + 1
+        # A window m times as long gathers m times the amplitude.
+        divisor = len(self._readers) * (self._framing.n_fft // n_fft) ** 2
+        parts = []
+        for frames in self._all():
+            V = power(frames[0][:, :n_bins])
+            for X in frames[1:]:
+                V += power(X[:, :n_bins])
+            if divisor > 1:
+                V /= V.dtype.type(divisor)
+            parts.append(V)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def masked(self, mask: np.ndarray) -> Iterator[list[np.ndarray]]:
+        """Yield spectra times a mask, a few frames at a time, and lose them.
+
+        Parameters
+        ----------
+        mask : ndarray of shape (N, F)
+            For the first N frames, in the bins of the method. What lies above these is
+            multiplied by the mean of the mask in the highest sixteenth of them.
+
+        Yields
+        ------
+        list of ndarray, each of shape (n_next_frames, n_bins)
+            Those of each channel.
+        """
+        for frames in self._all():
+            if not len(mask):
+                return
+            yield [_apply(mask[: len(X)], X[: len(mask)]) for X in frames]
+            mask = mask[len(frames[0]) :]
+
+
+def _apply(mask: np.ndarray, X: np.ndarray) -> np.ndarray:
+    # In place where the spectra are nobody else's: fresh memory is not free.
+    out = X if X.flags.writeable else np.empty_like(X)
+    n_bins = mask.shape[1]
+    np.multiply(X[:, :n_bins], mask, out=out[:, :n_bins])
+    if X.shape[1] > n_bins:
+        n_top = -(-n_bins // 16)
+        above = mask[:, -n_top:].mean(1, keepdims=True)
+        np.multiply(X[:, n_bins:], above, out=out[:, n_bins:])
+    return out
+
+
+def cross_fade(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Go from one to the other along the first axis.
+
+    Parameters
+    ----------
+    before, after : ndarray of one shape
+        The same frames, from two blocks.
+
+    Returns
+    -------
+    ndarray of that shape
+
+    Examples
+    --------
+    >>> cross_fade(np.zeros((2, 1)), np.ones((2, 1))).ravel()
+    array([0.25, 0.75])
+    """
+    rise = (np.arange(len(after), dtype=after.dtype) + 0.5)[:, None] / len(after)
+    return (1 - rise) * before + rise * after

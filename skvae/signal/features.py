@@ -1,0 +1,204 @@
+"""Features that networks take: the power of mel bands on a logarithmic scale."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils import Tags
+
+from skvae.signal.framing import Framing, power
+from skvae.signal.spectrogram import check_sample_rate, open_spectrograms
+from skvae.signal.stft import STFT
+from skvae.signal.utterances import Kind, read_collection
+from skvae.utils.parameters import check_real
+
+
+class LogMel(TransformerMixin, BaseEstimator):
+    """Logarithm of the power in mel bands, a row a frame.
+
+    Parameters
+    ----------
+    n_mels : int, default=100
+        Number of bands.
+    f_min : float, default=0.0
+        Lower edge of the first band in Hz.
+    f_max : float, default=None
+        Upper edge of the last band in Hz; None means half the sample rate.
+    dynamic_range : float, default=100.0
+        Values are raised to so many dB below the utterance's loudest, so that pauses
+        of digital silence are no extreme. Where all is silent, all values are the
+        logarithm of the least number.
+    stft : STFT, default=None
+        Analysis of waveforms; None means ``STFT()``. Spectrograms bring their own.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of samples of each row, where `fit` saw a 2-D array.
+
+    See Also
+    --------
+    STFT : What it starts from.
+
+    Notes
+    -----
+    The bands are those of :func:`librosa.filters.mel`, of equal area. Scaling an
+    utterance by c adds ``2 log(c)`` to its features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skvae import LogMel
+    >>> features = LogMel(n_mels=20).fit_transform([np.ones(16000), np.ones(700)])
+    >>> [x.shape for x in features]
+    [(63, 20), (3, 20)]
+    """
+
+    def __init__(
+        self,
+        n_mels: int = 100,
+        *,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        dynamic_range: float = 100.0,
+        stft: Any = None,
+    ):
+        self.n_mels = n_mels
+        self.f_min = f_min
+        self.f_max = f_max
+        self.dynamic_range = dynamic_range
+        self.stft = stft
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> LogMel:
+        """Check the parameters and the kind of `X`; nothing is learned.
+
+        Parameters
+        ----------
+        X : list of waveforms, 2-D array, or list of Spectrogram
+            The utterances.
+        y : Ignored
+            Not used.
+
+        Returns
+        -------
+        LogMel
+            Itself.
+        """
+        check_real("n_mels", self.n_mels, low=1, integer=True)
+        check_real("f_min", self.f_min, low=0)
+        check_real("f_max", self.f_max, low=self.f_min, open_low=True, optional=True)
+        check_real("dynamic_range", self.dynamic_range, low=0, open_low=True)
+        read_collection(self, X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Features of utterances.
+
+        Parameters
+        ----------
+        X : list of waveforms, 2-D array, or list of Spectrogram
+            The utterances.
+
+        Returns
+        -------
+        list of ndarray, each of shape (n_frames, n_mels), or one array of all
+            The latter for utterances of equal lengths from a 2-D array.
+        """
+        items, kind = read_collection(self, X)
+        if kind.spectral:
+            framing, sample_rate = items[0].framing, items[0].sample_rate
+        else:
+            stft = STFT() if self.stft is None else clone(self.stft)
+            framing = stft.framing()
+            sample_rate = check_sample_rate(stft.sample_rate)
+        if self.f_max is not None and self.f_max > sample_rate / 2:
+            raise ValueError(
+                f"`f_max` must be at most half the sample rate, {sample_rate / 2:g}, "
+                f"got {self.f_max}."
+            )
+        filters = mel_filters(
+            framing, sample_rate, self.n_mels, float(self.f_min), self.f_max
+        )
+        spectrograms = open_spectrograms(items, framing, sample_rate)
+        features = [
+            log_mel(power(s.frames()), filters, self.dynamic_range)
+            for s in spectrograms
+        ]
+        equal = kind in (Kind.ARRAY, Kind.SPECTROGRAM_ARRAY)
+        return np.stack(features) if equal else features
+
+
+@lru_cache(maxsize=8)
+def mel_filters(
+    framing: Framing, sample_rate: int, n_mels: int, f_min: float, f_max: float | None
+) -> np.ndarray:
+    """Triangular bands of equal area on the mel scale.
+
+    Parameters
+    ----------
+    framing : Framing
+        Says the number of bins.
+    sample_rate : int
+        Samples per second.
+    n_mels : int
+        Number of bands.
+    f_min : float
+        Lower edge of the first band in Hz.
+    f_max : float or None
+        Upper edge of the last band in Hz; None means half the sample rate.
+
+    Returns
+    -------
+    ndarray of shape (n_bins, n_mels)
+
+    Examples
+    --------
+    >>> from skvae.signal.framing import Framing
+    >>> mel_filters(Framing(512, 128), 16000, 20, 0.0, None).shape
+    (257, 20)
+    """
+    import librosa
+
+    filters = librosa.filters.mel(
+        sr=sample_rate, n_fft=framing.n_fft, n_mels=n_mels, fmin=f_min, fmax=f_max
+    ).T
+    filters.flags.writeable = False
+    return filters
+
+
+def log_mel(V: np.ndarray, filters: np.ndarray, dynamic_range: float) -> np.ndarray:
+    """Logarithm of the power in bands.
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power spectrogram.
+    filters : ndarray of shape (F, n_mels)
+        Weights of the bands.
+    dynamic_range : float
+        Values are raised to so many dB below the largest.
+
+    Returns
+    -------
+    ndarray of shape (N, n_mels)
+        Natural logarithms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_mel(np.array([[1.0], [0.0]]), np.ones((1, 1)), dynamic_range=100).round(2)
+    array([[  0.  ],
+           [-23.03]])
+    """
+    bands = V @ filters.astype(V.dtype, copy=False)
+    floor = bands.max() * 10 ** (-dynamic_range / 10)
+    return np.log(np.maximum(bands, max(floor, np.finfo(V.dtype).tiny)))

@@ -1,0 +1,237 @@
+"""The transformers between waveforms and spectrograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+
+from skvae.metrics import mean_si_sdr
+from skvae.signal.framing import Framing
+from skvae.signal.spectrogram import (
+    Spectrogram,
+    SpectrogramArray,
+    check_lengths,
+    check_sample_rate,
+    make_framing,
+    open_spectrograms,
+)
+from skvae.signal.utterances import Kind, read_collection, require_clean
+
+
+class STFT(TransformerMixin, BaseEstimator):
+    """Short-time Fourier transform: waveforms in, spectrograms out.
+
+    Every waveform is reconstructed exactly by :class:`ISTFT`, from one sample on.
+    Spectrograms are computed when they are used, so that transforming a corpus of
+    :class:`~skvae.datasets.AudioFile` reads no audio.
+
+    Parameters
+    ----------
+    n_fft : int, default=1024
+        Samples in a frame (64 ms at 16 kHz, as in the papers).
+    hop_length : int, default=None
+        Samples from one frame to the next; None means a quarter of `n_fft`.
+    window : str or array-like of shape (n_fft,), default="sine"
+        "sine", "hann", "hamming", "blackman", "boxcar", another name that
+        :func:`scipy.signal.get_window` knows, or the samples. It serves for analysis
+        and synthesis.
+    center : bool, default=True
+        Whether frame t is centred on sample t * hop_length, or starts there.
+    sample_rate : int, default=16000
+        Samples per second of the waveforms.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of samples of each row, where `fit` saw a 2-D array.
+
+    See Also
+    --------
+    ISTFT : The way back.
+
+    Notes
+    -----
+    The frames are those of ``librosa.stft(..., pad_mode="constant")``, plus those that
+    it takes to see every sample at the edges.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skvae import STFT
+    >>> STFT().fit_transform([np.ones(16000), np.ones(700)])
+    [<Spectrogram 513 bins x 63 frames, 16000 samples at 16000 Hz>,
+     <Spectrogram 513 bins x 3 frames, 700 samples at 16000 Hz>]
+    """
+
+    def __init__(
+        self,
+        n_fft: int = 1024,
+        hop_length: int | None = None,
+        *,
+        window: Any = "sine",
+        center: bool = True,
+        sample_rate: int = 16000,
+    ):
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.window = window
+        self.center = center
+        self.sample_rate = sample_rate
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def framing(self) -> Framing:
+        """Checked parameters of the transform.
+
+        Returns
+        -------
+        Framing
+            Size of a frame, step, window, and where frames lie.
+        """
+        return make_framing(self.n_fft, self.hop_length, self.window, self.center)
+
+    def fit(self, X: Any, y: Any = None) -> STFT:
+        """Check the parameters and the kind of `X`; nothing is learned.
+
+        Parameters
+        ----------
+        X : list of waveforms or 2-D array
+            The utterances.
+        y : Ignored
+            Not used.
+
+        Returns
+        -------
+        STFT
+            Itself.
+        """
+        self.framing()
+        check_sample_rate(self.sample_rate)
+        _refuse_spectrograms(self, read_collection(self, X, reset=True).kind)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Spectrograms of waveforms.
+
+        Parameters
+        ----------
+        X : list of waveforms or 2-D array
+            The utterances.
+
+        Returns
+        -------
+        list of Spectrogram, or SpectrogramArray
+            The latter for a 2-D array.
+        """
+        framing = self.framing()
+        sample_rate = check_sample_rate(self.sample_rate)
+        items, kind = read_collection(self, X)
+        _refuse_spectrograms(self, kind)
+        spectrograms = open_spectrograms(items, framing, sample_rate)
+        return SpectrogramArray(spectrograms) if kind is Kind.ARRAY else spectrograms
+
+
+class ISTFT(TransformerMixin, BaseEstimator):
+    """Inverse short-time Fourier transform: spectrograms in, waveforms out.
+
+    It takes no parameters: a :class:`Spectrogram` knows its own, and the length and
+    the dtype of the waveform that it came from.
+
+    See Also
+    --------
+    STFT : The way there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skvae import ISTFT, STFT
+    >>> spectrograms = STFT().fit_transform([np.arange(3.0)])
+    >>> ISTFT().fit_transform(spectrograms)[0].round(9)
+    array([0., 1., 2.])
+    """
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> ISTFT:
+        """Check the kind of `X`; nothing is learned.
+
+        Parameters
+        ----------
+        X : list of Spectrogram
+            The utterances.
+        y : Ignored
+            Not used.
+
+        Returns
+        -------
+        ISTFT
+            Itself.
+        """
+        _spectrograms_only(self, X)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Waveforms of spectrograms.
+
+        Parameters
+        ----------
+        X : list of Spectrogram, or SpectrogramArray
+            The utterances.
+
+        Returns
+        -------
+        list of ndarray, or ndarray of shape (n_utterances, n_samples)
+            The latter for a SpectrogramArray.
+        """
+        spectrograms, kind = _spectrograms_only(self, X)
+        waveforms = [spectrogram.to_waveform() for spectrogram in spectrograms]
+        return np.stack(waveforms) if kind is Kind.SPECTROGRAM_ARRAY else waveforms
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean SI-SDR in dB of the waveforms: what a pipeline that ends here scores.
+
+        Parameters
+        ----------
+        X : list of Spectrogram
+            Enhanced utterances.
+        y : list of waveforms
+            Clean ones, of the same lengths.
+
+        Returns
+        -------
+        float
+            Utterances whose clean speech is silent do not count.
+        """
+        spectrograms, _ = _spectrograms_only(self, X)
+        clean = require_clean(y, len(spectrograms))
+        check_lengths(spectrograms, clean)
+        return mean_si_sdr(clean, (s.to_waveform() for s in spectrograms))
+
+
+def _refuse_spectrograms(estimator: BaseEstimator, kind: Kind) -> None:
+    if kind.spectral:
+        raise ValueError(
+            f"{type(estimator).__name__} takes waveforms, got {kind.value}."
+        )
+
+
+def _spectrograms_only(estimator: BaseEstimator, X: Any) -> tuple[list, Kind]:
+    items, kind = read_collection(estimator, X)
+    if not kind.spectral:
+        raise ValueError(
+            f"{type(estimator).__name__} takes spectrograms, got {kind.value}: "
+            "transform it by STFT first."
+        )
+    spectrograms: list[Spectrogram] = list(items)
+    return spectrograms, kind

@@ -1,0 +1,1 @@
+"""Speech models: variational autoencoders and their training losses."""

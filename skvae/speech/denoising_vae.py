@@ -1,0 +1,353 @@
+"""A model of clean speech whose encoder reads noisy speech: the denoising VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skvae.signal.spectrogram import Spectrogram
+from skvae.signal.stft import STFT
+from skvae.speech.base import MixtureModel, agreed_stft, fitted_model
+from skvae.utils.device import check_device, torch_generator
+from skvae.utils.parameters import check_option, check_real
+
+if TYPE_CHECKING:
+    import torch
+
+    from skvae.speech.denoising_network import DenoisingConfig, DenoisingNetwork
+    from skvae.training.noisy_batches import Mixtures, Source
+
+#: Least floor: near the least variance that the decoder gives, exp(-25).
+_LEAST_FLOOR = 1e-10
+
+
+class DenoisingVAE(MixtureModel):
+    r"""Variational autoencoder of clean speech that listens to noisy speech (DnVAE).
+
+    From noisy speech an encoder of bidirectional LSTMs gives the posterior of the
+    latent variables of the clean speech in it, and, as a second task, a mask; a decoder
+    gives the variance of the clean speech [1]_. Both look at whole utterances.
+
+    Parameters
+    ----------
+    n_latent : int, default=20
+        Latent variables in a frame.
+    hidden : int, default=128
+        Units of each layer in each direction; 512 in [1]_. The decoder has one layer.
+    n_layers : int, default=3
+        Layers of the encoder.
+    n_mels : int, default=96
+        Bands, of which the encoder reads the logarithms.
+    multitask : bool, default=True
+        Whether the encoder learns a mask too. Its gradient does not have to come
+        through the decoder.
+    target : {"perceptual", "psa", "msa"}, default="perceptual"
+        What the masked spectrum is to approximate, as in :class:`BiLSTMMask`; "psa" in
+        [1]_.
+    alpha : float, default=None
+        Weight of the mask's error, summed over the bins. None means 5 for "perceptual"
+        and 30 for the others; 1 in [1]_. See the notes.
+    floor : float, default=1e-5
+        Added to the power of the clean speech that the decoder explains, in the unit of
+        mixtures with a mean power of one.
+    encoder : BiLSTMMask, default=None
+        Enhancer of the same sizes, from whose layers the encoder starts: much of what
+        it has to learn is the same. An unfitted one is cloned and fitted first, a
+        ``FrozenEstimator`` of a fitted one is used as it is.
+    dropout : float, default=0.0
+        Share of hidden units left out in training; 0.2 in [1]_.
+    mixer : Mixer, default=None
+        What `fit` mixes clean speech with where it gets no noisy speech: each time it
+        is looked at with another noise. None means ``Mixer()``, synthetic noise.
+    max_iter : int, default=100
+        Epochs at most; 200 in [1]_.
+    batch_size : int, default=12
+        Sequences in a batch.
+    sequence_length : int, default=125
+        Frames that utterances are cut into for training: two seconds.
+    n_combinations : int, default=2
+        Batches that are made of each set of sequences, for less time than mixing anew:
+        each noise meets as many voices. 1 trains on what was mixed and nothing else.
+    learning_rate : float, default=1e-3
+        Of Adam.
+    decay : float, default=0.4
+        Share of the epochs, the last ones, in which the learning rate falls to zero.
+    averaging : float, default=0.995
+        The weights that are kept are running averages: each step leaves so much of
+        them. Zero means no averages.
+    precision : {"float32", "bfloat16"}, default="float32"
+        What the networks compute with in training. The latter takes 40 % of the time on
+        CPUs that know it; on others it is the former.
+    validation_fraction : float, default=0.1
+        Share of the utterances that early stopping watches. Zero, or a single
+        utterance, means that all are trained on, for `max_iter` epochs.
+    n_iter_no_change : int, default=20
+        Training stops after so many epochs without a lower validation loss.
+    max_cache_mb : float, default=256.0
+        Memory for decoded audio, in MB: 1 MB holds half a minute at 16 kHz and 16 bits.
+        What does not fit is read again. Results do not depend on it.
+    warm_start : bool, default=False
+        Whether another `fit` continues from the weights of the one before.
+    checkpoint : path, default=None
+        File that is written after each epoch. If it is there, an interrupted `fit` with
+        the same data and parameters goes on from it, on a CPU to the same result.
+    device : str, default="cpu"
+        PyTorch device; "auto" is a GPU where there is one.
+    stft : STFT, default=None
+        Analysis of waveforms; None means that of a frozen `encoder`, else ``STFT()``.
+        Spectrograms bring their own.
+    random_state : int, Generator or None, default=None
+        Where `seed_` comes from.
+    verbose : int, default=0
+        Whether to show progress on standard error.
+
+    Attributes
+    ----------
+    state_ : dict of str to ndarray
+        The weights.
+    config_ : DenoisingConfig
+        The sizes of the networks.
+    level_ : float
+        Mean of :math:`|X|^2` that noisy utterances are brought to: one.
+    loss_curve_ : list of float
+        Mean loss of a bin in each epoch.
+    validation_loss_curve_ : list of float
+        The same for the validation utterances, after each epoch.
+    best_loss_ : float
+        Validation loss of the weights; without validation the last training loss.
+    n_iter_ : int
+        Epochs of this `fit`.
+    stft_ : STFT
+        The analysis that is used.
+    seed_ : int
+        All random numbers come from it. On a CPU the same seed gives the same weights.
+    n_features_in_ : int
+        Number of samples of each row, where `fit` saw a 2-D array.
+
+    See Also
+    --------
+    SpeechVAE : Reads clean speech, and is trained on nothing else.
+    NoiseAwareVAE : Its decoder has learned from clean speech alone.
+
+    Notes
+    -----
+    The loss is the negative lower bound (4)-(5) of [1]_ plus `alpha` times the mask's
+    error, for "psa" (6), both summed over the bins. The error of masks grows with the
+    square of the level, the bound does not; here all mixtures have a mean power of one.
+    At that level the gradient of the bound in the encoder is 6 times as long as that of
+    (6) when training begins, and up to 60 times later: with ``alpha=1``, as in [1]_ for
+    another, unknown level, masks hardly learn. By default the two are about as long as
+    each other.
+
+    References
+    ----------
+    .. [1] Y. Bando, K. Sekiguchi and K. Yoshii, "Adaptive neural speech enhancement
+       with a denoising variational autoencoder", INTERSPEECH 2020.
+
+    Examples
+    --------
+    >>> from skvae import DenoisingVAE
+    >>> from skvae.datasets import make_dataset
+    >>> noisy, clean = make_dataset(6, snr=0, random_state=0)
+    >>> dvae = DenoisingVAE(4, 16, 1, max_iter=2, random_state=0)
+    >>> Z = dvae.fit(noisy[1:], clean[1:]).transform(noisy[:1])
+    >>> [variance.shape[1] for variance in dvae.inverse_transform(Z)]
+    [513]
+    >>> dvae.score(noisy[:1], clean[:1]) < 0
+    True
+    """
+
+    def __init__(
+        self,
+        n_latent: int = 20,
+        hidden: int = 128,
+        n_layers: int = 3,
+        *,
+        n_mels: int = 96,
+        multitask: bool = True,
+        target: str = "perceptual",
+        alpha: float | None = None,
+        floor: float = 1e-5,
+        encoder: Any = None,
+        dropout: float = 0.0,
+        mixer: Any = None,
+        max_iter: int = 100,
+        batch_size: int = 12,
+        sequence_length: int = 125,
+        n_combinations: int = 2,
+        learning_rate: float = 1e-3,
+        decay: float = 0.4,
+        averaging: float = 0.995,
+        precision: str = "float32",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        max_cache_mb: float = 256.0,
+        warm_start: bool = False,
+        checkpoint: Any = None,
+        device: str = "cpu",
+        stft: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.n_latent = n_latent
+        self.hidden = hidden
+        self.n_layers = n_layers
+        self.n_mels = n_mels
+        self.multitask = multitask
+        self.target = target
+        self.alpha = alpha
+        self.floor = floor
+        self.encoder = encoder
+        self.dropout = dropout
+        self.mixer = mixer
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.sequence_length = sequence_length
+        self.n_combinations = n_combinations
+        self.learning_rate = learning_rate
+        self.decay = decay
+        self.averaging = averaging
+        self.precision = precision
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.max_cache_mb = max_cache_mb
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.device = device
+        self.stft = stft
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        from skvae.masks.losses import TARGETS
+
+        self._check_training()
+        for name in ("n_latent", "hidden", "n_layers", "n_mels"):
+            check_real(name, getattr(self, name), low=1, integer=True)
+        check_option("multitask", self.multitask, [True, False])
+        check_option("target", self.target, TARGETS)
+        check_real("alpha", self.alpha, low=0, open_low=True, optional=True)
+        check_real("floor", self.floor, low=_LEAST_FLOOR)
+        if self.encoder is None:
+            return
+        sizes = {name: getattr(self, name) for name in ("hidden", "n_layers", "n_mels")}
+        theirs = {name: getattr(self.encoder, name, None) for name in sizes}
+        if not hasattr(self.encoder, "target") or theirs != sizes:
+            listed = ", ".join(f"{name}={size}" for name, size in sizes.items())
+            raise ValueError(
+                f"`encoder` must be None or a BiLSTMMask({listed}), "
+                f"got {self.encoder!r}."
+            )
+
+    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
+        chosen = super()._choose_stft(spectrogram)
+        is_default = spectrogram is None and self.stft is None
+        return agreed_stft("encoder", self.encoder, chosen, is_default=is_default)
+
+    def _make_config(self, n_bins: int) -> DenoisingConfig:
+        from skvae.speech.denoising_network import DenoisingConfig
+
+        return DenoisingConfig(
+            n_bins,
+            int(self.n_mels),
+            int(self.n_latent),
+            (int(self.hidden),) * int(self.n_layers),
+            with_mask=bool(self.multitask),
+            floor=float(self.floor),
+            dropout=float(self.dropout),
+        )
+
+    def _choose_level(self) -> float:
+        return 1.0
+
+    def _reads_sequences(self) -> bool:
+        return True
+
+    def _build(
+        self, config: DenoisingConfig, state: Mapping[str, np.ndarray]
+    ) -> DenoisingNetwork:
+        from skvae.speech.denoising_network import denoising_network_from
+
+        return denoising_network_from(config, state)
+
+    def _train(
+        self,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        config: DenoisingConfig,
+    ) -> None:
+        from skvae.speech.denoising_network import BALANCED_ALPHA, denoising_loss
+
+        rng = np.random.default_rng(self.seed_)
+        masks = None
+        if self.encoder is not None and not self._continues():
+            masks = fitted_model(
+                "encoder",
+                self.encoder,
+                noisy=noisy,
+                clean=clean,
+                device=self.device,
+                rng=rng,
+            )
+        training, validation = self._split(self._sources(noisy, clean), rng)
+        if self._continues():
+            network = self._build(config, self.state_)
+        else:
+            network = self._initial_network(config, masks, training, rng)
+        network.to(check_device(self.device))
+        alpha = BALANCED_ALPHA[self.target] if self.alpha is None else self.alpha
+
+        def loss(
+            batch: Mixtures, generator: torch.Generator, is_training: bool
+        ) -> tuple[torch.Tensor, int]:
+            return denoising_loss(
+                network,
+                batch,
+                generator,
+                is_training,
+                target=self.target,
+                alpha=alpha,
+                precision=self.precision,
+            )
+
+        self._train_on_mixtures(
+            network,
+            loss,
+            training,
+            validation,
+            rng,
+            data=clean if noisy is None else [*noisy, *clean],
+            continued=self._continues(),
+        )
+
+    def _initial_network(
+        self,
+        config: DenoisingConfig,
+        masks: Any,
+        sources: list[Source],
+        rng: np.random.Generator,
+    ) -> DenoisingNetwork:
+        """Network on the CPU, its encoder that of an enhancer by masks if there is one.
+
+        What it reads is standardised, and the decoder starts at the mean of the speech.
+        """
+        from skvae.speech.denoising_network import (
+            initial_denoising_network,
+            start_from_mask_network,
+        )
+        from skvae.speech.vae_network import start_at_mean
+        from skvae.training.clean_batches import Batch, measure
+
+        network = initial_denoising_network(config, torch_generator(rng))
+        if masks is None:
+            self._fit_bands(network.features, sources, rng)
+        else:
+            start_from_mask_network(network, masks.state_)
+        speech = (
+            Batch(batch.clean, batch.lengths)
+            for batch in self._measured_mixtures(sources, rng)
+        )
+        start_at_mean(network.log_variance, measure(speech, self.floor))
+        return network

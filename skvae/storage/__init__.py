@@ -1,0 +1,1 @@
+"""Model files, recipes and pretrained models."""

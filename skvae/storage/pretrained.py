@@ -1,0 +1,388 @@
+"""Enhancers that are ready to use: by name, or from a file."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skvae.base import BaseEnhancer
+from skvae.storage.estimators import check_parameters, describe, rebuild
+from skvae.storage.model_files import (
+    SUFFIX,
+    ModelCard,
+    ModelFile,
+    read_model,
+    read_summary,
+    write_model,
+)
+
+#: Utterances of synthetic speech, and seconds of each, that stand in for a corpus.
+_N_STAND_INS, _STAND_IN_SECONDS = 10, 3
+
+#: Where the models lie that come with the package.
+_FOLDER = Path(__file__).parent / "weights"
+
+#: What a model has learned already, so that another one would change nothing.
+_LEARNED = ("stft", "noise")
+
+
+class ModelRecord(NamedTuple):
+    """What there is to know of a model before it is loaded.
+
+    Attributes
+    ----------
+    name : str
+        What :func:`load_pretrained` takes.
+    path : str
+        Module and class, or the file of a trained model.
+    description : str
+        One line.
+    learns : bool
+        Whether it has to be fitted on clean speech.
+    file : ModelFile or None
+        What the file of a trained model says of itself: its card, with the training
+        data, the licence and what was measured, its sample rate and its size.
+    """
+
+    name: str
+    path: str
+    description: str
+    learns: bool = False
+    file: ModelFile | None = None
+
+
+_METHODS = (
+    ModelRecord(
+        "spectral-subtraction",
+        "skvae.classical.enhancers.SpectralSubtraction",
+        "Subtracts the power of the noise; the fastest",
+    ),
+    ModelRecord(
+        "wiener",
+        "skvae.classical.enhancers.WienerFilter",
+        "Wiener filter with a smoothed a priori SNR",
+    ),
+    ModelRecord(
+        "log-mmse",
+        "skvae.classical.enhancers.LogMMSE",
+        "Log-spectral amplitude estimator of Ephraim and Malah",
+    ),
+    ModelRecord(
+        "is-nmf",
+        "skvae.factorization.enhancers.ISNMF",
+        "Itakura-Saito NMF: a dictionary of speech, noise learned on the spot",
+        learns=True,
+    ),
+    ModelRecord(
+        "rpca",
+        "skvae.factorization.enhancers.RPCA",
+        "Robust PCA: sparse speech on noise of low rank",
+    ),
+)
+
+
+def list_models() -> list[ModelRecord]:
+    """List the models that :func:`load_pretrained` knows by name.
+
+    Returns
+    -------
+    list of ModelRecord
+        Methods, then trained models. Nothing is imported to make it.
+
+    See Also
+    --------
+    load_pretrained : Makes one of them, ready to use.
+
+    Examples
+    --------
+    >>> [model.name for model in list_models() if not (model.learns or model.file)]
+    ['spectral-subtraction', 'wiener', 'log-mmse', 'rpca']
+    """
+    trained = []
+    for name, path in _packaged().items():
+        summary = read_summary(path)
+        description = summary.card.description
+        trained.append(ModelRecord(name, str(path), description, file=summary))
+    return [*_METHODS, *trained]
+
+
+def model_names() -> list[str]:
+    """List the names that :func:`load_pretrained` knows.
+
+    Returns
+    -------
+    list of str
+        Those of :func:`list_models`, without opening a file.
+
+    Examples
+    --------
+    >>> "wiener" in model_names()
+    True
+    """
+    return [*(method.name for method in _METHODS), *_packaged()]
+
+
+def load_pretrained(
+    name_or_path: str | os.PathLike[str], *, clean: Any = None, **params: Any
+) -> Any:
+    """Make an enhancer that is ready to use.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        One of the names in :func:`list_models`, or a file that :func:`save_pretrained`
+        wrote. Nothing in a file is run, so that it may come from anybody.
+    clean : list of waveforms, default=None
+        Clean speech to fit on, for methods that learn. None means synthetic speech,
+        with a warning, for them; the others need none.
+    **params
+        Parameters of the enhancer's constructor. For a trained model they take the
+        place of those that it was saved with: ``device="cuda"``, ``n_jobs=2``,
+        ``attenuation_limit=12``. Those of its parts have names like
+        ``inference__n_iter``. What only `fit` reads counts when it is fitted again, to
+        go on with ``warm_start=True``.
+
+    Returns
+    -------
+    BaseEnhancer
+        A fitted one; or another estimator, if that was saved.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of that name; if the file holds no model, or a damaged one;
+        or if a parameter is unknown or out of range.
+    FileNotFoundError
+        If there is no such file.
+
+    Warns
+    -----
+    UserWarning
+        If a method that learns from speech is given none.
+
+    See Also
+    --------
+    save_pretrained : Writes what was fitted.
+
+    Examples
+    --------
+    >>> from skvae.datasets import make_dataset
+    >>> noisy, clean = make_dataset(2, random_state=0)
+    >>> enhancer = load_pretrained("log-mmse", min_prior_snr=-25.0)
+    >>> enhancer
+    LogMMSE(min_prior_snr=-25.0)
+    >>> len(enhancer.transform(noisy))
+    2
+    """
+    path = find_model_file(name_or_path)
+    if path is None:
+        return _fit_method(str(name_or_path), clean, params)
+    if clean is not None:
+        raise ValueError(
+            f"`clean` is for methods that are fitted here, and {path.stem!r} is fitted "
+            "already: to go on, load it with warm_start=True and call its fit."
+        )
+    estimator = read_model(path)
+    if params:
+        _change(estimator, params)
+    return estimator
+
+
+def save_pretrained(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    description: str = "",
+    training_data: str = "",
+    licence: str = "",
+    attributions: Sequence[str] = (),
+    figures: Mapping[str, float | str] | None = None,
+    precision: str = "float32",
+) -> None:
+    """Write a fitted estimator to a file, whole or not at all.
+
+    The file is in the safetensors format, which other programs read too. Not in it are
+    the parameters that hold recordings or name files (`mixer`, `noise`, `checkpoint`)
+    and those that say where to compute (`device`, `n_jobs`, `verbose`): the defaults
+    take their places. Of the estimators among the parameters only the settings are
+    kept, and what they have learned only where it is in use, such as a frozen `vae`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, and of this package.
+    path : str or path-like
+        Its name ends in ".safetensors". A file of that name is replaced.
+    name : str, default=None
+        What the model is called; None means like the file.
+    description : str, default=""
+        One line.
+    training_data : str, default=""
+        What it was trained on.
+    licence : str, default=""
+        Of the weights.
+    attributions : sequence of str, default=()
+        Whom the licences of the training data ask to be named, and how.
+    figures : mapping of str to float or str, default=None
+        What was measured: ``{"SI-SDR improvement at 0 dB (dB)": 9.1}``.
+    precision : {"float32", "float16"}, default="float32"
+        What the weights of networks are kept in. float16 halves the file; loaded they
+        are float32 again.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is not fitted, not of this package, or cannot be kept.
+
+    See Also
+    --------
+    load_pretrained : Reads it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skvae import SpeechVAE
+    >>> from skvae.datasets import make_speech
+    >>> speech = [make_speech(16000, random_state=k) for k in range(3)]
+    >>> vae = SpeechVAE(4, 16, max_iter=1, random_state=0).fit(speech)
+    >>> path = os.path.join(tempfile.mkdtemp(), "speech.safetensors")
+    >>> save_pretrained(vae, path, training_data="synthetic", licence="CC0")
+    >>> load_pretrained(path).score(speech) == vae.score(speech)
+    True
+    """
+    card = ModelCard(
+        Path(path).stem if name is None else name,
+        description,
+        training_data,
+        licence,
+        tuple(attributions),
+        {} if figures is None else figures,
+    )
+    write_model(estimator, path, card, precision=precision)
+
+
+def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
+    """Find the file of a model.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As for :func:`load_pretrained`. A string that is a name is no path: write
+        ``"./best"`` for the file.
+
+    Returns
+    -------
+    Path or None
+        None for a method, which has none.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a name nor a path.
+    FileNotFoundError
+        If it is the path of nothing.
+
+    Examples
+    --------
+    >>> find_model_file("wiener") is None
+    True
+    """
+    if isinstance(name_or_path, str) and name_or_path in model_names():
+        return _packaged().get(name_or_path)
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise ValueError(
+            f"`name_or_path` must be a name or a path, got {name_or_path!r}."
+        )
+    path = Path(name_or_path)
+    is_name = path.name == name_or_path and path.suffix != SUFFIX
+    if is_name and not path.is_file():
+        names = ", ".join(map(repr, model_names()))
+        raise ValueError(
+            f"`name_or_path` must be one of {names}, or the path of a file that "
+            f"save_pretrained wrote, got {name_or_path!r}."
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such model file.")
+    return path
+
+
+def has_own_rate(name_or_path: str | os.PathLike[str]) -> bool:
+    """Tell whether a model works at the sample rate only that it was fitted at.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As for :func:`load_pretrained`.
+
+    Returns
+    -------
+    bool
+        If not, it is a method that takes any `stft`.
+
+    Examples
+    --------
+    >>> has_own_rate("wiener"), has_own_rate("is-nmf")
+    (False, True)
+    """
+    if find_model_file(name_or_path) is not None:
+        return True
+    return any(method.learns for method in _METHODS if method.name == name_or_path)
+
+
+def _packaged() -> dict[str, Path]:
+    """Names and files of the models that come with the package."""
+    return {path.stem: path for path in sorted(_FOLDER.glob(f"*{SUFFIX}"))}
+
+
+def _fit_method(name: str, clean: Any, params: dict[str, Any]) -> BaseEnhancer:
+    [record] = [method for method in _METHODS if method.name == name]
+    module, _, class_name = record.path.rpartition(".")
+    constructor = getattr(importlib.import_module(module), class_name)
+    if record.learns:
+        params.setdefault("random_state", 0)  # ready to use means the same every time
+    enhancer: BaseEnhancer = constructor(**params)
+    if clean is None and record.learns:
+        warnings.warn(
+            f"{name!r} learns what speech looks like, and was fitted on synthetic "
+            "speech, which is a poor substitute for recordings. In Python, pass them: "
+            f"load_pretrained({name!r}, clean=[...]).",
+            UserWarning,
+            stacklevel=3,
+        )
+        clean = _synthetic_speech(enhancer)
+    # The others learn nothing: any utterance fits them.
+    return enhancer.fit([np.zeros(1)] if clean is None else clean)
+
+
+def _change(estimator: Any, params: dict[str, Any]) -> None:
+    """Set parameters of a fitted estimator, unless that contradicts what it is."""
+    known = estimator.get_params()
+    for name, value in params.items():
+        if name not in known:
+            raise ValueError(
+                f"{type(estimator).__name__} has no parameter {name!r}; it has "
+                f"{', '.join(known)}."
+            )
+        if name.partition("__")[0] in _LEARNED and value is not None:
+            raise ValueError(f"`{name}` cannot be changed: it has been learned from.")
+    estimator.set_params(**params)
+    check_parameters(estimator)
+    rebuild(*describe(estimator))  # what it has learned is as large as they say
+
+
+def _synthetic_speech(enhancer: BaseEnhancer) -> list[np.ndarray]:
+    from skvae.datasets import make_speech
+    from skvae.signal.stft import STFT
+
+    rate = (enhancer.stft or STFT()).sample_rate
+    return [
+        make_speech(_STAND_IN_SECONDS * rate, rate, random_state=seed)
+        for seed in range(_N_STAND_INS)
+    ]

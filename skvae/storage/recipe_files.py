@@ -1,0 +1,401 @@
+"""Recipes: files that say what is trained and what its model file tells of it.
+
+A recipe is a TOML file::
+
+    name = "speech-8k"
+    description = "Speech on the telephone"
+    training_data = "400 recordings of 40 speakers"   # this and the next two: optional
+    licence = "CC BY 4.0"
+    attributions = ["Speech by A. Nybody, CC BY 4.0"]
+    precision = "float16"                             # of the weights in the file
+
+    [estimator]
+    class = "VAENMFEnhancer"
+    n_components = 5
+
+    [estimator.stft]
+    class = "STFT"
+    n_fft = 512
+    sample_rate = 8000
+
+    [estimator.vae]
+    frozen = "speech.safetensors"
+
+    [estimator.guide]
+    class = "BiLSTMMask"
+
+    [estimator.guide.mixer]
+    class = "Mixer"
+    snr = { low = -5.0, high = 15.0 }
+
+A table with `class` is an estimator of this package, a `Mixer` or an `Augmentation`,
+its other keys the parameters. A table with `frozen` is the estimator in a model file,
+named relative to the recipe, or a model of the package, and is used as it is. A table
+of `low` and `high` is a pair, which parameters such as `snr` take for a range. The
+string "none" is None, for which TOML has nothing. `noise = "synthetic"` says that a
+mixer makes its noise although there are recordings; other mixers get those. Parameters
+that belong to whoever trains (:data:`NOT_SAID`) are no part of a recipe.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+
+import skvae
+from skvae.base import SpeechEstimator
+from skvae.datasets import Augmentation, Mixer
+from skvae.storage.estimators import CLASSES, check_parameters
+from skvae.storage.model_files import PRECISIONS, SUFFIX, ModelCard, read_model
+from skvae.storage.pretrained import find_model_file
+from skvae.utils.parameters import check_option, check_real
+
+#: Parameters that a recipe does not say: where to compute, what to show, which files.
+NOT_SAID = frozenset(
+    {"checkpoint", "device", "n_jobs", "noise", "verbose", "warm_start"}
+)
+
+#: What a mixer's `noise` may be in a recipe.
+SYNTHETIC = "synthetic"
+
+#: What stands for None.
+NONE = "none"
+
+#: Where the recipes of the package lie.
+_FOLDER = Path(__file__).parent / "recipes"
+
+#: Classes beside :data:`skvae.storage.estimators.CLASSES`: no model is one of them.
+_OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
+
+#: What None stands for as one of these parameters. Said outright, its training can go
+#: on from a file of its own.
+_DEFAULTS = {"mixer": "Mixer", "vae": "SpeechVAE", "dvae": "DenoisingVAE"}
+
+#: Samples of what a mixer is tried on.
+_N_TRIED = 100
+
+
+class Recipe(NamedTuple):
+    """What a recipe says.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What people should know of the model.
+    precision : str
+        What its file is to keep the weights in, as :func:`skvae.save_pretrained` takes
+        it.
+    estimator : estimator
+        Not fitted, nor what is in it unless it is frozen.
+    mixers : tuple of str
+        The mixers that want recordings of noise, by the names that `set_params` knows.
+    """
+
+    card: ModelCard
+    precision: str
+    estimator: Any
+    mixers: tuple[str, ...]
+
+
+def method_names() -> list[str]:
+    """List the recipes of the package.
+
+    Returns
+    -------
+    list of str
+        Their names.
+
+    Examples
+    --------
+    >>> "speech-vae" in method_names()
+    True
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def find_method(name: str) -> Path:
+    """Find a recipe of the package.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`method_names`.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> find_method("speech-vae").name
+    'speech-vae.toml'
+    """
+    check_option("name", name, method_names())
+    return _FOLDER / f"{name}.toml"
+
+
+def read_recipe(
+    path: str | os.PathLike[str], changes: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Read a recipe, and make the estimator that it describes.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A TOML file.
+    changes : mapping of str to object, default=None
+        Parameters with other values than the recipe has: names as `set_params` knows
+        them, ``vae__max_iter``, values as TOML would give them.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ValueError
+        If it is no TOML, or if a key, a class or a value is not what is wanted. The
+        message names the file and the key.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> recipe = read_recipe(find_method("speech-vae"), {"n_latent": 8})
+    >>> recipe.card.name, recipe.estimator.n_latent, recipe.mixers
+    ('speech-vae', 8, ())
+    """
+    path = Path(path)
+    with open(path, "rb") as file:
+        try:
+            tree = tomllib.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is no TOML file: {error}.") from error
+    reader = _Reader(path)
+    card, precision = reader.card(tree)
+    node = reader.table(tree, "estimator")
+    for name, value in (changes or {}).items():
+        reader.change(node, name, value)
+    estimator = reader.estimator(node, "estimator")
+    if not isinstance(estimator, SpeechEstimator):
+        wanted = "an enhancer or a model of speech"
+        raise reader.error("estimator.class", wanted, node["class"])
+    mixers = tuple(
+        name
+        for name, part in parts(estimator)
+        if isinstance(part, Mixer) and not reader.stays_synthetic(part)
+    )
+    return Recipe(card, precision, estimator, mixers)
+
+
+def parts(estimator: BaseEstimator, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield an estimator and all that are parameters in it, unless they are frozen.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The outermost one.
+    name : str, default=""
+        What it is called.
+
+    Yields
+    ------
+    name : str
+        As `set_params` knows it; "" is the outermost one.
+    part : estimator
+        It, itself: what is set in it is set.
+
+    Examples
+    --------
+    >>> from skvae import SpeechVAE, VAENMFEnhancer
+    >>> [name for name, part in parts(VAENMFEnhancer(SpeechVAE()))]
+    ['', 'vae']
+    """
+    yield name, estimator
+    for key, value in estimator.get_params(deep=False).items():
+        if isinstance(value, BaseEstimator) and not isinstance(value, FrozenEstimator):
+            yield from parts(value, f"{name}__{key}" if name else key)
+
+
+class _Reader:
+    """Makes estimators of tables, and says where something is wrong."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._synthetic: list[Mixer] = []
+
+    def error(self, where: str, wanted: str, got: Any) -> ValueError:
+        return ValueError(
+            f"{self.path}: `{where}` must be {wanted}, got {_short(got)}."
+        )
+
+    def stays_synthetic(self, mixer: Mixer) -> bool:
+        return any(mixer is other for other in self._synthetic)
+
+    def table(self, tree: Mapping[str, Any], key: str) -> dict[str, Any]:
+        if not isinstance(tree.get(key), dict):
+            raise self.error(key, "a table", tree.get(key))
+        return dict(tree[key])
+
+    def card(self, tree: Mapping[str, Any]) -> tuple[ModelCard, str]:
+        texts = ("name", "description", "training_data", "licence")
+        known = (*texts, "attributions", "precision", "estimator")
+        for key in tree:
+            if key not in known:
+                raise ValueError(
+                    f"{self.path}: `{key}` is no key of a recipe, which has "
+                    f"{', '.join(known)}."
+                )
+        for key in texts:
+            if not isinstance(tree.get(key, ""), str):
+                raise self.error(key, "a string", tree[key])
+        if not tree.get("name"):
+            raise self.error("name", "what the model is called", tree.get("name"))
+        attributions = tree.get("attributions", [])
+        if not isinstance(attributions, list) or not all(
+            isinstance(text, str) for text in attributions
+        ):
+            raise self.error("attributions", "a list of strings", attributions)
+        precision = tree.get("precision", PRECISIONS[0])
+        if precision not in PRECISIONS:
+            raise self.error("precision", f"one of {', '.join(PRECISIONS)}", precision)
+        words = {key: tree.get(key, "") for key in texts}
+        return ModelCard(**words, attributions=tuple(attributions)), precision
+
+    def change(self, node: dict[str, Any], name: str, value: Any) -> None:
+        """Give a parameter another value; whether there is such a one shows later."""
+        *path, key = name.split("__")
+        where = "estimator"
+        for part in path:
+            where = f"{where}.{part}"
+            if not isinstance(node.get(part), dict):
+                raise ValueError(
+                    f"{self.path}: `{name}` cannot be set, since there is no table "
+                    f"[{where}]."
+                )
+            node[part] = node = dict(node[part])
+        if key == "class":
+            raise ValueError(f"{self.path}: `{name}` is no parameter.")
+        node[key] = value
+
+    def estimator(self, node: dict[str, Any], where: str) -> Any:
+        constructor = self.constructor(node, where)
+        defaults = constructor().get_params(deep=False)
+        parameters = {}
+        for key, value in node.items():
+            if key == "class":
+                continue
+            here = f"{where}.{key}"
+            if constructor is Mixer and key == "noise":
+                if value != SYNTHETIC:
+                    raise self.error(here, f'"{SYNTHETIC}", or left out', value)
+            elif key in NOT_SAID and key in defaults:
+                raise ValueError(
+                    f"{self.path}: `{here}` belongs to whoever trains, and is no part "
+                    "of a recipe."
+                )
+            elif key not in defaults:
+                known = ", ".join(name for name in defaults if name not in NOT_SAID)
+                raise ValueError(
+                    f"{self.path}: `{here}` is no parameter of {node['class']}, which "
+                    f"has {known}."
+                )
+            else:
+                parameters[key] = self.value(value, here)
+        for key, name in _DEFAULTS.items():
+            if key in defaults and parameters.get(key) is None:
+                parameters[key] = _class_of(name)()
+        estimator = constructor(**parameters)
+        if constructor is Mixer and node.get("noise") == SYNTHETIC:
+            self._synthetic.append(estimator)
+        self.check(estimator, where)
+        return estimator
+
+    def constructor(self, node: dict[str, Any], where: str) -> Any:
+        name = node.get("class")
+        names = (*CLASSES, *_OF_MIXTURES)
+        if name not in names:
+            raise self.error(f"{where}.class", f"one of {', '.join(names)}", name)
+        return _class_of(str(name))
+
+    def value(self, value: Any, where: str) -> Any:
+        if isinstance(value, dict):
+            if "class" in value:
+                return self.estimator(value, where)
+            if value.keys() == {"frozen"}:
+                return self.frozen(value["frozen"], f"{where}.frozen")
+            if value.keys() == {"low", "high"}:
+                return tuple(
+                    self.plain(value[key], f"{where}.{key}") for key in ("low", "high")
+                )
+            raise self.error(
+                where,
+                "a table with `class` and parameters, with `frozen`, or with `low` and "
+                "`high`",
+                value,
+            )
+        if isinstance(value, list):
+            return [self.plain(item, f"{where}[{k}]") for k, item in enumerate(value)]
+        return None if value == NONE else self.plain(value, where)
+
+    def plain(self, value: Any, where: str) -> Any:
+        if not isinstance(value, str | bool | int | float):
+            raise self.error(where, "a number, a string, true or false", value)
+        return value
+
+    def frozen(self, name: Any, where: str) -> FrozenEstimator:
+        if not isinstance(name, str):
+            raise self.error(where, "the name of a model file", name)
+        try:
+            # A file is found wherever the recipe is read from.
+            path = find_model_file(
+                self.path.parent / name if name.endswith(SUFFIX) else name
+            )
+            if path is None:
+                raise ValueError(f"{name!r} is a method, and has learned nothing.")
+            return FrozenEstimator(read_model(path))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.path}: `{where}`: {error}") from error
+
+    def check(self, estimator: Any, where: str) -> None:
+        try:
+            if isinstance(estimator, Mixer):
+                _try(estimator)
+            else:
+                check_parameters(estimator)
+                seed = getattr(estimator, "random_state", None)
+                check_real("random_state", seed, low=0, integer=True, optional=True)
+        # Checks are written for what people pass, and files may hold anything.
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{self.path}: the parameters of `{where}` make no sense: {error}."
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{self.path}: `{where}`: {error}") from error
+
+
+def _class_of(name: str) -> Any:
+    return _OF_MIXTURES[name] if name in _OF_MIXTURES else getattr(skvae, name)
+
+
+def _try(mixer: Mixer) -> None:
+    """Let a mixer look at its parameters, which it does when it mixes."""
+    noise = np.ones(_N_TRIED)
+    clone(mixer).set_params(noise=[noise]).mix(noise, rng=0)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,285 @@
+"""Recipes: what they make, and what they say where something is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.instances import small
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+
+import skvae
+from skvae import STFT, SpeechVAE, VAENMFEnhancer, save_pretrained
+from skvae.datasets import Augmentation, Mixer, make_speech
+from skvae.storage.recipe_files import find_method, method_names, parts, read_recipe
+
+PACKAGE = Path(skvae.__file__).parent
+
+FULL = """
+name = "full"
+description = "All there is"
+training_data = "speech of nobody"
+licence = "CC0"
+attributions = ["A. Nybody", "N. Obody"]
+precision = "float16"
+
+[estimator]
+class = "VAENMFEnhancer"
+n_components = 3
+inference = "gradient"
+attenuation_limit = 20
+
+[estimator.stft]
+class = "STFT"
+n_fft = 256
+sample_rate = 8000
+
+[estimator.vae]
+class = "SpeechVAE"
+hidden = [64, 32]
+level = { low = 0.0, high = 5.0 }
+
+[estimator.guide]
+class = "BiLSTMMask"
+random_state = 3
+block_seconds = "none"
+
+[estimator.guide.mixer]
+class = "Mixer"
+snr = { low = -5.0, high = 15.0 }
+level = [0, 3.0]
+
+[estimator.guide.mixer.augment]
+class = "Augmentation"
+sums = 0.5
+"""
+
+
+def written(folder, text):
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.toml")), ids=lambda path: path.name
+)
+def test_every_recipe_of_the_package_is_valid(path):
+    recipe = read_recipe(path)
+    assert recipe.card.name == path.stem
+    assert recipe.card.description
+    assert not hasattr(recipe.estimator, "stft_")
+
+
+def test_the_methods_are_there_by_name():
+    known = {"best", "bilstm-mask", "dnn-mask", "dnvae-nmf", "speech-vae", "vae-nmf"}
+    assert known == {*method_names()}
+    for name in method_names():
+        assert find_method(name).stem == name
+    with pytest.raises(ValueError, match="must be one of 'best', 'bilstm-mask'"):
+        find_method("guesswork")
+
+
+def test_vae_nmf_learns_no_recorded_noise():
+    recipe = read_recipe(find_method("vae-nmf"))
+    assert recipe.mixers == ()  # to be given noise
+    mixers = [p for _, p in parts(recipe.estimator) if isinstance(p, Mixer)]
+    assert [mixer.noise for mixer in mixers] == [None]
+
+
+def test_a_recipe_makes_what_it_says(tmp_path):
+    card, precision, estimator, mixers = read_recipe(written(tmp_path, FULL))
+    assert card == (
+        *("full", "All there is", "speech of nobody", "CC0"),
+        *(("A. Nybody", "N. Obody"), {}),
+    )
+    assert precision == "float16"
+    assert isinstance(estimator, VAENMFEnhancer)
+    assert (estimator.n_components, estimator.inference) == (3, "gradient")
+    assert estimator.stft.get_params() == STFT(256, sample_rate=8000).get_params()
+    assert isinstance(estimator.vae, SpeechVAE)
+    assert list(estimator.vae.hidden) == [64, 32]
+    assert estimator.vae.level == (0.0, 5.0)
+    assert estimator.guide.random_state == 3
+    assert estimator.guide.block_seconds is None
+    assert estimator.guide.mixer.snr == (-5.0, 15.0)
+    assert estimator.guide.mixer.level == [0, 3.0]
+    assert isinstance(estimator.guide.mixer.augment, Augmentation)
+    assert estimator.guide.mixer.augment.sums == 0.5
+    assert mixers == ("guide__mixer",)
+
+
+def test_what_is_not_said_is_the_default(tmp_path):
+    text = 'name = "short"\n[estimator]\nclass = "BiLSTMMask"'
+    card, precision, estimator, mixers = read_recipe(written(tmp_path, text))
+    assert (card.licence, card.attributions, precision) == ("", (), "float32")
+    default = skvae.BiLSTMMask().get_params(deep=False)
+    got = estimator.get_params(deep=False)
+    # What trains from mixtures has a mixer, so that there is one to give noise to.
+    assert isinstance(got.pop("mixer"), Mixer)
+    assert default.pop("mixer") is None
+    assert got == default
+    assert mixers == ("mixer",)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("VAENMFEnhancer", "vae"), ("NoiseAwareVAE", "vae")]
+)
+def test_parts_that_would_be_made_in_fit_are_made_outright(tmp_path, name, part):
+    text = f'name = "short"\n[estimator]\nclass = "{name}"'
+    estimator = read_recipe(written(tmp_path, text)).estimator
+    assert isinstance(getattr(estimator, part), SpeechVAE)
+
+
+def test_a_mixer_may_stay_synthetic(tmp_path):
+    text = FULL.replace("level = [0, 3.0]", 'noise = "synthetic"')
+    recipe = read_recipe(written(tmp_path, text))
+    assert recipe.estimator.guide.mixer.noise is None
+    assert recipe.mixers == ()
+
+
+def test_a_frozen_part_comes_from_its_file_beside_the_recipe(tmp_path, monkeypatch):
+    speech = [make_speech(4000, random_state=k) for k in range(2)]
+    vae = small(SpeechVAE).set_params(random_state=0).fit(speech)
+    save_pretrained(vae, tmp_path / "speech.safetensors")
+    text = (
+        'name = "built"\n[estimator]\nclass = "VAENMFEnhancer"\n'
+        '[estimator.vae]\nfrozen = "speech.safetensors"'
+    )
+    path = written(tmp_path, text)
+    monkeypatch.chdir("/")
+    estimator = read_recipe(path).estimator
+    assert isinstance(estimator.vae, FrozenEstimator)
+    np.testing.assert_array_equal(
+        estimator.vae.transform(speech)[0], vae.transform(speech)[0]
+    )
+    assert [name for name, _ in parts(estimator)] == [""]
+
+
+def test_parts_are_yielded_by_the_names_that_set_them(tmp_path):
+    estimator = read_recipe(written(tmp_path, FULL)).estimator
+    found = dict(parts(estimator))
+    assert set(found) == {
+        *("", "stft", "vae", "guide", "guide__mixer", "guide__mixer__augment")
+    }
+    for name, part in found.items():
+        assert isinstance(part, BaseEstimator)
+        assert part is (estimator.get_params()[name] if name else estimator)
+
+
+def test_parameters_may_be_changed(tmp_path):
+    path = written(tmp_path, FULL)
+    changes = {
+        "n_components": 7,
+        "vae__hidden": 16,
+        "guide__mixer__snr": {"low": 0, "high": 1},
+        "guide__mixer__augment": False,
+        "vae__stft": {"class": "STFT", "n_fft": 256},
+    }
+    estimator = read_recipe(path, changes).estimator
+    assert estimator.n_components == 7
+    assert estimator.vae.hidden == 16
+    assert estimator.vae.stft.n_fft == 256
+    assert estimator.guide.mixer.snr == (0, 1)
+    assert estimator.guide.mixer.augment is False
+    assert estimator.guide.mixer.level == [0, 3.0]
+
+
+HEAD = 'name = "x"\n'
+MASK = HEAD + '[estimator]\nclass = "BiLSTMMask"\n'
+VAENMF = HEAD + '[estimator]\nclass = "VAENMFEnhancer"\n'
+WRONG = {
+    "no TOML": ("[estimator", "is no TOML file"),
+    "bytes": ("\x00", "is no TOML file"),
+    "empty": ("", "`name` must be what the model is called, got nothing"),
+    "no estimator": (HEAD, "`estimator` must be a table, got nothing"),
+    "no table": (HEAD + 'estimator = "LogMMSE"', "`estimator` must be a table"),
+    "no class": (HEAD + "[estimator]", "`estimator.class` must be one of STFT"),
+    "class": (HEAD + '[estimator]\nclass = "Magic"', "got 'Magic'"),
+    "class of Python": (HEAD + '[estimator]\nclass = "os.system"', "got 'os.system'"),
+    "class number": (HEAD + "[estimator]\nclass = 3", "got 3"),
+    "no learner": (
+        HEAD + '[estimator]\nclass = "STFT"',
+        "`estimator.class` must be an enhancer or a model of speech, got 'STFT'",
+    ),
+    "top key": ('licence = "x"\nsize = 3\n' + MASK, "`size` is no key of a recipe"),
+    "text": ("licence = 3\n" + MASK, "`licence` must be a string, got 3"),
+    "attributions": ('attributions = "me"\n' + MASK, "`attributions` must be a list"),
+    "attribution": ("attributions = [3]\n" + MASK, "`attributions` must be a list"),
+    "precision": ('precision = "int8"\n' + MASK, "`precision` must be one of float32"),
+    "key": (MASK + "widths = 3", "`estimator.widths` is no parameter of BiLSTMMask"),
+    "type": (MASK + 'hidden = "big"', "`estimator`: `hidden` must be an integer"),
+    "truth": (MASK + "hidden = true", "`hidden` must be an integer"),
+    "range": (MASK + "dropout = 2", "`dropout` must be a number in [0, 1], got 2"),
+    "option": (MASK + 'target = "loud"', "`target` must be one of"),
+    "date": (MASK + "hidden = 2020-01-01", "`estimator.hidden` must be a number, a"),
+    "nested list": (MASK + "hidden = [[1]]", "`estimator.hidden[0]` must be a number"),
+    "seed": (MASK + 'random_state = "x"', "`random_state` must be an integer"),
+    "table": (MASK + "hidden = {high = 3}", "`estimator.hidden` must be a table with"),
+    "device": (MASK + 'device = "cuda"', "`estimator.device` belongs to whoever"),
+    "checkpoint": (MASK + 'checkpoint = "x"', "`estimator.checkpoint` belongs to"),
+    "noise": (VAENMF + 'noise = "x.wav"', "`estimator.noise` belongs to whoever"),
+    "no mixer": (MASK + "mixer = 3", "`mixer` must be None or a Mixer, got 3"),
+    "noise of a mixer": (
+        MASK + '[estimator.mixer]\nclass = "Mixer"\nnoise = "noise/"',
+        '`estimator.mixer.noise` must be "synthetic", or left out',
+    ),
+    "ratio": (
+        MASK + '[estimator.mixer]\nclass = "Mixer"\nsnr = "low"',
+        "`estimator.mixer`: snr must be a number",
+    ),
+    "augmentation": (
+        MASK + '[estimator.mixer]\nclass = "Mixer"\naugment = "much"',
+        "`estimator.mixer`: augment must be True, False",
+    ),
+    "of an augmentation": (
+        MASK + '[estimator.mixer]\nclass = "Mixer"\n'
+        '[estimator.mixer.augment]\nclass = "Augmentation"\nsums = 2',
+        "`estimator.mixer.augment`: `sums` must be a number in [0, 1]",
+    ),
+    "wrong part": (
+        VAENMF + '[estimator.vae]\nclass = "BiLSTMMask"',
+        "`estimator`: `vae` must be a speech model",
+    ),
+    "no file": (
+        VAENMF + '[estimator.vae]\nfrozen = "gone.safetensors"',
+        "gone.safetensors: there is no such model file",
+    ),
+    "frozen number": (
+        VAENMF + "[estimator.vae]\nfrozen = 3",
+        "`estimator.vae.frozen` must be the name of a model file, got 3",
+    ),
+    "frozen method": (
+        VAENMF + '[estimator.guide]\nfrozen = "wiener"',
+        "is a method, and has learned nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_told_with_the_file_and_the_key(tmp_path, text, message):
+    path = written(tmp_path, text)
+    with pytest.raises(ValueError) as caught:
+        read_recipe(path)
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"widths": 3}, "`estimator.widths` is no parameter"),
+        ({"encoder__hidden": 3}, "there is no table [estimator.encoder]"),
+        ({"hidden": "big"}, "`hidden` must be an integer"),
+        ({"class": "SpeechVAE"}, "`class` is no parameter"),
+        ({"guide__class": "DNNMask"}, "`guide__class` is no parameter"),
+        ({"device": "cuda"}, "belongs to whoever trains"),
+    ],
+)
+def test_changes_that_cannot_be_are_told(tmp_path, changes, message):
+    text = FULL if "guide__class" in changes else MASK
+    with pytest.raises(ValueError) as caught:
+        read_recipe(written(tmp_path, text), changes)
+    assert message in str(caught.value)
