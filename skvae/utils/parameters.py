@@ -1,11 +1,25 @@
-"""Checks of constructor parameters: each says what was wanted and what came."""
+"""Constructor parameters: their ranges, declared once, and parts given by name.
+
+A class declares its ranges as a class attribute; those of its bases apply too::
+
+    class Gate(BaseEnhancer):
+        _parameter_ranges = {
+            "threshold": Number(low=0),
+            "mode": Option("soft", "hard"),
+        }
+
+``fit`` and ``transform`` call :func:`check_ranges`, since ``set_params`` may have
+changed a fitted estimator. What depends on several parameters at once stays in the
+class's ``_check_parameters``.
+"""
 
 from __future__ import annotations
 
 import math
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 
 def check_real(
@@ -84,3 +98,135 @@ def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
     if not any(type(value) is type(option) and value == option for option in options):
         listed = ", ".join(map(repr, options))
         raise ValueError(f"`{name}` must be one of {listed}, got {value!r}.")
+
+
+class Range(Protocol):
+    """Values that a parameter may take."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError that names the parameter unless it may take a value."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """Finite numbers of an interval; see :func:`check_real`.
+
+    Examples
+    --------
+    >>> Number(low=1, integer=True).check("max_iter", 0)
+    Traceback (most recent call last):
+        ...
+    ValueError: `max_iter` must be an integer in [1, inf), got 0.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    integer: bool = False
+    optional: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError unless a value is a number of the interval."""
+        check_real(
+            name,
+            value,
+            low=self.low,
+            high=self.high,
+            open_low=self.open_low,
+            integer=self.integer,
+            optional=self.optional,
+        )
+
+
+class Option:
+    """One of some values; see :func:`check_option`.
+
+    Examples
+    --------
+    >>> Option("mh", "s", "z").check("reconstruction", "x")
+    Traceback (most recent call last):
+        ...
+    ValueError: `reconstruction` must be one of 'mh', 's', 'z', got 'x'.
+    """
+
+    def __init__(self, *values: Any):
+        self.values = values
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError unless a value is one of them."""
+        check_option(name, value, self.values)
+
+
+def check_ranges(estimator: Any) -> None:
+    """Raise a ValueError for a parameter outside its declared range.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its class, or a base of it, may have ``_parameter_ranges``. A range that a
+        subclass declares replaces that of its base; None lifts it.
+
+    Examples
+    --------
+    >>> class Gate:
+    ...     _parameter_ranges = {"threshold": Number(low=0)}
+    ...     threshold = -1.0
+    >>> check_ranges(Gate())
+    Traceback (most recent call last):
+        ...
+    ValueError: `threshold` must be a number in [0, inf), got -1.0.
+    """
+    ranges: dict[str, Range | None] = {}
+    for cls in reversed(type(estimator).__mro__):
+        ranges.update(vars(cls).get("_parameter_ranges", {}))
+    for name, allowed in ranges.items():
+        if allowed is not None:
+            allowed.check(name, getattr(estimator, name))
+
+
+class NamedParts:
+    """Mixin of estimators that accept a part by name or None, searchable all the same.
+
+    ``set_params(inference__max_iter=5)`` works on ``VAENMFEnhancer(inference="vem")``:
+    the name is replaced by the object that it stands for. So it does in a grid search.
+    """
+
+    def _make_part(self, name: str, value: Any) -> Any:
+        """Estimator that a part's name or None stands for, else the value itself.
+
+        Parameters
+        ----------
+        name : str
+            Parameter that holds the part.
+        value : object
+            Its value.
+
+        Returns
+        -------
+        object
+            A new estimator where `value` is only a name of one.
+        """
+        return value
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, also those of parts that are given by name.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this estimator, and of its parts as ``part__parameter``.
+
+        Returns
+        -------
+        estimator
+            Itself.
+        """
+        for key in list(params):
+            name, _, nested = key.partition("__")
+            if not nested:
+                continue
+            value = params.get(name, getattr(self, name, None))
+            part = self._make_part(name, value)
+            if part is not value:
+                params[name] = part
+        return super().set_params(**params)  # type: ignore[misc]

@@ -3,8 +3,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import ParameterGrid
 
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import (
+    NamedParts,
+    Number,
+    Option,
+    check_option,
+    check_ranges,
+    check_real,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +73,69 @@ def test_options_are_compared_with_their_types():
 def test_options_may_be_any_iterable():
     check_option("mask", "b", {"a": 1, "b": 2})
     check_option("mask", "b", (name for name in "abc"))
+
+
+class Base:
+    _parameter_ranges = {"n": Number(low=1, integer=True), "mode": Option("a", "b")}
+
+    def __init__(self, n=1, mode="a", extra=0.0):
+        self.n, self.mode, self.extra = n, mode, extra
+
+
+class Stricter(Base):
+    _parameter_ranges = {"n": Number(low=5, integer=True), "extra": Number(high=1)}
+
+
+class Looser(Base):
+    _parameter_ranges = {"n": None}
+
+
+def test_declared_ranges_are_checked():
+    check_ranges(Base())
+    with pytest.raises(ValueError, match=r"`n` must be an integer in \[1, inf\)"):
+        check_ranges(Base(0))
+    with pytest.raises(ValueError, match="`mode` must be one of 'a', 'b', got 'c'"):
+        check_ranges(Base(mode="c"))
+
+
+def test_a_subclass_adds_replaces_and_lifts_ranges():
+    with pytest.raises(ValueError, match=r"`n` must be an integer in \[5"):
+        check_ranges(Stricter())
+    with pytest.raises(ValueError, match="`mode`"):
+        check_ranges(Stricter(5, "c"))
+    with pytest.raises(ValueError, match="`extra`"):
+        check_ranges(Stricter(5, extra=2))
+    check_ranges(Looser(0))
+
+
+class Part(BaseEstimator):
+    def __init__(self, kind="default", size=1):
+        self.kind, self.size = kind, size
+
+
+class Owner(NamedParts, BaseEstimator):
+    def __init__(self, part=None, other=0):
+        self.part, self.other = part, other
+
+    def _make_part(self, name, value):
+        if name != "part" or isinstance(value, Part):
+            return value
+        return Part() if value is None else Part(value)
+
+
+@pytest.mark.parametrize("part", [None, "named", Part("named")])
+def test_parameters_of_a_part_can_be_set_though_it_is_a_name(part):
+    owner = clone(Owner(part)).set_params(part__size=7, other=2)
+    kind = "default" if part is None else "named"
+    assert (owner.part.kind, owner.part.size, owner.other) == (kind, 7, 2)
+
+
+def test_a_part_and_its_parameters_can_be_set_together():
+    for params in ParameterGrid({"part": [None, "x", Part("y")], "part__size": [3]}):
+        owner = clone(Owner()).set_params(**clone(params, safe=False))
+        assert owner.part.size == 3
+        assert owner.part.kind in ("default", "x", "y")
+
+
+def test_setting_other_parameters_leaves_a_name_as_it_is():
+    assert Owner("named").set_params(other=3).part == "named"
