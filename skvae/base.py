@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skvae.metrics import mean_defined, si_sdr
 from skvae.signal.bandwidth import fill_band
-from skvae.signal.blocks import BlockSpectra, cross_fade
+from skvae.signal.blocks import BlockSpectra, fade_in
 from skvae.signal.framing import OverlapAdd, power
 from skvae.signal.spectrogram import (
     Spectrogram,
@@ -33,7 +33,13 @@ from skvae.signal.utterances import (
     read_collection,
     require_clean,
 )
-from skvae.utils.parameters import check_real
+from skvae.utils.parameters import (
+    NamedParts,
+    Number,
+    Range,
+    check_ranges,
+    check_real,
+)
 from skvae.utils.progress import Progress
 from skvae.utils.random import draw_seed
 from skvae.utils.waveforms import restore_dtype
@@ -119,12 +125,111 @@ class MaskEstimate:
     state: Any = None
 
 
-class SpeechEstimator(CallbackSupportMixin, TransformerMixin, BaseEstimator):
-    """What enhancers and models of speech share: opening utterances, and iterating."""
+#: Masks may leave [0, 1] by this much, the rounding of sums in single precision.
+_ROUNDING = 1e-6
+
+
+def check_estimate(estimate: Any, shape: tuple[int, ...]) -> MaskEstimate:
+    """Check what a method has found.
+
+    Parameters
+    ----------
+    estimate : object
+        The value that ``_estimate_mask`` has returned.
+    shape : tuple of int
+        Shape (N, F) of the power spectrogram.
+
+    Returns
+    -------
+    MaskEstimate
+        Itself, its mask clipped to [0, 1] where rounding has left that.
+
+    Raises
+    ------
+    ValueError
+        If it is no MaskEstimate, or its arrays are not those of a mask.
+
+    Examples
+    --------
+    >>> check_estimate(MaskEstimate(np.full((2, 3), 1.5)), (2, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: `_estimate_mask` must return a mask within [0, 1], got values in
+    [1.5, 1.5].
+    """
+    if not isinstance(estimate, MaskEstimate):
+        raise ValueError(
+            "`_estimate_mask` must return a MaskEstimate, e.g. MaskEstimate(mask), "
+            f"got {type(estimate).__name__}."
+        )
+    for name in ("mask", "mask_std"):
+        values = getattr(estimate, name)
+        if name == "mask_std" and values is None:
+            continue
+        if not isinstance(values, np.ndarray) or values.shape != shape:
+            got = getattr(values, "shape", None)
+            got = type(values).__name__ if got is None else f"shape {tuple(got)}"
+            raise ValueError(
+                f"`_estimate_mask` must return a `{name}` that is an array of shape "
+                f"(N, F) = {shape}, got {got}."
+            )
+        if values.dtype.kind not in "fiub":
+            raise ValueError(
+                f"`_estimate_mask` must return a `{name}` of real numbers, got "
+                f"{values.dtype}."
+            )
+    low, high = estimate.mask.min(), estimate.mask.max()
+    if low >= 0 and high <= 1:  # false for NaN
+        return estimate
+    if not np.isfinite(estimate.mask).all():
+        raise ValueError("`_estimate_mask` must return a finite mask, got NaN or inf.")
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise ValueError(
+            "`_estimate_mask` must return a mask within [0, 1], got values in "
+            f"[{low:g}, {high:g}]."
+        )
+    return replace(estimate, mask=estimate.mask.clip(0, 1))
+
+
+class _Verbosity:
+    """False, True, or a number that is not negative."""
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, bool):
+            check_real(name, value, low=0)
+
+
+class _JobCount:
+    """None, or an integer other than 0, as in scikit-learn."""
+
+    def check(self, name: str, value: Any) -> None:
+        check_real(name, value, integer=True, optional=True)
+        if value == 0:
+            raise ValueError(f"`{name}` must not be 0.")
+
+
+class SpeechEstimator(
+    CallbackSupportMixin, NamedParts, TransformerMixin, BaseEstimator
+):
+    """Base of enhancers and speech models: utterances, parameters and iterations."""
+
+    _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {"verbose": _Verbosity()}
 
     stft: STFT | None
     stft_: STFT
     verbose: int
+
+    def _check_parameters(self) -> None:
+        """Raise a ValueError for parameters that do not go together.
+
+        Ranges of single parameters are declared in ``_parameter_ranges``. Both are
+        checked whenever the estimator is used.
+        """
+
+    def _check(self) -> None:
+        """Check all parameters: `set_params` may have changed a fitted estimator."""
+        check_ranges(self)
+        self._check_parameters()
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
         if spectrogram is None:
@@ -252,6 +357,12 @@ class BaseEnhancer(SpeechEstimator, ABC):
     array([0.5, 0.5, 0.5, 0.5])
     """
 
+    _parameter_ranges = {
+        "attenuation_limit": Number(low=0, optional=True),
+        "block_seconds": Number(low=0, open_low=True, optional=True),
+        "n_jobs": _JobCount(),
+    }
+
     #: Seconds that neighbouring blocks share, their masks cross-faded. A method that
     #: runs through the frames in order and hands on its whole state needs none.
     _block_overlap: float = 0.0
@@ -321,9 +432,6 @@ class BaseEnhancer(SpeechEstimator, ABC):
     ) -> None:
         """Learn from clean speech, and from noisy speech beside it if there is any."""
 
-    def _check_parameters(self) -> None:
-        """Raise a ValueError for a parameter of the method that is out of range."""
-
     @with_callbacks
     def fit(self, X: Any, y: Any = None) -> BaseEnhancer:
         """Fit the enhancer.
@@ -342,13 +450,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Itself.
         """
         items, kind = read_collection(self, X, reset=True)
-        check_real("attenuation_limit", self.attenuation_limit, low=0, optional=True)
-        check_real(
-            "block_seconds", self.block_seconds, low=0, open_low=True, optional=True
-        )
-        if not isinstance(self.verbose, bool):
-            check_real("verbose", self.verbose, low=0)
-        self._check_parameters()
+        self._check()
         self.stft_ = self._choose_stft(items[0] if kind.spectral else None)
         utterances = self._open(items)
         clean_items = read_clean(y, len(utterances))
@@ -374,6 +476,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Enhanced speech: what came in, with the same lengths and dtypes.
         """
         check_is_fitted(self)
+        self._check()
         items, kind = read_collection(self, X)
         calls = [(spectrogram, kind.spectral) for spectrogram in self._open(items)]
         enhanced = self._run(_enhance, calls, "enhancing")
@@ -397,6 +500,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Its `enhanced` and `noise` are of the kind of the utterance.
         """
         check_is_fitted(self)
+        self._check()
         items, kind = read_collection(self, X)
         calls = [(spectrogram, kind.spectral) for spectrogram in self._open(items)]
         return self._run(_separate, calls, "separating")
@@ -417,6 +521,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Utterances whose clean speech is silent do not count.
         """
         check_is_fitted(self)
+        self._check()
         items, _ = read_collection(self, X)
         utterances = self._open(items)
         clean = require_clean(y, len(utterances))
@@ -456,6 +561,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         40000
         """
         check_is_fitted(self)
+        self._check()
         framing = self.stft_.framing()
         own_rate = check_sample_rate(self.stft_.sample_rate)
         sample_rate = own_rate if sample_rate is None else sample_rate
@@ -551,7 +657,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
             for k, spectra, V, estimate in zip(
                 batch, read, powers, estimates, strict=True
             ):
-                known = spectra, self._limited(estimate, V.dtype)
+                checked = check_estimate(estimate, V.shape)
+                known = spectra, self._limited(checked, V.dtype)
                 blocks = self._mask_blocks([spectrograms[k]], known)
                 yield k, function(blocks, *calls[k])
 
@@ -615,9 +722,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
                 spectra, estimate = known
             mask, mask_std = estimate.mask, estimate.mask_std
             if before is not None:
-                mask[:overlap] = cross_fade(before[0], mask[:overlap])
-                if mask_std is not None:
-                    mask_std[:overlap] = cross_fade(before[1], mask_std[:overlap])
+                mask = fade_in(before[0], mask)
+                mask_std = None if mask_std is None else fade_in(before[1], mask_std)
             n_kept = stop - start - (overlap if stop < n_frames else 0)
             state = estimate.state
             if overlap:
@@ -642,7 +748,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
         self, spectra: BlockSpectra, rng: np.random.Generator, state: Any
     ) -> MaskEstimate:
         V = self._heard(spectra.power(self.stft_.n_fft))
-        return self._limited(self._estimate_mask(V, rng, state), V.dtype)
+        estimate = check_estimate(self._estimate_mask(V, rng, state), V.shape)
+        return self._limited(estimate, V.dtype)
 
     def _limited(self, estimate: MaskEstimate, dtype: np.dtype) -> MaskEstimate:
         """The same with a mask that attenuates no more than it may."""

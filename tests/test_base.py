@@ -382,13 +382,115 @@ def test_attenuation_zero_is_the_identity():
 
 
 def test_sixteen_bits_are_clipped_and_not_wrapped():
-    class Louder(Recorder):
+    class Inverting(Recorder):
         def _estimate_mask(self, V, rng, state):
-            return MaskEstimate(np.full_like(V, 2.0))
+            return MaskEstimate((np.arange(V.shape[1]) < 20) * np.ones_like(V))
 
-    x = np.array([20_000, -20_000] * 500, np.int16)
-    [y] = Louder(SMALL_STFT).fit([x]).transform([x])
+    # Without its upper harmonics a square wave exceeds its own peak.
+    x = np.repeat(np.array([32_767, -32_768] * 50, np.int16), 80)
+    [y] = Inverting(SMALL_STFT).fit([x]).transform([x])
     assert y.dtype == np.int16 and y.max() == 32767 and y.min() == -32768
+    assert (np.sign(y[40::80]) == np.sign(x[40::80])).all()
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (lambda V: np.ones_like(V), "return a MaskEstimate, .* got ndarray"),
+        (lambda V: None, "return a MaskEstimate, .* got NoneType"),
+        (lambda V: MaskEstimate(V[0]), r"`mask` .*\(N, F\) = \(\d+, 129\), got shape"),
+        (lambda V: MaskEstimate(np.ones_like(V.T)), r"got shape \(129, \d+\)"),
+        (lambda V: MaskEstimate([[0.5]]), "`mask` .* got list"),
+        (lambda V: MaskEstimate(np.ones(V.shape, complex)), "`mask` of real numbers"),
+        (lambda V: MaskEstimate(np.full_like(V, np.nan)), "finite mask"),
+        (lambda V: MaskEstimate(np.full_like(V, -np.inf)), "finite mask"),
+        (lambda V: MaskEstimate(np.full_like(V, 1.1)), r"\[1.1, 1.1\]"),
+        (lambda V: MaskEstimate(np.full_like(V, -0.1)), r"within \[0, 1\]"),
+        (lambda V: MaskEstimate(np.ones_like(V), V[:2]), "`mask_std` .* got shape"),
+    ],
+)
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_method_that_finds_no_mask_is_told_what_to_return(found, message, batched):
+    class Wrong(Recorder):
+        def _batch_frames(self):
+            return 10_000 * batched
+
+        def _estimate_mask(self, V, rng, state):
+            return found(V)
+
+    enhancer = Wrong(SMALL_STFT).fit(CLEAN)
+    for call in (enhancer.transform, enhancer.separate):
+        with pytest.raises(ValueError, match=f"`_estimate_mask` must .*{message}"):
+            call(NOISY)
+
+
+def test_rounding_may_leave_a_mask_a_little_outside():
+    class Rounded(Recorder):
+        def _estimate_mask(self, V, rng, state):
+            mask = np.full_like(V, 1 + 5e-7)
+            mask[0] = -5e-7
+            return MaskEstimate(mask)
+
+    [result] = Rounded(SMALL_STFT).fit(CLEAN).separate(NOISY[:1])
+    assert result.mask.min() == 0 and result.mask.max() == 1
+
+
+def test_masks_of_other_numbers_are_taken():
+    class Binary(Recorder):
+        def _estimate_mask(self, V, rng, state):
+            return MaskEstimate(np.median(V) < V)
+
+    [result] = Binary(SMALL_STFT).fit(CLEAN).separate(NOISY[:1])
+    assert result.mask.dtype == np.float32
+    assert set(np.unique(result.mask)) == {0, 1}
+
+
+@pytest.mark.parametrize("limit", [None, 10.0])
+def test_what_a_method_has_found_is_not_written_to(limit):
+    class Keeping(Recorder):
+        _block_overlap = 0.05
+
+        def _estimate_mask(self, V, rng, state):
+            self.calls.append(np.full_like(V, 0.5 if state else 1.0))
+            mask = np.broadcast_to(V.dtype.type(0.5 if state else 1), V.shape)
+            return MaskEstimate(mask, self.calls[-1], state=not state)
+
+    enhancer = Keeping(SMALL_STFT, limit, block_seconds=0.1).fit(CLEAN)
+    [result] = enhancer.separate([np.ones(9000)])
+    assert len(enhancer.calls) > 4
+    assert all(len(np.unique(kept)) == 1 for kept in enhancer.calls)
+    np.testing.assert_array_equal(result.mask, result.mask_std)
+
+
+INVALID = {
+    "attenuation_limit": [-12, np.nan, "6"],
+    "block_seconds": [0, -1.0, np.inf],
+    "n_jobs": ["2", 0, 1.5],
+    "verbose": [-1, "yes"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, v) for name, values in INVALID.items() for v in values]
+)
+def test_parameters_are_checked_whenever_they_are_used(name, value):
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN).set_params(**{name: value})
+    for call in (
+        lambda: enhancer.fit(CLEAN),
+        lambda: enhancer.transform(NOISY),
+        lambda: enhancer.separate(NOISY),
+        lambda: enhancer.score(NOISY, CLEAN),
+        lambda: list(enhancer.enhance_blocks(NOISY[:1])),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}` must"):
+            call()
+
+
+def test_parameters_that_do_not_go_together_are_refused_later_too():
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    enhancer.set_params(noise_estimate="profile")
+    with pytest.raises(ValueError, match="needs a recording of the noise alone"):
+        enhancer.transform(NOISY)
 
 
 @pytest.mark.parametrize("multiple", [1, 2, 3])

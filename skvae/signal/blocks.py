@@ -117,22 +117,28 @@ def _apply(mask: np.ndarray, X: np.ndarray) -> np.ndarray:
     return out
 
 
-def cross_fade(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Go from one to the other along the first axis.
+def fade_in(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Fade from the end of one block to the beginning of the next.
 
     Parameters
     ----------
-    before, after : ndarray of one shape
-        The same frames, from two blocks.
+    before : ndarray of shape (n_shared, F)
+        The shared frames, from the first block.
+    after : ndarray of shape (N, F)
+        The frames of the second block, of which the first ones are shared.
 
     Returns
     -------
-    ndarray of that shape
+    ndarray of shape (N, F)
+        A new array.
 
     Examples
     --------
-    >>> cross_fade(np.zeros((2, 1)), np.ones((2, 1))).ravel()
-    array([0.25, 0.75])
+    >>> fade_in(np.zeros((2, 1)), np.ones((3, 1))).ravel()
+    array([0.25, 0.75, 1.  ])
     """
-    rise = (np.arange(len(after), dtype=after.dtype) + 0.5)[:, None] / len(after)
-    return (1 - rise) * before + rise * after
+    n_shared = len(before)
+    rise = (np.arange(n_shared, dtype=after.dtype) + 0.5)[:, None] / n_shared
+    faded = after.copy()
+    faded[:n_shared] = (1 - rise) * before + rise * after[:n_shared]
+    return faded

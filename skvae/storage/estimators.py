@@ -37,9 +37,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import skvae
-from skvae.base import BaseEnhancer
 from skvae.signal.stft import STFT
-from skvae.utils.parameters import check_real
+from skvae.utils.parameters import check_ranges, check_real
 
 #: Parameters that belong to whoever fits, and are no part of a model.
 NOT_KEPT = frozenset({"mixer", "noise", "checkpoint", "device", "n_jobs", "verbose"})
@@ -153,15 +152,7 @@ def check_parameters(estimator: Any) -> None:
     stft = getattr(estimator, "stft", None)
     if stft is not None and not isinstance(stft, STFT):
         raise ValueError(f"`stft` must be None or an STFT, got {stft!r}.")
-    if isinstance(estimator, BaseEnhancer):
-        limit, seconds = estimator.attenuation_limit, estimator.block_seconds
-        check_real("attenuation_limit", limit, low=0, optional=True)
-        check_real("block_seconds", seconds, low=0, open_low=True, optional=True)
-        check_real("n_jobs", estimator.n_jobs, integer=True, optional=True)
-        if estimator.n_jobs == 0:
-            raise ValueError("`n_jobs` must not be 0.")
-        if not isinstance(estimator.verbose, bool):
-            check_real("verbose", estimator.verbose, low=0)
+    check_ranges(estimator)
     if hasattr(estimator, "_check_parameters"):
         estimator._check_parameters()
     elif hasattr(estimator, "check"):

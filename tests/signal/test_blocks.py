@@ -5,7 +5,7 @@ import pytest
 
 from skvae import STFT, Spectrogram
 from skvae.signal import blocks
-from skvae.signal.blocks import BlockSpectra, cross_fade
+from skvae.signal.blocks import BlockSpectra, fade_in
 from skvae.signal.framing import power
 
 START, STOP = 3, 640  # three pieces, the last one cut short
@@ -129,16 +129,22 @@ def test_a_large_block_keeps_its_samples_and_no_spectra():
     assert x.nbytes < peak < 0.4 * n_bytes
 
 
-def test_cross_fades_go_from_one_to_the_other():
+def test_blocks_fade_from_one_to_the_next():
     rng = np.random.default_rng(0)
     before, after = rng.random((2, 9, 4)).astype(np.float32)
-    faded = cross_fade(before, after)
+    faded = fade_in(before, after)
     assert faded.dtype == np.float32
     share = (faded - before) / (after - before)
     np.testing.assert_allclose(share, share[:, :1].repeat(4, 1), atol=1e-4)
     assert (np.diff(share[:, 0]) > 0).all()
     # What rises on one side falls on the other.
     np.testing.assert_allclose(
-        faded + cross_fade(after, before), before + after, rtol=1e-6
+        faded + fade_in(after, before), before + after, rtol=1e-6
     )
-    np.testing.assert_allclose(cross_fade(after, after), after, rtol=1e-6)
+    np.testing.assert_allclose(fade_in(after, after), after, rtol=1e-6)
+    # Frames behind those that are shared stay as they are, and so does the input.
+    longer = np.concatenate([after, before])
+    kept = longer.copy()
+    np.testing.assert_array_equal(fade_in(before, longer)[9:], before)
+    np.testing.assert_array_equal(fade_in(before, longer)[:9], faded)
+    np.testing.assert_array_equal(longer, kept)
