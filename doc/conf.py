@@ -1,13 +1,14 @@
-"""How Sphinx builds the pages: offline, every warning an error.
+"""Configuration of Sphinx. The build needs no network, and warnings are errors.
 
 sphinx-build -W --keep-going -b html doc doc/_build/html
 
-With ``-D plot_gallery=0`` the examples are shown without being run.
+With ``-D plot_gallery=0`` the examples are shown but not run.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,21 @@ sys.path.insert(0, str(HERE / "_ext"))
 
 import skvae  # noqa: E402
 
-# Pages are built side by side, and examples say themselves what they use.
+# Pages are built in parallel; examples set the number of their jobs themselves.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-#: Modules beside the package itself that the API reference shows.
-PACKAGES = ("datasets", "metrics", "plot", "recordings", "recipes", "summary")
+#: Modules whose objects the API reference shows under the name of the module.
+PUBLIC_MODULES = (
+    "skvae",
+    "skvae.datasets",
+    "skvae.evaluation",
+    "skvae.evaluation.estimator_checks",
+    "skvae.metrics",
+    "skvae.plot",
+    "skvae.recordings",
+    "skvae.storage.recipe_files",
+    "skvae.training.distributed",
+)
 
 project = "skvae"
 author = "The skvae developers"
@@ -37,6 +48,7 @@ version = release
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "front_picture",
     "mathml",
     "measured",
@@ -50,20 +62,20 @@ root_doc = "index"
 exclude_patterns = ["_build", "_templates", "auto_examples/**/*.ipynb"]
 templates_path = ["_templates"]
 default_role = "literal"
-# Types and code hold quotation marks that are meant.
+# Quotation marks in types and code must stay as they are.
 smartquotes = False
-# Every reference must lead somewhere, but for those to other packages: nothing is
-# fetched to know where their pages are.
+# All references must resolve, except those to other packages, whose inventories would
+# have to be downloaded.
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(joblib|librosa|matplotlib|numpy|pandas|scipy|sklearn)\..*")
 ]
 
-# Equations are numbered by chapter, for a chapter speaks of another's.
+# Equations are numbered by chapter, because chapters refer to each other's equations.
 numfig = True
 math_eqref_format = "({number})"
 
-# The API reference is made of the docstrings.
+# The API reference is generated from the docstrings.
 autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
@@ -83,7 +95,6 @@ sphinx_gallery_conf = {
     "filename_pattern": r"plot_",
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("skvae",),
-    "reference_url": {"skvae": None},
     "backreferences_dir": "generated/backreferences",
     "write_computation_times": False,
     "remove_config_comments": True,
@@ -92,7 +103,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
-html_title = "skvae"
+html_title = "skvae documentation"
 html_static_path = ["_static"]
 html_css_files = ["skvae.css"]
 html_math_renderer = "mathml"
@@ -108,13 +119,17 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {name: [] for name in ("index", "installation", "papers", "whats_new")}
+# Only sections with several pages have a sidebar.
+html_sidebars = {
+    "*": [],
+    "api": ["sidebar-collapse.html", "sidebar-nav-bs.html"],
+}
 
 
 def skip_inherited(
     app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any
 ) -> bool | None:
-    """Leave out what scikit-learn's own reference describes."""
+    """Omit methods that scikit-learn defines and documents."""
     function = getattr(obj, "fget", None) or obj
     module = getattr(function, "__module__", None) or ""
     return True if module.split(".")[0] == "sklearn" else None
@@ -126,26 +141,44 @@ def find_public_name(
     node: addnodes.pending_xref,
     contnode: nodes.Element,
 ) -> nodes.Element | None:
-    """Resolve a reference by the public name, wherever the reference shows it.
+    """Resolve a reference to the page of the public name.
 
-    Docstrings name their neighbours as their module sees them, ``Mixer`` or
-    ``skvae.datasets.AudioFile``.
+    Docstrings use the names that their module knows, such as ``Mixer`` or
+    ``skvae.datasets.audio.AudioFile``.
     """
     if node.get("refdomain") != "py" or "reftarget" not in node:
         return None
     python = env.domains["py"]
-    name = node["reftarget"].removeprefix("skvae.")
-    if name.split(".")[0] in PACKAGES:
-        name = name.partition(".")[2]
-    for prefix in ("skvae.", *(f"skvae.{package}." for package in PACKAGES)):
-        if name and prefix + name in python.objects:
-            return python.resolve_xref(
-                env, node["refdoc"], app.builder, "obj", prefix + name, node, contnode
-            )
+    parts = node["reftarget"].removeprefix("skvae.").split(".")
+    for start in range(len(parts)):
+        for module in PUBLIC_MODULES:
+            name = ".".join([module, *parts[start:]])
+            if name in python.objects:
+                return python.resolve_xref(
+                    env, node["refdoc"], app.builder, "obj", name, node, contnode
+                )
     return None
 
 
+def link_public_names(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Correct the links from the source code to the API reference.
+
+    viewcode assumes that all objects of a module have the same public module.
+    """
+    if pagename.startswith("_modules/"):
+        context["body"] = re.sub(
+            r"(generated/([\w.]+)\.html)#(?!\2)[\w.]+", r"\1#\2", context["body"]
+        )
+
+
 def setup(app: Sphinx) -> None:
-    """Connect what the extensions leave to the project."""
+    """Connect the handlers of this file."""
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("missing-reference", find_public_name)
+    app.connect("html-page-context", link_public_names)
