@@ -1,4 +1,4 @@
-"""The picture of the first page, drawn by what it shows when the pages are built."""
+"""Picture of the first page, drawn when the pages are built."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sphinx.application import Sphinx
 from skvae import load_pretrained
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 
-#: Where it is drawn, seen from the source folder. Nobody commits it.
+#: Path of the picture in the source folder. It is not committed.
 PICTURE = Path("generated", "front.png")
 N_SAMPLES = 48_000
 
 
 def draw(path: Path) -> None:
-    """Draw an utterance beside a machine: noisy, the mask of "best", and enhanced."""
+    """Draw speech in machine noise: noisy, the mask of "best", and enhanced."""
     from matplotlib.figure import Figure
 
     from skvae.plot import MaskDisplay, SpectrogramDisplay
@@ -39,13 +39,13 @@ def draw(path: Path) -> None:
 
 
 def draw_once(app: Sphinx) -> None:
-    """Draw it unless it is there."""
+    """Draw the picture unless it exists."""
     path = Path(app.srcdir, PICTURE)
     if not path.exists():
         draw(path)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect it to the beginning of the build."""
+    """Connect the drawing to the beginning of the build."""
     app.connect("builder-inited", draw_once)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

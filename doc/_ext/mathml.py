@@ -1,6 +1,6 @@
-"""Formulas as MathML, which browsers draw by themselves: no script, no network.
+"""Formulas as MathML, which browsers render without scripts or network access.
 
-Docutils turns LaTeX into MathML; what it does not know is an error, as in LaTeX.
+Docutils converts LaTeX to MathML. Commands that it does not support are errors.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from sphinx.util.math import get_node_equation_number
 logger = logging.getLogger(__name__)
 
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
-#: Accents that Docutils, where an index follows, takes for limits above an operator.
+#: Accents that Docutils mistakes for limits above an operator if an index follows.
 _ACCENTS = frozenset("ˆ~ˉ")
-#: Between a function and an argument without brackets; invisible.
+#: Invisible operator between a function and an argument without brackets.
 _APPLICATION = "\u2061"
 
 
 def visit_inline(translator: Any, node: nodes.math) -> None:
-    """Write a formula within a line."""
+    """Write an inline formula."""
     translator.body.append(_mathml(node, as_block=False))
     raise nodes.SkipNode
 
 
 def visit_block(translator: Any, node: nodes.math_block) -> None:
-    """Write a formula of its own, and its number if it has one."""
+    """Write a displayed formula, and its number if it has one."""
     body = translator.body
     body.append(translator.starttag(node, "div", CLASS="math notranslate nohighlight"))
     body.append(_mathml(node, as_block=True))
@@ -49,10 +49,10 @@ def _mathml(node: nodes.Element, as_block: bool) -> str:
         code = rf"\begin{{aligned}}{code}\end{{aligned}}"
     try:
         text = str(tex2mathml(code, as_block=as_block))
-    except (AttributeError, MathError) as error:  # the former for a "\\big(", say
+    except (AttributeError, MathError) as error:  # AttributeError for "\\big("
         logger.warning("formula %r: %s", code, error, location=node)
         return ""
-    # The one entity that XML does not know.
+    # The only entity that XML does not define.
     formula = ElementTree.fromstring(text.replace("&ApplyFunction;", _APPLICATION))
     for element in list(formula.iter()):
         _mend(element)
@@ -61,11 +61,14 @@ def _mathml(node: nodes.Element, as_block: bool) -> str:
 
 
 def _mend(element: ElementTree.Element) -> None:
-    """Set right what Docutils writes otherwise than TeX would."""
+    """Correct an element that Docutils lays out differently from TeX."""
     name = element.tag.partition("}")[2]
     if name == "mo" and element.text == "|":
-        # A magnitude or a condition: no operator with space around it.
+        # A magnitude or a condition, without space around it as for an operator.
         element.attrib.update(stretchy="false", lspace="0", rspace="0")
+    elif name == "mtable" and element.get("class") == "ams-align":
+        # Lines of a displayed formula, in full size.
+        element.set("displaystyle", "true")
     elif name == "mo" and element.text == _APPLICATION:
         element.attrib.update(lspace="0", rspace="0.17em")
     elif name == "munderover" and element[2].text in _ACCENTS:
@@ -77,6 +80,6 @@ def _mend(element: ElementTree.Element) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Offer Sphinx a renderer of the name "mathml"."""
+    """Register the renderer "mathml"."""
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,6 @@
-"""What a run of ``benchmarks/papers`` left: its means, and its findings.
+"""Means and findings that a run of ``benchmarks/papers`` wrote to files.
 
-So that no figure of theirs is copied by hand::
+They are read from there, so that no number is copied by hand::
 
     .. papermeans:: bando2018-open
        :metrics: sdr
@@ -33,7 +33,7 @@ TITLES = {
 
 
 class PaperTable(Directive):
-    """A table made of one of the files of a run."""
+    """Base of the directives: a table made from one file of a run."""
 
     required_arguments = 1
     ending = ""
@@ -50,12 +50,12 @@ class PaperTable(Directive):
         return parent.children
 
     def table(self, rows: list[dict[str, str]]) -> list[list[str]]:
-        """Cells, the head first."""
+        """Return the cells, head first."""
         raise NotImplementedError
 
 
 class Means(PaperTable):
-    """Means of all systems over a whole set, with the paper's where it has one."""
+    """Means of all systems over a whole set, with those of the paper if it has any."""
 
     option_spec: ClassVar = {
         "metrics": directives.unchanged_required,
@@ -64,7 +64,7 @@ class Means(PaperTable):
     ending = "-table.csv"
 
     def table(self, rows: list[dict[str, str]]) -> list[list[str]]:
-        """Systems against sets and metrics."""
+        """Return one row per system, one column per set and metric."""
         group = self.options.get("group", "all")
         metrics = self.options["metrics"].split()
         kept = {
@@ -74,7 +74,8 @@ class Means(PaperTable):
         }
         sets = list(dict.fromkeys(name for name, _, _ in kept))
         systems = list(dict.fromkeys(system for _, system, _ in kept))
-        head = ["", *(f"{TITLES[m][0]}, {name}" for name in sets for m in metrics)]
+        columns = [f"{TITLES[m][0]}, {name}" for name in sets for m in metrics]
+        head = ["System", *columns]
         cells = [
             [
                 system,
@@ -86,15 +87,15 @@ class Means(PaperTable):
 
 
 class Findings(PaperTable):
-    """What the paper finds, and whether it is so here."""
+    """Findings of the paper, and whether they hold here."""
 
     ending = "-findings.csv"
 
     def table(self, rows: list[dict[str, str]]) -> list[list[str]]:
-        """A row for each pair of systems, set and metric."""
+        """Return one row per pair of systems, set and metric."""
         head = [
-            *("First less second", "Set", "Metric", "Paper", "Here", "Other noises"),
-            "Verdict",
+            *("Finding", "Set", "Metric", "Difference, paper", "Difference, here"),
+            *("Interval, other noises", "Verdict"),
         ]
         cells = []
         for row in rows:

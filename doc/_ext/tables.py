@@ -1,4 +1,4 @@
-"""Tables made of cells, for directives."""
+"""List tables for the directives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def list_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a list table, the first row of which is its head."""
+    """Return the lines of a list table whose first row is the head."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
         bullets = ["*", *" " * (len(row) - 1)]
