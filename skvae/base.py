@@ -33,6 +33,7 @@ from skvae.signal.utterances import (
     read_collection,
     require_clean,
 )
+from skvae.utils.device import check_device
 from skvae.utils.parameters import (
     NamedParts,
     Number,
@@ -367,14 +368,19 @@ class BaseEnhancer(SpeechEstimator, ABC):
     #: runs through the frames in order and hands on its whole state needs none.
     _block_overlap: float = 0.0
 
-    #: Whether recordings of narrower bands are filled up first, as a network needs it
-    #: that has heard full ones, and all that its method does bears it.
+    #: Whether recordings of a narrower band are filled first: for networks, which are
+    #: trained on full ones.
     _fills_band: bool = False
+
+    #: Whether :meth:`_estimate_mask` takes a fourth argument, `device`, the name of a
+    #: PyTorch device. None means the enhancer's own parameter `device`.
+    _takes_device: bool = False
 
     attenuation_limit: float | None
     block_seconds: float | None
     random_state: Any
     n_jobs: int | None
+    device: str
 
     @abstractmethod
     def _estimate_mask(
@@ -528,6 +534,58 @@ class BaseEnhancer(SpeechEstimator, ABC):
         opened = self._open_clean(clean, utterances)
         calls = list(zip(utterances, opened, strict=True))
         return mean_defined(self._run(_score, calls, "scoring"))
+
+    def estimate_mask(
+        self,
+        V: np.ndarray,
+        rng: np.random.Generator | None = None,
+        state: Any = None,
+        device: str | None = None,
+    ) -> MaskEstimate:
+        """Estimate the mask of a power spectrogram, e.g. to guide another method.
+
+        The mask is the one that `transform` multiplies by, before `attenuation_limit`
+        is applied. Nothing is set on the enhancer, so several threads may ask it.
+
+        Parameters
+        ----------
+        V : ndarray of float, shape (n_frames, n_bins)
+            Power spectrogram of a recording, or of its next block.
+        rng : Generator, default=None
+            The recording's generator; None means a new one from `seed_`.
+        state : object, default=None
+            The `state` of the estimate for the block before; None for the first.
+        device : str, default=None
+            PyTorch device to compute on; None means the enhancer's own. Enhancers
+            without a parameter `device` ignore it.
+
+        Returns
+        -------
+        MaskEstimate
+            Mask of shape (n_frames, n_bins), and the state for the next block.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skvae import LogMMSE
+        >>> from skvae.datasets import make_dataset
+        >>> noisy, _ = make_dataset(1, random_state=0)
+        >>> enhancer = LogMMSE().fit(noisy)
+        >>> [spectrogram] = enhancer.stft_.transform(noisy)
+        >>> V = np.abs(spectrogram.frames()) ** 2
+        >>> estimate = enhancer.estimate_mask(V)
+        >>> estimate.mask.shape == V.shape
+        True
+        """
+        check_is_fitted(self)
+        n_bins = self.stft_.framing().n_bins
+        if V.ndim != 2 or V.shape[1] != n_bins or V.dtype.kind != "f":
+            raise ValueError(
+                f"`V` must be an array of floats of shape (n_frames, {n_bins}), got "
+                f"{V.dtype} of shape {V.shape}."
+            )
+        rng = np.random.default_rng(self.seed_) if rng is None else rng
+        return self._estimate(V, rng, state, device)
 
     def enhance_blocks(
         self, channels: Sequence[Any], sample_rate: int | None = None
@@ -747,9 +805,29 @@ class BaseEnhancer(SpeechEstimator, ABC):
     def _estimate_block(
         self, spectra: BlockSpectra, rng: np.random.Generator, state: Any
     ) -> MaskEstimate:
-        V = self._heard(spectra.power(self.stft_.n_fft))
-        estimate = check_estimate(self._estimate_mask(V, rng, state), V.shape)
-        return self._limited(estimate, V.dtype)
+        V = spectra.power(self.stft_.n_fft)
+        return self._limited(self._estimate(V, rng, state), V.dtype)
+
+    def _estimate(
+        self,
+        V: np.ndarray,
+        rng: np.random.Generator,
+        state: Any,
+        device: str | None = None,
+    ) -> MaskEstimate:
+        """Ask the method for its mask, and check what it returns."""
+        ask: Callable[..., Any] = self._estimate_mask
+        handed_down = {}
+        if device is not None and self._takes_device:
+            handed_down["device"] = device
+        return check_estimate(ask(self._heard(V), rng, state, **handed_down), V.shape)
+
+    def _device(self, device: str | None = None) -> str:
+        """Device to compute on: the one that is handed down, or the enhancer's own.
+
+        Only for enhancers with a parameter `device`.
+        """
+        return check_device(self.device if device is None else device, self.n_jobs)
 
     def _limited(self, estimate: MaskEstimate, dtype: np.dtype) -> MaskEstimate:
         """The same with a mask that attenuates no more than it may."""

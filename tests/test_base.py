@@ -5,18 +5,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from helpers.instances import SMALL_STFT
+from helpers.instances import SMALL_STFT, small
 from sklearn.base import clone
 from sklearn.callback import FitCallback, ProgressBar
+from sklearn.exceptions import NotFittedError
 
 from skvae import (
+    ISNMF,
     STFT,
     BaseEnhancer,
+    DNNMask,
     MaskEstimate,
     SpectralSubtraction,
     WienerFilter,
 )
 from skvae.datasets import AudioFile, make_dataset
+from skvae.signal.bandwidth import fill_band
 from skvae.signal.blocks import BlockSpectra
 
 NOISY, CLEAN = make_dataset(3, (0.3, 0.5), 0.0, random_state=0)
@@ -54,22 +58,22 @@ class Recorder(BaseEnhancer):
         )
 
 
-def small(**parameters):
+def recorder(**parameters):
     return Recorder(SMALL_STFT, **parameters)
 
 
 def test_fit_passes_pairs_or_clean_speech():
-    noisy, clean, _ = small().fit(NOISY, CLEAN).fitted_with
+    noisy, clean, _ = recorder().fit(NOISY, CLEAN).fitted_with
     np.testing.assert_array_equal(noisy[1].to_waveform(), NOISY[1])
     np.testing.assert_array_equal(clean[1].to_waveform(), CLEAN[1])
-    noisy, clean, _ = small().fit(CLEAN).fitted_with
+    noisy, clean, _ = recorder().fit(CLEAN).fitted_with
     assert noisy is None
     np.testing.assert_array_equal(clean[2].to_waveform(), CLEAN[2])
 
 
 def test_labels_count_as_no_clean_speech():
     for labels in ([0, 1, 1], np.array([0, 1, 0]), pd.Series([1.0, 2.0, 3.0])):
-        assert small().fit(CLEAN, labels).fitted_with[0] is None
+        assert recorder().fit(CLEAN, labels).fitted_with[0] is None
 
 
 @pytest.mark.parametrize(
@@ -121,20 +125,20 @@ def test_wide_arrays_get_no_warning():
 
 def test_seeds_come_from_random_state():
     def seed(random_state):
-        return small(random_state=random_state).fit(CLEAN).seed_
+        return recorder(random_state=random_state).fit(CLEAN).seed_
 
     assert seed(0) == seed(0) != seed(1)
     assert seed(None) != seed(None)
     rng = np.random.default_rng(0)
     assert seed(rng) != seed(rng)
     assert (
-        small(random_state=3).fit(CLEAN).fitted_with[2]
-        == (small(random_state=3).fit(CLEAN).fitted_with[2])
+        recorder(random_state=3).fit(CLEAN).fitted_with[2]
+        == (recorder(random_state=3).fit(CLEAN).fitted_with[2])
     )
 
 
 def test_every_utterance_starts_its_own_generator_from_the_seed():
-    enhancer = small(random_state=0).fit(CLEAN)
+    enhancer = recorder(random_state=0).fit(CLEAN)
     enhancer.transform(NOISY)
     drawn = [draw for _, draw, _ in enhancer.calls]
     assert drawn == [np.random.default_rng(enhancer.seed_).random()] * 3
@@ -142,7 +146,7 @@ def test_every_utterance_starts_its_own_generator_from_the_seed():
 
 def test_blocks_hand_on_their_state_and_cover_every_frame_once():
     x = np.ones(8000)
-    enhancer = small(block_seconds=0.1).fit(CLEAN)
+    enhancer = recorder(block_seconds=0.1).fit(CLEAN)
     [result] = enhancer.separate([x])
     n_blocks = len(enhancer.calls)
     assert n_blocks >= 4
@@ -204,7 +208,7 @@ def test_a_block_is_let_go_of_before_the_next_one_is_read(call, overlap, monkeyp
 
 
 def test_a_short_remainder_joins_the_last_block():
-    enhancer = small(block_seconds=0.1).fit(CLEAN)
+    enhancer = recorder(block_seconds=0.1).fit(CLEAN)
     for n_samples in range(1500, 6000, 100):
         enhancer.calls.clear()
         enhancer.transform([np.ones(n_samples)])
@@ -213,7 +217,7 @@ def test_a_short_remainder_joins_the_last_block():
 
 
 def test_no_blocks_without_a_length():
-    enhancer = small(block_seconds=None).fit(CLEAN)
+    enhancer = recorder(block_seconds=None).fit(CLEAN)
     enhancer.transform([np.ones(50_000)])
     assert len(enhancer.calls) == 1
 
@@ -460,6 +464,85 @@ def test_what_a_method_has_found_is_not_written_to(limit):
     assert len(enhancer.calls) > 4
     assert all(len(np.unique(kept)) == 1 for kept in enhancer.calls)
     np.testing.assert_array_equal(result.mask, result.mask_std)
+
+
+def power_of(enhancer, x):
+    [spectrogram] = enhancer.stft_.transform([x])
+    return np.abs(spectrogram.frames()) ** 2
+
+
+def test_the_mask_of_a_power_spectrogram_is_that_of_separate():
+    class Drawing(Recorder):
+        def _estimate_mask(self, V, rng, state):
+            mask = np.full_like(V, rng.random())
+            return MaskEstimate(mask, mask / 2, n_iter=3, history=[1.0], state=7)
+
+    enhancer = Drawing(SMALL_STFT, random_state=0).fit(CLEAN)
+    [separation] = enhancer.separate(NOISY[:1])
+    V = power_of(enhancer, NOISY[0]).astype(np.float32)
+    estimate = enhancer.estimate_mask(V)
+    np.testing.assert_array_equal(estimate.mask.T, separation.mask)
+    np.testing.assert_array_equal(estimate.mask_std.T, separation.mask_std)
+    assert (estimate.n_iter, estimate.history, estimate.state) == (3, [1.0], 7)
+    other = enhancer.estimate_mask(V, np.random.default_rng(1))
+    assert other.mask[0, 0] == np.float32(np.random.default_rng(1).random())
+    # The limit is for those who listen.
+    enhancer.set_params(attenuation_limit=0.0)
+    np.testing.assert_array_equal(enhancer.estimate_mask(V).mask, estimate.mask)
+
+
+def test_masks_of_power_spectrograms_hand_on_a_state():
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    V = power_of(enhancer, NOISY[0])
+    first = enhancer.estimate_mask(V[:40])
+    second = enhancer.estimate_mask(V[40:], state=first.state)
+    whole = enhancer.estimate_mask(V)
+    np.testing.assert_array_equal(np.concatenate([first.mask, second.mask]), whole.mask)
+
+
+def test_masks_of_narrow_bands_are_those_of_the_filled_power():
+    class Filling(Recorder):
+        _fills_band = True
+
+        def _estimate_mask(self, V, rng, state):
+            return MaskEstimate(V / V.max())
+
+    enhancer = Filling(STFT(512, 128)).fit(CLEAN)
+    V = np.random.default_rng(0).exponential(1.0, (50, 257))
+    V[:, 128:] = 0
+    mask = enhancer.estimate_mask(V).mask
+    np.testing.assert_array_equal(mask, fill_band(V) / fill_band(V).max())
+    assert (mask[:, 128:] > 0).all()
+
+
+def test_a_device_is_handed_down_and_never_set(monkeypatch):
+    checked = []
+    monkeypatch.setattr(
+        "skvae.base.check_device", lambda *names: checked.append(names) or "cpu"
+    )
+    for cls in (ISNMF, DNNMask):
+        enhancer = small(cls).set_params(random_state=0).fit(NOISY, CLEAN)
+        V = power_of(enhancer, NOISY[0])
+        before = vars(enhancer).copy()
+        checked.clear()
+        wanted = enhancer.estimate_mask(V)
+        got = enhancer.estimate_mask(V, device="cuda:7")
+        assert checked == [("cpu", None), ("cuda:7", None)]
+        np.testing.assert_array_equal(wanted.mask, got.mask)
+        assert vars(enhancer) == before
+    # Methods that know no devices need not care.
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    assert enhancer.estimate_mask(power_of(enhancer, NOISY[0]), device="cuda:7")
+
+
+def test_what_is_no_power_spectrogram_gets_no_mask():
+    enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
+    V = power_of(enhancer, NOISY[0])
+    for wrong in (V.T, V[0], V.astype(complex), V.astype(int)):
+        with pytest.raises(ValueError, match=r"`V` must .* \(n_frames, 129\), got"):
+            enhancer.estimate_mask(wrong)
+    with pytest.raises(NotFittedError):
+        clone(enhancer).estimate_mask(V)
 
 
 INVALID = {

@@ -106,6 +106,7 @@ class ISNMF(BaseEnhancer):
     """
 
     _block_overlap = 1.0
+    _takes_device = True
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class ISNMF(BaseEnhancer):
     ) -> Factorization:
         from skvae.factorization.nmf_updates import fit_isnmf
 
-        device = check_device(self.device, self.n_jobs)
+        device = self._device()
         return fit_isnmf(
             as_tensor(frames, device),
             n_components,
@@ -193,11 +194,15 @@ class ISNMF(BaseEnhancer):
         )
 
     def _estimate_mask(
-        self, V: np.ndarray, rng: np.random.Generator, state: np.ndarray | None
+        self,
+        V: np.ndarray,
+        rng: np.random.Generator,
+        state: np.ndarray | None,
+        device: str | None = None,
     ) -> MaskEstimate:
         from skvae.factorization.nmf_updates import separate_isnmf, wiener_mask
 
-        device = check_device(self.device, self.n_jobs)
+        device = self._device(device)
         start = self.noise_components_ if state is None else state
         # Bins in which there is nothing, of a narrower band, would outweigh the others.
         edge = band_edge(V)

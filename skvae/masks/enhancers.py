@@ -28,6 +28,7 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
 
     _block_overlap = 1.0
     _fills_band = True
+    _takes_device = True
 
     @abstractmethod
     def _make_config(self, n_bins: int) -> MaskConfig:
@@ -83,11 +84,15 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
             )
 
     def _estimate_mask(
-        self, V: np.ndarray, rng: np.random.Generator, state: Any
+        self,
+        V: np.ndarray,
+        rng: np.random.Generator,
+        state: Any,
+        device: str | None = None,
     ) -> MaskEstimate:
         import torch
 
-        device = check_device(self.device, self.n_jobs)
+        device = self._device(device)
         with one_thread(), torch.inference_mode():
             # A mean power of one, as in training.
             power = torch.from_numpy(at_level(V, 1.0).astype(np.float32))
