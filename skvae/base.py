@@ -15,7 +15,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from skvae.metrics import mean_defined, si_sdr
-from skvae.signal.bandwidth import fill_band
+from skvae.signal.bandwidth import Band
 from skvae.signal.blocks import BlockSpectra, fade_in
 from skvae.signal.framing import OverlapAdd, power
 from skvae.signal.spectrogram import (
@@ -661,8 +661,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
         return power(spectrogram.frames())
 
     def _heard(self, V: np.ndarray) -> np.ndarray:
-        """Power (N, F) of a recording as a mask is estimated from it."""
-        return fill_band(V) if self._fills_band else V
+        """Power (N, F) that the mask of a recording is estimated from."""
+        return Band(V).filled if self._fills_band else V
 
     def _run(
         self, function: Callable[..., Result], calls: Sequence[tuple], label: str

@@ -9,7 +9,7 @@ import numpy as np
 
 from skvae.base import BaseEnhancer, MaskEstimate
 from skvae.factorization.rpca_splitting import rpca, rpca_mask
-from skvae.signal.bandwidth import band_edge, widen_band
+from skvae.signal.bandwidth import Band
 from skvae.signal.framing import power
 from skvae.signal.spectrogram import Spectrogram
 from skvae.utils.device import as_tensor, check_device, torch_generator
@@ -204,13 +204,13 @@ class ISNMF(BaseEnhancer):
 
         device = self._device(device)
         start = self.noise_components_ if state is None else state
-        # Bins in which there is nothing, of a narrower band, would outweigh the others.
-        edge = band_edge(V)
+        # The empty bins of a narrow band would outweigh the others.
+        band = Band(V)
         with one_thread():
             result = separate_isnmf(
-                as_tensor(V[:, :edge], device),
-                as_tensor(self.components_[:, :edge], device),
-                None if start is None else as_tensor(start[:, :edge], device),
+                as_tensor(band.cut(V), device),
+                as_tensor(band.cut(self.components_), device),
+                None if start is None else as_tensor(band.cut(start), device),
                 n_noise=self.n_noise_components,
                 n_iter=self.n_adapt_iter,
                 exponent=self.exponent,
@@ -219,10 +219,10 @@ class ISNMF(BaseEnhancer):
             mask = wiener_mask(result.speech, result.noise)
         noise_components = result.W[self.n_components :].cpu().numpy()
         return MaskEstimate(
-            widen_band(mask.cpu().numpy(), V.shape[1]),
+            band.widen(mask.cpu().numpy()),
             n_iter=len(result.history) - 1,
             history=result.history,
-            state=widen_band(noise_components, V.shape[1]),
+            state=band.widen(noise_components),
         )
 
 

@@ -1,39 +1,117 @@
-r"""Recordings that end below the band that is looked at: where, and what to put there.
+"""Recordings with empty frequencies at the top: where they begin, and how to fill them.
 
-A recording of a telephone that is brought to 16 kHz has nothing between 4 and 8 kHz.
-What has learned from full bands makes something of that nothing: a network of
-logarithms far below all that it was trained on, a model of a likelihood that empty bins
-dominate. So the band is filled before it looks, with a mirror image of what is below,
-which comes and goes with the speech and the noise as their upper bands would. Masks in
-the filled bins multiply what was there, which is nothing; a likelihood is better off
-without them.
+A telephone recording resampled to 16 kHz is empty between 4 and 8 kHz. Methods made for
+the full band fail on it: the logarithms in a network's input lie far below those of its
+training data, and the empty bins dominate a likelihood. So the empty bins are filled
+with a mirror image of the bins below them, which rises and falls with the speech and
+the noise as the missing bins would. Masks in filled bins change nothing, since they
+multiply zeros. Likelihoods leave these bins out instead.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
-#: Share of the bins over which a filter may fall, and over which the level below it is
-#: taken: 250 Hz of 8 kHz.
+#: Fraction of the bins over which a low-pass filter may fall, and over which the level
+#: below it is measured: 250 Hz of 8 kHz.
 _TRANSITION = 1 / 32
 
-#: Quantile of the frames that counts as the power of a bin: speech has its fricatives
-#: in more of them than are left, and the clicks of a cut are in fewer.
+#: Quantile over frames that represents the power of a bin. Fricatives fill more than
+#: the remaining fifth of the frames, clicks at cuts fewer.
 _QUANTILE = 0.8
 
-#: Power of all bins above the edge, relative to the level below it and to the mean
-#: power of all bins: no room or microphone makes such a step.
+#: Highest power above an edge, relative to the level below it and to the mean power of
+#: all bins. No room or microphone causes such a step.
 _MOST_ABOVE_LEVEL, _MOST_ABOVE_MEAN = 10**-2.5, 10**-4.5
 
-#: Shares of the bins between which edges are looked for.
+#: Fractions of the bins between which an edge may lie.
 _LOWEST, _HIGHEST = 1 / 8, 15 / 16
 
-#: Power of the mirror image, -12 dB: voices and most noises fall towards the top.
+#: Power of the mirror image, -12 dB: the spectra of voices and most noises fall.
 IMAGE_POWER = 10**-1.2
 
 
+class Band:
+    """The bins of a recording that hold sound: all, or those below an edge.
+
+    Parameters
+    ----------
+    V : ndarray of shape (N, F)
+        Power spectrogram.
+
+    Attributes
+    ----------
+    edge : int
+        Number of bins that hold sound, from the lowest on.
+    n_bins : int
+        Number of all bins, F.
+
+    Examples
+    --------
+    >>> V = np.ones((10, 513))
+    >>> Band(V).is_full
+    True
+    >>> V[:, 257:] = 1e-9
+    >>> band = Band(V)
+    >>> band.edge, band.cut(V).shape
+    (257, (10, 257))
+    >>> band.filled[0, 256:258].round(3)
+    array([1.   , 0.063])
+    >>> band.widen(np.full((10, 257), 0.5)).shape
+    (10, 513)
+    """
+
+    def __init__(self, V: np.ndarray):
+        self._V = V
+        self.edge = band_edge(V)
+        self.n_bins = V.shape[1]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all bins hold sound."""
+        return self.edge == self.n_bins
+
+    @cached_property
+    def filled(self) -> np.ndarray:
+        """Power with the empty bins filled, (N, F); `V` itself if the band is full."""
+        return fill_band(self._V, self.edge)
+
+    def cut(self, x: Any) -> Any:
+        """Return the bins that hold sound.
+
+        Parameters
+        ----------
+        x : ndarray or Tensor of shape (..., F)
+            Values of all bins.
+
+        Returns
+        -------
+        ndarray or Tensor of shape (..., edge)
+            A view.
+        """
+        return x[..., : self.edge]
+
+    def widen(self, x: np.ndarray) -> np.ndarray:
+        """Extend values to all bins by those of the highest bin that holds sound.
+
+        Parameters
+        ----------
+        x : ndarray of shape (N, edge)
+            Values of the bins that hold sound.
+
+        Returns
+        -------
+        ndarray of shape (N, F)
+            `x` itself if the band is full.
+        """
+        return widen_band(x, self.n_bins)
+
+
 def band_edge(V: np.ndarray) -> int:
-    """Find how many bins of a recording hold sound.
+    """Count the bins of a recording that hold sound.
 
     Parameters
     ----------
@@ -43,7 +121,7 @@ def band_edge(V: np.ndarray) -> int:
     Returns
     -------
     int
-        F, unless all bins from some on are empty.
+        Number of bins below the empty ones at the top; F if there are none.
 
     Examples
     --------
@@ -65,7 +143,7 @@ def band_edge(V: np.ndarray) -> int:
     above = np.maximum.accumulate(P[::-1])[::-1]
     sums = np.concatenate([[0.0], np.cumsum(P)])
     edges = np.arange(max(round(_LOWEST * n_bins), 2 * width), round(_HIGHEST * n_bins))
-    # Of the bins below the one where a filter begins to fall, if it ends here.
+    # Mean power just below the bin where a filter that ends at the edge starts to fall.
     levels = (sums[edges - width] - sums[edges - 2 * width]) / width
     is_empty = (above[edges] <= _MOST_ABOVE_LEVEL * levels) & (
         above[edges] <= _MOST_ABOVE_MEAN * P.mean()
@@ -73,21 +151,21 @@ def band_edge(V: np.ndarray) -> int:
     if not is_empty.any():
         return n_bins
     k = int(np.argmax(is_empty))
-    # The filter's slope is no sound either.
+    # The slope of the filter counts as empty, too.
     start = edges[k] - width
     falling = np.flatnonzero(P[start : edges[k]] < levels[k] / 10)
     return int(start + falling[0]) if len(falling) else int(edges[k])
 
 
 def fill_band(V: np.ndarray, edge: int | None = None) -> np.ndarray:
-    """Fill empty bins at the top with an image of those below.
+    """Fill empty bins at the top with a mirror image of those below.
 
     Parameters
     ----------
     V : ndarray of shape (N, F)
         Power.
     edge : int, default=None
-        How many bins hold sound; None means as many as :func:`band_edge` finds.
+        Number of bins that hold sound; None means that :func:`band_edge` finds it.
 
     Returns
     -------
@@ -112,14 +190,14 @@ def fill_band(V: np.ndarray, edge: int | None = None) -> np.ndarray:
 
 
 def widen_band(x: np.ndarray, n_bins: int) -> np.ndarray:
-    """Go on beyond an edge as it is there.
+    """Repeat the value at an edge in all bins above it.
 
     Parameters
     ----------
     x : ndarray of shape (N, edge)
-        Anything that was found for the bins that hold sound.
+        Values of the bins that hold sound.
     n_bins : int
-        F.
+        Number of all bins, F.
 
     Returns
     -------
@@ -136,14 +214,16 @@ def widen_band(x: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def image_bins(edge: int, n_bins: int) -> np.ndarray:
-    """Bins whose image fills those from an edge on: down from it, and up again.
+    """Return the bins whose image fills those above an edge.
+
+    They run from the edge down to zero, and up again where that is not enough.
 
     Parameters
     ----------
     edge : int
-        How many bins hold sound.
+        Number of bins that hold sound.
     n_bins : int
-        F.
+        Number of all bins, F.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import soxr
 
 from skvae import STFT
 from skvae.datasets import NOISE_KINDS, make_dataset, make_noise, make_speech
-from skvae.signal.bandwidth import band_edge, fill_band, image_bins, widen_band
+from skvae.signal.bandwidth import Band, band_edge, fill_band, image_bins, widen_band
 
 RATE = 16000
 
@@ -84,3 +84,23 @@ def test_what_is_found_below_an_edge_goes_on_above_it():
     assert widen_band(mask, 5).tolist() == [[0, 1, 2, 2, 2], [3, 4, 5, 5, 5]]
     assert widen_band(mask, 3).tolist() == mask.tolist()
     assert image_bins(1, 4).tolist() == [0, 0, 0]
+
+
+def test_a_narrow_band_is_cut_filled_and_widened_at_its_edge():
+    rng = np.random.default_rng(0)
+    V = rng.exponential(size=(50, 513)).astype(np.float32)
+    V[:, 200:] = 1e-12
+    band = Band(V)
+    assert (band.edge, band.n_bins, band.is_full) == (band_edge(V), 513, False)
+    np.testing.assert_array_equal(band.filled, fill_band(V))
+    np.testing.assert_array_equal(band.cut(V), V[:, :200])
+    np.testing.assert_array_equal(band.cut(V[None]), V[None, :, :200])
+    np.testing.assert_array_equal(band.widen(band.cut(V)), widen_band(V[:, :200], 513))
+
+
+def test_a_full_band_is_neither_copied_nor_changed():
+    V = np.random.default_rng(0).exponential(size=(50, 513))
+    band = Band(V)
+    assert (band.edge, band.is_full) == (513, True)
+    assert band.filled is V and band.widen(V) is V
+    assert np.shares_memory(band.cut(V), V) and band.cut(V).shape == V.shape
