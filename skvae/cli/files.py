@@ -157,7 +157,7 @@ def find_recordings(
     skvae.cli.errors.CommandError: [Errno 2] No such file or directory (check the
     folder's name): 'nowhere'
     """
-    from skvae.datasets.audio import find_audio
+    from skvae.datasets.audio_folder import find_audio
 
     try:
         return find_audio(folder, recursive, sample_rate)
@@ -188,7 +188,7 @@ def shown(name: str | os.PathLike[str]) -> str:
 
 
 def _destination(option: str, name: str) -> _Destination:
-    from skvae.datasets.audio import EXTENSIONS
+    from skvae.datasets.audio_folder import EXTENSIONS
 
     path = Path(name)
     names_file = path.suffix.lower() in EXTENSIONS and not path.is_dir()

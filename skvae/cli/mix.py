@@ -17,11 +17,11 @@ import numpy as np
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
 from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio_folder import by_folder
 from skvae.datasets.mixing.pairs import (
     COLUMNS,
     SIDES,
     TABLE,
-    by_folder,
     mix_pairs,
     take_turns,
     write_pairs,

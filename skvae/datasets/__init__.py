@@ -1,6 +1,7 @@
 """Waveforms: from files and corpora, from mixtures, from a synthesiser."""
 
-from skvae.datasets.audio import AudioFile, find_audio, load_audio
+from skvae.datasets.audio import AudioFile, load_audio
+from skvae.datasets.audio_folder import find_audio
 from skvae.datasets.corpora.chime import load_chime, load_chime_backgrounds
 from skvae.datasets.corpora.corpus import Corpus
 from skvae.datasets.corpora.noise_corpora import (
@@ -14,9 +15,10 @@ from skvae.datasets.corpora.timit import load_timit
 from skvae.datasets.corpora.voicebank import load_voicebank_demand
 from skvae.datasets.corpora.wsj0 import load_wsj0
 from skvae.datasets.mixing.augmentation import Augmentation
-from skvae.datasets.mixing.mixer import Mixer, mix_at_snr
-from skvae.datasets.mixing.mixtures import Mixture, mix_corpus, write_corpus
+from skvae.datasets.mixing.mixed_corpus import Mixture, mix_corpus, write_corpus
+from skvae.datasets.mixing.mixer import Mixer
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.snr import mix_at_snr
 from skvae.datasets.mixing.speech import make_speech
 from skvae.datasets.mixing.synthetic import make_dataset
 

@@ -9,24 +9,14 @@ from __future__ import annotations
 
 import math
 import os
-import re
-from collections import Counter
-from numbers import Integral, Real
+from numbers import Integral
 from operator import index
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from skvae.datasets.corpora.trees import walk
-
-#: Endings of the audio files that soundfile reads without being told their format.
-EXTENSIONS = frozenset(
-    f".{ending}"
-    for ending in (
-        *("aif", "aifc", "aiff", "au", "caf", "flac", "mp3", "oga", "ogg", "opus"),
-        *("rf64", "snd", "sph", "w64", "wav", "wave"),
-    )
-)
+from skvae.utils.parameters import check_real
+from skvae.utils.waveforms import check_sample_rate
 
 #: soxr's quality: 20 bits, far below the noise of any recording.
 QUALITY = "HQ"
@@ -53,7 +43,6 @@ SEEKABLE_ENCODINGS = frozenset(
 )
 UNSEEKABLE_FORMATS = frozenset({"PAF", "SDS"})
 
-_NUMBER = re.compile("[0-9]+")
 
 Channel = int | Literal["mean"]
 
@@ -147,14 +136,14 @@ class AudioFile:
         channel: Channel = "mean",
     ) -> None:
         self._path = os.fsdecode(path)
-        self._start = _check_position("start", start)
-        self._stop = None if stop is None else _check_position("stop", stop)
-        self._sample_rate = None if sample_rate is None else check_rate(sample_rate)
-        self._channel: Channel = (
-            "mean"
-            if isinstance(channel, str) and channel == "mean"
-            else _check_position("channel", channel, or_else="'mean' or ")
+        check_real("start", start, low=0, integer=True)
+        check_real("stop", stop, low=0, integer=True, optional=True)
+        self._start = index(start)
+        self._stop = None if stop is None else index(stop)
+        self._sample_rate = (
+            None if sample_rate is None else check_sample_rate(sample_rate)
         )
+        self._channel = _check_channel(channel)
         self._header: _Header | None = None
 
     @property
@@ -253,7 +242,7 @@ class AudioFile:
         header = self._read_header()
         if self._channel != "mean" and self._channel >= header.n_channels:
             raise ValueError(
-                f"channel must be 'mean' or below {header.n_channels}, the number of "
+                f"`channel` must be 'mean' or below {header.n_channels}, the number of "
                 f"channels of {self._path!r}, got {self._channel}."
             )
         start, stop = self._bounds()
@@ -306,121 +295,12 @@ def load_audio(
     ((2, 1600), 16000)
     """
     path = os.fsdecode(path)
-    rate = None if sample_rate is None else check_rate(sample_rate)
+    rate = None if sample_rate is None else check_sample_rate(sample_rate)
     header = _read_header(path)
     length = resampled_length(header.n_samples, header.sample_rate, rate)
     channel: Channel | None = "mean" if mono else None
     samples = _read_part(path, header, 0, length, rate, channel)
     return np.ascontiguousarray(samples.T), rate or header.sample_rate
-
-
-def find_audio(
-    folder: str | os.PathLike[str],
-    recursive: bool = True,
-    sample_rate: int | None = None,
-) -> list[AudioFile]:
-    """List the audio files of a folder without opening them.
-
-    Hidden files and folders, whose names begin with a dot, are left out. Links are
-    followed, except to a folder that they lie in; one that leads to nothing is listed,
-    so that whoever reads it is told.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Where to look.
-    recursive : bool, default=True
-        Whether to look into the folders inside, too.
-    sample_rate : int or None, default=None
-        Rate in Hz to resample to when they are read; None keeps each file's own.
-
-    Returns
-    -------
-    list of AudioFile
-        Sorted by path as people sort: ``take2.wav`` comes before ``take10.wav``.
-
-    Raises
-    ------
-    OSError
-        When the folder is missing or is no folder.
-    ValueError
-        When there is no audio in it. The message counts what there is.
-
-    See Also
-    --------
-    load_audio : Read a file at once.
-    AudioFile : What the list holds.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> import numpy as np, soundfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name in ["take10.wav", "take2.flac"]:
-    ...         soundfile.write(os.path.join(folder, name), np.zeros(80), 8000)
-    ...     [os.path.basename(audio.path) for audio in find_audio(folder)]
-    ['take2.flac', 'take10.wav']
-    """
-    folder = os.fsdecode(folder)
-    rate = None if sample_rate is None else check_rate(sample_rate)
-    try:
-        os.scandir(folder).close()
-    except OSError as error:
-        hint = (
-            "AudioFile(path) takes one file"
-            if os.path.isfile(folder)
-            else ("check the folder's name")
-        )
-        raise _with_hint(error, hint) from error
-    found, others = [], Counter[str]()
-    for parent, names, broken in walk(folder):
-        for name in (*names, *broken):
-            extension = os.path.splitext(name)[1].lower()
-            if extension in EXTENSIONS:
-                found.append(os.path.join(parent, name))
-            else:
-                others[extension or "without an ending"] += 1
-        if not recursive:
-            break
-    if not found:
-        held = ", ".join(f"{n} {kind}" for kind, n in others.most_common()) or "nothing"
-        where = "folder or those inside" if recursive else "folder itself"
-        raise ValueError(
-            f"no audio in {folder!r}: the {where} hold(s) {held}. "
-            f"The endings read are {' '.join(sorted(EXTENSIONS))}."
-        )
-    return [AudioFile(path, sample_rate=rate) for path in sorted(found, key=_natural)]
-
-
-def check_rate(sample_rate: Any) -> int:
-    """Check a sample rate.
-
-    Parameters
-    ----------
-    sample_rate : int
-        The rate in Hz; a float that is a whole number is taken as well.
-
-    Returns
-    -------
-    int
-        The rate.
-
-    Raises
-    ------
-    ValueError
-        If it is not a positive whole number.
-
-    Examples
-    --------
-    >>> check_rate(16e3)
-    16000
-    """
-    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
-    if not is_number or not sample_rate > 0 or sample_rate % 1 != 0:
-        raise ValueError(
-            f"sample_rate must be a positive whole number of Hz, got {sample_rate!r}."
-        )
-    return int(sample_rate)
 
 
 def resampled_length(n_samples: int, rate_in: int, rate_out: int | None) -> int:
@@ -450,27 +330,18 @@ def resampled_length(n_samples: int, rate_in: int, rate_out: int | None) -> int:
     return (2 * n_samples * rate_out + rate_in) // (2 * rate_in)
 
 
-def _check_position(name: str, value: Any, or_else: str = "") -> int:
-    wrong = f"{name} must be {or_else}an integer >= 0, got {value!r}."
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
-        raise ValueError(wrong)
-    return index(value)
+def _check_channel(channel: Any) -> Channel:
+    if isinstance(channel, str) and channel == "mean":
+        return "mean"
+    if not isinstance(channel, Integral) or isinstance(channel, bool) or channel < 0:
+        raise ValueError(
+            f"`channel` must be 'mean' or an integer of at least 0, got {channel!r}."
+        )
+    return index(channel)
 
 
-def _natural(path: str) -> tuple[str, str]:
-    """Sort key in which the numbers inside names count as numbers, folder by folder."""
-    # One string, which sorts in a sixth of the time of lists: the end of a name is less
-    # than a number in it, and a number less than a letter.
-    return _NUMBER.sub(_as_text, path.casefold()).replace(os.sep, "\0"), path
-
-
-def _as_text(number: re.Match[str]) -> str:
-    """Text that sorts as a number does: how many digits it has, then these."""
-    digits = number[0].lstrip("0")
-    return f"\1{chr(len(digits))}{digits}"
-
-
-def _with_hint(error: OSError, hint: str) -> OSError:
+def with_hint(error: OSError, hint: str) -> OSError:
+    """Return the same error with advice in its message."""
     return type(error)(error.errno, f"{error.strerror} ({hint})", error.filename)
 
 
@@ -486,7 +357,7 @@ def _cannot_read(path: str, error: Exception) -> Exception:
             if is_folder
             else ("check the path; a relative one starts at the working directory")
         )
-        return _with_hint(reason, hint)
+        return with_hint(reason, hint)
     return ValueError(
         f"{path!r} cannot be read as audio ({error}): convert it to a format that "
         "soundfile reads, such as WAV or FLAC."

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skvae.datasets import Mixer, find_audio
-from skvae.datasets.mixing.mixer import check_same_rate
+from skvae.datasets.mixing.snr import check_same_rate
 from skvae.signal.features import mel_filters
 from skvae.signal.spectrogram import Spectrogram, reads_itself
 from skvae.training.estimator import TrainedEstimator, cached

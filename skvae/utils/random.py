@@ -50,8 +50,9 @@ def check_generator(random_state: RandomState = None) -> np.random.Generator:
     is_seed = isinstance(random_state, Integral) and not isinstance(random_state, bool)
     if not is_seed or random_state < 0:
         raise ValueError(
-            "random_state must be None, an integer >= 0, a numpy.random.Generator or "
-            f"a numpy.random.RandomState, got {random_state!r}."
+            "`random_state` must be None, an integer of at least 0, a "
+            "numpy.random.Generator or a numpy.random.RandomState, got "
+            f"{random_state!r}."
         )
     return np.random.default_rng(int(random_state))
 

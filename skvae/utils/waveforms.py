@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -134,3 +136,81 @@ def restore_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
             samples = np.clip(samples, -largest, largest)
         return samples.astype(dtype, copy=False)
     return samples.astype(np.float64, copy=False)
+
+
+def list_waveforms(waveforms: Any, name: str, others: str = "") -> Sequence[Any]:
+    """Check that a collection of waveforms is not a single waveform.
+
+    Parameters
+    ----------
+    waveforms : list of waveforms, 2-D array or 1-D array of objects
+        The collection. Its items are not opened.
+    name : str
+        Name of the parameter in error messages.
+    others : str, default=""
+        Other values that the parameter accepts, as the error message lists them.
+
+    Returns
+    -------
+    sequence
+        The collection itself, or a list of its items where it has no order of its own.
+
+    Raises
+    ------
+    ValueError
+        If it is a single waveform, text, or not a collection.
+
+    Examples
+    --------
+    >>> list_waveforms([0.5, 0.25], "noise")
+    Traceback (most recent call last):
+        ...
+    ValueError: `noise` must be a list of waveforms or a 2-D array, got numbers: pass a
+    single waveform as a list of one.
+    """
+    items = waveforms
+    if isinstance(items, np.ndarray):
+        is_list = items.ndim == 2 or (items.ndim == 1 and items.dtype == object)
+    else:
+        is_list = isinstance(items, Iterable) and not isinstance(items, str | bytes)
+        if is_list and not isinstance(items, Sequence):
+            items = list(items)
+    is_empty = is_list and len(items) == 0
+    if not is_list or (not is_empty and isinstance(items[0], Number)):
+        got = "numbers" if is_list else type(waveforms).__name__
+        raise ValueError(
+            f"`{name}` must be {others}a list of waveforms or a 2-D array, got {got}: "
+            "pass a single waveform as a list of one."
+        )
+    return items
+
+
+def check_sample_rate(sample_rate: Any) -> int:
+    """Return a sample rate as an int, or raise a ValueError.
+
+    Parameters
+    ----------
+    sample_rate : int or float
+        Rate in Hz. A float must be a whole number.
+
+    Returns
+    -------
+    int
+        The rate.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not a positive whole number.
+
+    Examples
+    --------
+    >>> check_sample_rate(16e3)
+    16000
+    """
+    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
+    if not is_number or not sample_rate > 0 or sample_rate % 1 != 0:
+        raise ValueError(
+            f"`sample_rate` must be a positive whole number of Hz, got {sample_rate!r}."
+        )
+    return int(sample_rate)

@@ -199,15 +199,15 @@ def test_channels_are_averaged_or_picked(tmp_path, samples):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"start": -1}, "start must be an integer >= 0, got -1"),
-        ({"stop": 1.5}, "stop must be an integer >= 0, got 1.5"),
+        ({"start": -1}, r"`start` must be an integer in \[0, inf\), got -1"),
+        ({"stop": 1.5}, "`stop` must be an integer in .* or None, got 1.5"),
         (
             {"sample_rate": 0},
-            "sample_rate must be a positive whole number of Hz, got 0",
+            "`sample_rate` must be a positive whole number of Hz, got 0",
         ),
-        ({"sample_rate": "16k"}, "sample_rate must be .* got '16k'"),
-        ({"channel": "left"}, "channel must be 'mean' or an integer >= 0, got 'left'"),
-        ({"channel": True}, "channel must be"),
+        ({"sample_rate": "16k"}, "`sample_rate` must be .* got '16k'"),
+        ({"channel": "left"}, "`channel` must be 'mean' or an integer .* got 'left'"),
+        ({"channel": True}, "`channel` must be"),
     ],
 )
 def test_wrong_parameters_are_named(options, message):
@@ -392,7 +392,7 @@ def test_find_audio_sorts_any_names_as_lists_of_texts_and_numbers_sort(
         (os.path.join(tmp_path, folder), [n for n in names if n[0] != "."], [])
         for folder in ("", "take2", "take10", "Take 2", f"take2{os.sep}b", "2", "02")
     ]
-    monkeypatch.setattr("skvae.datasets.audio.walk", lambda folder: walked)
+    monkeypatch.setattr("skvae.datasets.audio_folder.walk", lambda folder: walked)
     found = [audio.path for audio in find_audio(tmp_path)]
     assert len(found) > 5000
     assert found == sorted(found, key=by_lists)

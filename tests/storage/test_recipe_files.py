@@ -228,11 +228,11 @@ WRONG = {
     ),
     "ratio": (
         MASK + '[estimator.mixer]\nclass = "Mixer"\nsnr = "low"',
-        "`estimator.mixer`: snr must be a number",
+        "`estimator.mixer`: `snr` must be a number",
     ),
     "augmentation": (
         MASK + '[estimator.mixer]\nclass = "Mixer"\naugment = "much"',
-        "`estimator.mixer`: augment must be True, False",
+        "`estimator.mixer`: `augment` must be True, False",
     ),
     "of an augmentation": (
         MASK + '[estimator.mixer]\nclass = "Mixer"\n'

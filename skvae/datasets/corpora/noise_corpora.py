@@ -15,7 +15,8 @@ import os
 import re
 from collections.abc import Collection, Iterable
 
-from skvae.datasets.audio import AudioFile, find_audio
+from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio_folder import by_folder, find_audio
 from skvae.datasets.corpora.trees import (
     by_stem,
     check_folder,
@@ -24,7 +25,6 @@ from skvae.datasets.corpora.trees import (
     refuse_incomplete,
     walk,
 )
-from skvae.datasets.mixing.pairs import by_folder
 
 #: DEMAND's environments, and what they are.
 DEMAND_ENVIRONMENTS = {

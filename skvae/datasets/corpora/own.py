@@ -6,7 +6,8 @@ import csv
 import math
 import os
 
-from skvae.datasets.audio import EXTENSIONS, AudioFile
+from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio_folder import EXTENSIONS
 from skvae.datasets.corpora.corpus import UNKNOWN, Corpus
 from skvae.datasets.corpora.trees import (
     check_folder,

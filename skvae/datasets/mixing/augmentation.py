@@ -27,7 +27,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 #: ring that would otherwise reach round to its other end: 19 ms at 16 kHz.
 PADDING = 3
 
-#: An equaliser has this many knots over this many octaves below half the sample rate:
+#: An equalizer has this many knots over this many octaves below half the sample rate:
 #: at 16 kHz from 62.5 Hz. Between them, it follows a grid of some points an octave.
 N_KNOTS, N_OCTAVES, GRID_PER_OCTAVE = 7, 7, 16
 
@@ -59,12 +59,12 @@ class Augmentation(BaseEstimator):
     gains : float, default=0.3
         Share of mixtures whose noise has a slowly changing gain: a random walk, by
         some 4 dB every half second and up to 15 dB to each side.
-    speech_equalisation : float, default=5.0
-        Largest spread in dB of the speech's equaliser: a gain at seven frequencies, an
+    speech_equalization : float, default=5.0
+        Largest spread in dB of the speech's equalizer: a gain at seven frequencies, an
         octave or so apart. Each time the standard deviation is another one, between
         zero and this. The power of speech is kept.
-    noise_equalisation : float, default=8.0
-        The same of the noise's equaliser.
+    noise_equalization : float, default=8.0
+        The same of the noise's equalizer.
 
     See Also
     --------
@@ -91,15 +91,15 @@ class Augmentation(BaseEstimator):
         noise_speed: Sequence[float] = (0.7, 0.85, 1.0, 1.2, 1.4),
         sums: float = 0.3,
         gains: float = 0.3,
-        speech_equalisation: float = 5.0,
-        noise_equalisation: float = 8.0,
+        speech_equalization: float = 5.0,
+        noise_equalization: float = 8.0,
     ) -> None:
         self.speech_speed = speech_speed
         self.noise_speed = noise_speed
         self.sums = sums
         self.gains = gains
-        self.speech_equalisation = speech_equalisation
-        self.noise_equalisation = noise_equalisation
+        self.speech_equalization = speech_equalization
+        self.noise_equalization = noise_equalization
 
     def check(self) -> None:
         """Raise a ValueError for a parameter that is out of range.
@@ -115,7 +115,7 @@ class Augmentation(BaseEstimator):
             _check_speeds(name, getattr(self, name))
         for name in ("sums", "gains"):
             check_real(name, getattr(self, name), low=0, high=1)
-        for name in ("speech_equalisation", "noise_equalisation"):
+        for name in ("speech_equalization", "noise_equalization"):
             check_real(name, getattr(self, name), low=0)
 
     def speech_length(self, n_samples: int) -> int:
@@ -175,10 +175,10 @@ class Augmentation(BaseEstimator):
         ]
         step = steps[int(rng.integers(len(steps)))] if steps else SPEED_STEPS
         stretch = cut_at_random(speech, _reach(n_samples, step), rng)
-        if step == SPEED_STEPS and self.speech_equalisation == 0:
+        if step == SPEED_STEPS and self.speech_equalization == 0:
             return stretch
         spectrum = _spectrum(stretch, step, _count_blocks(n_samples))
-        spectrum *= _draw_equaliser(self.speech_equalisation, len(spectrum), rng)
+        spectrum *= _draw_equalizer(self.speech_equalization, len(spectrum), rng)
         changed = _waveform(spectrum, n_samples)
         power = energy(changed) / len(changed)
         if power > 0.0:
@@ -235,7 +235,7 @@ class Augmentation(BaseEstimator):
             if power > 0.0 and its_power > 0.0:
                 gain *= math.sqrt(power / its_power)
             spectrum = spectrum + np.multiply(other, gain, dtype=np.complex128)
-        spectrum *= _draw_equaliser(self.noise_equalisation, len(spectrum), rng)
+        spectrum *= _draw_equalizer(self.noise_equalization, len(spectrum), rng)
         noise = _waveform(spectrum, n_samples)
         if rng.random() < self.gains:
             noise *= walk_gain(n_samples, sample_rate, rng)
@@ -295,7 +295,7 @@ def cut_at_random(waveform: Any, n_samples: int, rng: np.random.Generator) -> An
     return waveform[start : start + n_samples]
 
 
-def equaliser(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarray:
+def equalizer(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarray:
     """Draw a smooth gain over frequency.
 
     Its level in dB is normal at seven frequencies and goes straight between them, over
@@ -318,7 +318,7 @@ def equaliser(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarra
     Examples
     --------
     >>> import numpy as np
-    >>> gain = equaliser(513, 3.0, np.random.default_rng(0))
+    >>> gain = equalizer(513, 3.0, np.random.default_rng(0))
     >>> gain.shape, gain.dtype, bool((gain > 0).all())
     ((513,), dtype('float32'), True)
     """
@@ -419,8 +419,8 @@ def _waveform(spectrum: np.ndarray, n_samples: int) -> np.ndarray:
     return waveform
 
 
-def _draw_equaliser(
+def _draw_equalizer(
     largest_spread: float, n_bins: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw an equaliser of a spread below the largest."""
-    return equaliser(n_bins, largest_spread * rng.random(), rng)
+    """Draw an equalizer of a spread below the largest."""
+    return equalizer(n_bins, largest_spread * rng.random(), rng)

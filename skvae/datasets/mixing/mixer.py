@@ -10,118 +10,30 @@ import math
 import os
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from skvae.datasets.audio import AudioFile, find_audio
-from skvae.datasets.mixing.augmentation import Augmentation, cut_at_random, energy
+from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio_folder import find_audio
+from skvae.datasets.mixing.augmentation import Augmentation, cut_at_random
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
-from skvae.signal.spectrogram import reads_itself
+from skvae.datasets.mixing.snr import (
+    check_same_rate,
+    check_snr,
+    scale_noise,
+    take_noise,
+)
 from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, check_generator, draw_seed
-from skvae.utils.waveforms import open_waveform
+from skvae.utils.waveforms import list_waveforms, open_waveform
 
-#: Samples over which the end of a short noise fades into its beginning when it is
-#: repeated: 20 ms at 16 kHz.
-FADE = 320
-
-#: How often another stretch of a long noise is tried when one is silent.
-SILENT_TRIES = 10
-
-#: Lowest signal-to-noise ratio, and largest change of level, in dB. Beyond it float32
-#: holds no trace of the speech, and overflows before long.
-LOWEST_SNR, LARGEST_LEVEL = -300.0, 300.0
+#: Largest change of level in dB. Beyond it, float32 overflows before long.
+LARGEST_LEVEL = 300.0
 
 #: Rate in Hz of what is made for waveforms that do not tell their own.
 DEFAULT_RATE = 16_000
-
-
-@overload
-def mix_at_snr(
-    clean: Any,
-    noise: Any,
-    snr: float,
-    rng: RandomState = ...,
-    return_noise: Literal[False] = ...,
-) -> np.ndarray: ...
-@overload
-def mix_at_snr(
-    clean: Any,
-    noise: Any,
-    snr: float,
-    rng: RandomState = ...,
-    *,
-    return_noise: Literal[True],
-) -> tuple[np.ndarray, np.ndarray]: ...
-def mix_at_snr(
-    clean: Any,
-    noise: Any,
-    snr: float,
-    rng: RandomState = None,
-    return_noise: bool = False,
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-    r"""Add noise to clean speech at a signal-to-noise ratio.
-
-    The noise is scaled, the speech is not, so that over the whole utterance
-
-    .. math:: 10 \log_{10} \frac{\sum_t s_t^2}{\sum_t b_t^2} = \text{snr}.
-
-    Parameters
-    ----------
-    clean : waveform, shape (n_samples,)
-        Clean speech: an array, or an :class:`AudioFile`.
-    noise : waveform, shape (n_noise,)
-        Noise. Where it is longer than the speech, a random stretch is taken, and only
-        that much of an :class:`AudioFile` is read. Where it is shorter it is repeated,
-        from a random place, its end faded into its beginning.
-    snr : float
-        Ratio in dB. Infinity means no noise.
-    rng : int, Generator, RandomState or None
-        Where the random place comes from.
-    return_noise : bool, default=False
-        Whether to return the scaled noise as well.
-
-    Returns
-    -------
-    noisy : ndarray of shape (n_samples,)
-        The mixture: float32 or float64 as `clean` is, float32 for 16-bit integers. It
-        may go beyond full scale; it is not clipped.
-    scaled_noise : ndarray of shape (n_samples,)
-        The noise in it, only with ``return_noise=True``.
-
-    Raises
-    ------
-    ValueError
-        If a waveform or `snr` is not valid, or if both waveforms have a `sample_rate`
-        and the two differ.
-
-    See Also
-    --------
-    Mixer : Makes many, each with another noise and another ratio.
-
-    Notes
-    -----
-    Silence has no ratio. To silent speech the noise is added as it is. Silent noise
-    adds nothing; where only the stretch is silent, ten others are tried first.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> clean = np.sin(np.arange(1000.0))
-    >>> hiss = np.random.default_rng(0).standard_normal(5000)
-    >>> noisy, noise = mix_at_snr(clean, hiss, 5.0, rng=0, return_noise=True)
-    >>> round(float(10 * np.log10(np.sum(clean**2) / np.sum(noise**2))), 6)
-    5.0
-    """
-    _check_snr(snr)
-    check_same_rate(clean, noise)
-    speech = open_waveform(clean, "the clean speech")
-    stretch = _take_noise(noise, len(speech), check_generator(rng))
-    scaled = _scale(stretch, speech, snr)
-    noisy = speech + scaled
-    return (noisy, scaled) if return_noise else noisy
 
 
 class Mixer(BaseEstimator):
@@ -284,18 +196,12 @@ class Mixer(BaseEstimator):
         >>> bool((first[0] == noisy[0]).all())
         True
         """
-        items: Any = clean_list
-        is_numbers = isinstance(items, np.ndarray) and items.dtype != object
-        if isinstance(items, AudioFile | str) or (is_numbers and items.ndim < 2):
-            raise ValueError(
-                "clean_list must be a list of waveforms, got "
-                f"{type(clean_list).__name__}: pass a single waveform as a list of one."
-            )
+        speech = list_waveforms(clean_list, "clean_list")
         seed = draw_seed(self.random_state if random_state is None else random_state)
         noises = self._list_noise()
         mixtures = [
             self._mix(clean, np.random.default_rng([seed, i]), noises, f"utterance {i}")
-            for i, clean in enumerate(clean_list)
+            for i, clean in enumerate(speech)
         ]
         return [noisy for noisy, _ in mixtures], [clean for _, clean in mixtures]
 
@@ -318,11 +224,11 @@ class Mixer(BaseEstimator):
         needed = min(needed, len(speech))
         speech = open_waveform(cut_at_random(speech, needed, rng), name)
         snr = _draw("snr", self.snr, rng)
-        _check_snr(snr)
+        check_snr(snr)
         level = 0.0 if self.level is None else _draw("level", self.level, rng)
         if not abs(level) <= LARGEST_LEVEL:
             raise ValueError(
-                f"level must be between -{LARGEST_LEVEL} and {LARGEST_LEVEL} dB, "
+                f"`level` must be between -{LARGEST_LEVEL} and {LARGEST_LEVEL} dB, "
                 f"got {level}."
             )
 
@@ -334,7 +240,7 @@ class Mixer(BaseEstimator):
                 return make_noise(length, kind, _tell_rate(clean, noises), rng)
             noise = noises[int(rng.integers(len(noises)))]
             check_same_rate(clean, noise)
-            return _take_noise(noise, length, rng)
+            return take_noise(noise, length, rng)
 
         if augmentation:
             speech = augmentation.change_speech(speech, n_samples, rng)
@@ -342,7 +248,7 @@ class Mixer(BaseEstimator):
             noise = augmentation.change_noise(take, n_samples, rate, rng)
         else:
             noise = take(n_samples)
-        noisy = speech + _scale(noise, speech, snr)
+        noisy = speech + scale_noise(noise, speech, snr)
         if level != 0.0:
             gain = speech.dtype.type(10.0 ** (level / 20))
             noisy, speech = noisy * gain, speech * gain
@@ -353,7 +259,7 @@ class Mixer(BaseEstimator):
         augment = self.augment
         if not isinstance(augment, bool | np.bool_ | Augmentation):
             raise ValueError(
-                f"augment must be True, False or an Augmentation, got {augment!r}."
+                f"`augment` must be True, False or an Augmentation, got {augment!r}."
             )
         if not isinstance(augment, Augmentation):
             return Augmentation() if augment else None
@@ -371,18 +277,12 @@ class Mixer(BaseEstimator):
             if getattr(self, "_listing", (None, []))[0] != folder:
                 self._listing = (folder, find_audio(folder))
             return self._listing[1]
-        is_list = isinstance(noise, list | tuple)
-        is_rows = isinstance(noise, np.ndarray) and noise.ndim == 2
-        if not is_list and not is_rows:
+        noises = list_waveforms(noise, "noise", "None, the path of a folder, ")
+        if len(noises) == 0:
             raise ValueError(
-                "noise must be None, a list of waveforms or the path of a folder, got "
-                f"{type(noise).__name__}: a single waveform goes into a list."
+                "`noise` must hold at least one waveform, got an empty list."
             )
-        if len(noise) == 0:
-            raise ValueError(
-                "noise must hold at least one waveform, got an empty list."
-            )
-        return noise
+        return noises
 
     def __getstate__(self) -> dict[str, Any]:
         # What was found in a folder belongs neither to a pickle nor to a hash.
@@ -393,31 +293,6 @@ class Mixer(BaseEstimator):
         shared = {"noise": params.pop("noise")}
         copied = {name: clone(value, safe=False) for name, value in params.items()}
         return type(self)(**shared, **copied)
-
-
-def check_same_rate(clean: Any, noise: Any) -> None:
-    """Check that speech and noise do not have different sample rates.
-
-    Parameters
-    ----------
-    clean, noise : waveform
-        Only those that have a `sample_rate` are compared.
-
-    Raises
-    ------
-    ValueError
-        If the rates differ.
-
-    Examples
-    --------
-    >>> check_same_rate([0.0], [0.0])
-    """
-    rates = [getattr(waveform, "sample_rate", None) for waveform in (clean, noise)]
-    if None not in rates and rates[0] != rates[1]:
-        raise ValueError(
-            f"speech and noise must have one sample rate, got {rates[0]} Hz and "
-            f"{rates[1]} Hz: AudioFile and find_audio resample with sample_rate=."
-        )
 
 
 def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
@@ -436,27 +311,12 @@ def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
     )
     if wrong:
         raise ValueError(
-            f"{name} must be a number, a tuple (low, high) with low <= high, a list of "
-            f"numbers or a frozen distribution of scipy.stats, got {choice!r}."
+            f"`{name}` must be a number, a tuple (low, high) with low <= high, a list "
+            f"of numbers or a frozen distribution of scipy.stats, got {choice!r}."
         )
     if is_range:
         return float(rng.uniform(values[0], values[1]))
     return float(values[rng.integers(len(values))])
-
-
-def _check_snr(snr: Any) -> None:
-    is_number = isinstance(snr, Real) and not isinstance(snr, bool)
-    if not is_number or not snr >= LOWEST_SNR:
-        raise ValueError(f"snr must be at least {LOWEST_SNR} dB, got {snr!r}.")
-
-
-def _scale(noise: np.ndarray, speech: np.ndarray, snr: float) -> np.ndarray:
-    """Bring noise to its level below speech, where both have one."""
-    noise_power, speech_power = energy(noise), energy(speech)
-    gain = 1.0
-    if noise_power > 0.0 and speech_power > 0.0:
-        gain = math.sqrt(speech_power / noise_power) * 10.0 ** (-float(snr) / 20)
-    return (noise.astype(np.float64) * gain).astype(speech.dtype)
 
 
 def _tell_rate(clean: Any, noises: Sequence[Any] | None) -> int:
@@ -465,39 +325,3 @@ def _tell_rate(clean: Any, noises: Sequence[Any] | None) -> int:
         if (rate := getattr(waveform, "sample_rate", None)) is not None:
             return int(rate)
     return DEFAULT_RATE
-
-
-def _take_noise(noise: Any, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Cut or repeat the noise to `n_samples`."""
-    # What reads itself, an AudioFile for instance, is asked for a part.
-    reads_parts = reads_itself(noise) and hasattr(noise, "__getitem__")
-    name = repr(noise) if reads_parts else "the noise"
-    source = noise if reads_parts else np.asarray(noise)
-    if isinstance(source, np.ndarray) and source.ndim != 1:
-        source = open_waveform(noise, name)  # which raises, and says why
-    surplus = len(source) - n_samples
-    if surplus < 0:
-        return _repeat(open_waveform(source, name), n_samples, rng)
-    for _ in range(SILENT_TRIES if surplus > 0 else 1):
-        start = int(rng.integers(surplus + 1))
-        stretch = open_waveform(source[start : start + n_samples], name)
-        if stretch.any():
-            break
-    return stretch
-
-
-def _repeat(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Repeat a short noise, from a random place, without a jump at the seams.
-
-    The last samples fade out while the first fade in, and this is the beginning of the
-    loop: it goes on from the last sample before the fade. Squared, the two gains add up
-    to one, which keeps the power of noise that is not correlated with itself.
-    """
-    fade = min(FADE, len(noise) // 2)
-    angle = np.pi / 2 * np.arange(fade) / max(fade, 1)
-    loop = noise[: len(noise) - fade].copy()
-    loop[:fade] = noise[:fade] * np.sin(angle) + noise[len(noise) - fade :] * np.cos(
-        angle
-    )
-    start = int(rng.integers(len(loop)))
-    return np.resize(np.roll(loop, -start), n_samples)

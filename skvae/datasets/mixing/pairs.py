@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio_folder import folder_name
 from skvae.datasets.mixing.augmentation import Augmentation
 from skvae.datasets.mixing.mixer import Mixer
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
@@ -47,7 +48,7 @@ SYNTHETIC = "synthetic"
 _AUGMENTED_LENGTH = 2
 
 
-class Pair(NamedTuple):
+class LabeledPair(NamedTuple):
     """A mixture and what is in it.
 
     Attributes
@@ -88,7 +89,7 @@ def mix_pairs(
     *,
     synthetic: float = 0.0,
     augment: bool | Augmentation = False,
-) -> Iterator[Pair]:
+) -> Iterator[LabeledPair]:
     """Mix each utterance with a noise; environments and ratios take turns.
 
     As soon as there are enough pairs, every environment has met every ratio about
@@ -113,7 +114,7 @@ def mix_pairs(
 
     Yields
     ------
-    Pair
+    LabeledPair
         At the rate of the speech, to which the noise is resampled.
 
     Examples
@@ -133,8 +134,8 @@ def mix_pairs(
         raise ValueError("`noises` must not be empty unless `synthetic` is 1.")
     n_made = round(synthetic * len(speech)) if noises else len(speech)
     made = set(rng.permutation(len(speech))[:n_made].tolist()) if n_made else set()
-    of_recordings = _turns(list(noises), snrs)
-    of_made = _turns([SYNTHETIC], snrs)
+    of_recordings = alternate(list(noises), snrs)
+    of_made = alternate([SYNTHETIC], snrs)
     for k, audio in enumerate(speech):
         clean: Any = np.asarray(audio, dtype=np.float64)
         environment, snr = next(of_made if k in made else of_recordings)
@@ -158,7 +159,7 @@ def mix_pairs(
             raise ValueError(
                 f"{audio.path} and the noise {noise_name} cannot be mixed: {error}"
             ) from error
-        yield Pair(
+        yield LabeledPair(
             folder_name(audio),
             os.path.basename(audio.path),
             environment,
@@ -170,7 +171,7 @@ def mix_pairs(
         )
 
 
-def _turns(
+def alternate(
     environments: Sequence[str], snrs: Sequence[float]
 ) -> Iterator[tuple[str, float]]:
     """Yield environments and ratios, without end, all pairs of them equally often."""
@@ -181,7 +182,7 @@ def _turns(
 
 
 def write_pairs(
-    pairs: Iterable[Pair], folder: str | os.PathLike[str], n_pairs: int
+    pairs: Iterable[LabeledPair], folder: str | os.PathLike[str], n_pairs: int
 ) -> Iterator[tuple]:
     """Write pairs as they come, in 16 bits, and at last the table.
 
@@ -189,7 +190,7 @@ def write_pairs(
 
     Parameters
     ----------
-    pairs : iterable of Pair
+    pairs : iterable of LabeledPair
         The pairs.
     folder : str or path-like
         Where to; it is there.
@@ -205,7 +206,9 @@ def write_pairs(
     --------
     >>> import os, tempfile
     >>> folder, sound = tempfile.mkdtemp(), np.full(800, 2.0)
-    >>> pair = Pair("ann", "1.wav", "street", "car.wav", 0, 8000, sound / 2, sound)
+    >>> pair = LabeledPair(
+    ...     "ann", "1.wav", "street", "car.wav", 0, 8000, sound / 2, sound
+    ... )
     >>> list(write_pairs([pair], folder, 1))
     [('pair_000', 'ann', '1.wav', 'street', 'car.wav', '0', '0.100')]
     >>> sorted(os.listdir(folder))
@@ -273,51 +276,6 @@ def take_turns(
         rounds[speaker] = rounds.get(speaker, 0) + 1
         turns.append(rounds[speaker])
     return [order[i] for i in np.argsort(turns, kind="stable")]
-
-
-def by_folder(recordings: Iterable[AudioFile]) -> dict[str, list[AudioFile]]:
-    """Group recordings by the folders that they lie in.
-
-    Parameters
-    ----------
-    recordings : iterable of AudioFile
-        The recordings.
-
-    Returns
-    -------
-    dict of str to list of AudioFile
-        By the names of the folders, in the order in which they come.
-
-    Examples
-    --------
-    >>> groups = by_folder([AudioFile("rain/1.wav"), AudioFile("rain/2.wav")])
-    >>> {name: len(group) for name, group in groups.items()}
-    {'rain': 2}
-    """
-    groups: dict[str, list[AudioFile]] = {}
-    for audio in recordings:
-        groups.setdefault(folder_name(audio), []).append(audio)
-    return groups
-
-
-def folder_name(audio: AudioFile) -> str:
-    """Name of the folder that a recording lies in: its speaker, or kind of noise.
-
-    Parameters
-    ----------
-    audio : AudioFile
-        The recording.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> folder_name(AudioFile("speech/ann/1.wav"))
-    'ann'
-    """
-    return os.path.basename(os.path.dirname(os.path.abspath(audio.path)))
 
 
 class _MadeNoise:

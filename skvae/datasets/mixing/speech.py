@@ -9,13 +9,13 @@ in turn and sparse in time and frequency, which is what enhancement makes use of
 from __future__ import annotations
 
 import math
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 
-from skvae.datasets.audio import check_rate
+from skvae.datasets.mixing.sounds import sawtooth
+from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, check_generator
+from skvae.utils.waveforms import check_sample_rate
 
 #: Peak of synthetic speech.
 SPEECH_PEAK = 0.5
@@ -88,10 +88,11 @@ def make_speech(
     >>> speech.shape, speech.dtype, float(np.abs(speech).max())
     ((16000,), dtype('float32'), 0.5)
     """
-    n_samples, rate = check_length(n_samples), check_rate(sample_rate)
+    check_real("n_samples", n_samples, low=1, integer=True)
+    n_samples, rate = int(n_samples), check_sample_rate(sample_rate)
     rng = check_generator(random_state)
     n_made = max(n_samples, math.ceil(SHORTEST_SPEECH * rate))
-    speech = _synthesise(n_made, rate, rng)
+    speech = _synthesize(n_made, rate, rng)
     if n_samples < n_made:
         middle = int(np.abs(speech).argmax())
         first = min(max(0, middle - n_samples // 2), n_made - n_samples)
@@ -100,38 +101,7 @@ def make_speech(
     return speech * np.float32(SPEECH_PEAK / peak)
 
 
-def check_length(n_samples: Any, name: str = "n_samples") -> int:
-    """Check a length.
-
-    Parameters
-    ----------
-    n_samples : int
-        The length.
-    name : str
-        How the error calls it.
-
-    Returns
-    -------
-    int
-        The length.
-
-    Raises
-    ------
-    ValueError
-        If it is not a positive integer.
-
-    Examples
-    --------
-    >>> check_length(3)
-    3
-    """
-    is_whole = isinstance(n_samples, Integral) and not isinstance(n_samples, bool)
-    if not is_whole or n_samples < 1:
-        raise ValueError(f"{name} must be a positive integer, got {n_samples!r}.")
-    return int(n_samples)
-
-
-def _synthesise(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
+def _synthesize(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
     """Source and filter: draw the syllables, then sound them all at once."""
     pitch = rng.uniform(90.0, 240.0)  # Hz; higher voices have shorter vocal tracts
     tract = (pitch / 150.0) ** 0.2 * rng.uniform(0.95, 1.05)
@@ -219,47 +189,11 @@ def _soft(envelope: np.ndarray) -> np.ndarray:
     return envelope * np.sqrt(envelope)
 
 
-def sawtooth(frequency: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Sawtooth whose jumps are rounded over two samples to keep aliases low.
-
-    Parameters
-    ----------
-    frequency : ndarray of shape (n_samples,)
-        Frequency in Hz, below half the rate.
-    rate : int
-        Sample rate in Hz.
-    rng : Generator
-        Where the phase at the beginning comes from.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        The wave in float32, between -1 and 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> wave = sawtooth(np.full(400, 40.0), 8000, np.random.default_rng(0))
-    >>> int(np.sum(np.diff(wave) < -0.5))  # jumps in 50 ms
-    2
-    """
-    step = frequency.astype(np.float64) / rate
-    phase = (rng.random() + np.cumsum(step)) % 1.0
-    wave = 2.0 * phase - 1.0
-    for near, t in [
-        (phase < step, phase / step),
-        (phase > 1.0 - step, (phase - 1.0) / step),
-    ]:
-        t = t[near]
-        wave[near] -= np.where(t < 0, (t + 1.0) ** 2, -((t - 1.0) ** 2))
-    return wave.astype(np.float32)
-
-
 def _resonance(
-    frequency: np.ndarray, centre: np.ndarray, width: float, gain: float
+    frequency: np.ndarray, center: np.ndarray, width: float, gain: float
 ) -> np.ndarray:
     """Gain of one resonance per frame, shape (n_frames, n_frequencies)."""
-    distance = (frequency - centre[:, None].astype(np.float32)) / np.float32(width)
+    distance = (frequency - center[:, None].astype(np.float32)) / np.float32(width)
     return np.float32(gain) / (np.float32(1.0) + distance**2)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from skvae.datasets.audio import check_rate
 from skvae.datasets.mixing.mixer import Mixer
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
-from skvae.datasets.mixing.speech import check_length, make_speech
+from skvae.datasets.mixing.speech import make_speech
+from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, draw_seed
+from skvae.utils.waveforms import check_sample_rate
 
 
 def make_dataset(
@@ -61,15 +62,15 @@ def make_dataset(
     >>> [len(waveform) for waveform in noisy] == [len(waveform) for waveform in clean]
     True
     """
-    n_utterances = check_length(n_utterances, "n_utterances")
-    rate = check_rate(sample_rate)
+    check_real("n_utterances", n_utterances, low=1, integer=True)
+    rate = check_sample_rate(sample_rate)
     try:
         shortest, longest = (float(bound) for bound in duration)
     except (TypeError, ValueError):
         shortest, longest = math.nan, math.nan
     if not 0 < shortest <= longest < math.inf:
         raise ValueError(
-            "duration must be (shortest, longest) in seconds with "
+            "`duration` must be (shortest, longest) in seconds with "
             f"0 < shortest <= longest, got {duration!r}."
         )
     seed = draw_seed(random_state)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from skvae.datasets import AudioFile, load_folders, load_pairs
-from skvae.datasets.mixing.pairs import Pair, write_pairs
+from skvae.datasets.mixing.pairs import LabeledPair, write_pairs
 
 
 def touch(root, *names):
@@ -86,8 +86,8 @@ def test_folders_without_audio_and_without_folders(tmp_path):
 def test_what_is_written_is_read(tmp_path):
     sound = 0.1 * np.sin(np.arange(800))
     pairs = [
-        Pair("ann", "1.wav", "street", "car.wav", 2.5, 8000, sound / 2, sound),
-        Pair("bob", "2.wav", "rain", "roof.wav", -5, 8000, sound / 3, sound),
+        LabeledPair("ann", "1.wav", "street", "car.wav", 2.5, 8000, sound / 2, sound),
+        LabeledPair("bob", "2.wav", "rain", "roof.wav", -5, 8000, sound / 3, sound),
     ]
     rows = list(write_pairs(pairs, tmp_path, 2))
     corpus = load_pairs(tmp_path, sample_rate=8000)

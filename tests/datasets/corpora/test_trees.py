@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from skvae.datasets import trees
+from skvae.datasets.corpora import trees
 
 
 def touch(root, *names):

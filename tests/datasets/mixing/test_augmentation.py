@@ -12,7 +12,7 @@ from skvae.datasets.mixing.augmentation import (
     N_KNOTS,
     N_OCTAVES,
     cut_at_random,
-    equaliser,
+    equalizer,
     walk_gain,
 )
 
@@ -23,8 +23,8 @@ NOTHING = {
     "noise_speed": [1.0],
     "sums": 0,
     "gains": 0,
-    "speech_equalisation": 0,
-    "noise_equalisation": 0,
+    "speech_equalization": 0,
+    "noise_equalization": 0,
 }
 
 
@@ -190,8 +190,8 @@ def test_without_a_choice_no_place_is_drawn():
 
 @pytest.mark.parametrize("n_bins", [1, 2, 50, 513, 16001])
 @pytest.mark.parametrize("spread", [0.0, 3.0, 10.0])
-def test_the_equaliser_is_straight_in_decibels_over_octaves(n_bins, spread):
-    gain = equaliser(n_bins, spread, np.random.default_rng(0))
+def test_the_equalizer_is_straight_in_decibels_over_octaves(n_bins, spread):
+    gain = equalizer(n_bins, spread, np.random.default_rng(0))
     knots = spread * np.random.default_rng(0).standard_normal(N_KNOTS)
     lowest, interval = 2.0**-N_OCTAVES, N_OCTAVES / (N_KNOTS - 1)
     for k in range(0, n_bins, max(1, n_bins // 100)):
@@ -204,26 +204,26 @@ def test_the_equaliser_is_straight_in_decibels_over_octaves(n_bins, spread):
     assert gain.dtype == np.float32
 
 
-def test_equalisers_have_their_spread():
+def test_equalizers_have_their_spread():
     rng = np.random.default_rng(0)
-    ends = [20 * np.log10(equaliser(513, 4.0, rng)[[0, -1]]) for _ in range(2000)]
+    ends = [20 * np.log10(equalizer(513, 4.0, rng)[[0, -1]]) for _ in range(2000)]
     np.testing.assert_allclose(np.std(ends, axis=0), 4.0, rtol=0.1)
     np.testing.assert_allclose(np.mean(ends, axis=0), 0.0, atol=0.4)
 
 
 @pytest.mark.parametrize("what", ["speech", "noise"])
-def test_equalisation_is_a_filter_of_the_cut(what):
+def test_equalization_is_a_filter_of_the_cut(what):
     """Slow reference: a gain for each term of the sum, and nothing wraps around."""
     n_samples, n_padded = 1000, 4000
     samples = np.random.default_rng(1).standard_normal(n_samples)
-    augmentation = only(**{f"{what}_equalisation": 8.0})
+    augmentation = only(**{f"{what}_equalization": 8.0})
     changed = sped_up(augmentation, what, samples, n_samples)
     spectrum = np.fft.rfft(samples, n_padded)
     rng = np.random.default_rng(0)
     rng.random(0 if what == "speech" else 1)  # whether there is a second noise
     if what == "speech":
         rng.integers(1)
-    gain = equaliser(n_padded // 2 + 1, 8.0 * rng.random(), rng)
+    gain = equalizer(n_padded // 2 + 1, 8.0 * rng.random(), rng)
     expected = np.fft.irfft(spectrum * gain)[:n_samples]
     if what == "speech":
         expected *= np.sqrt(np.mean(samples**2) / np.mean(expected**2))
@@ -232,10 +232,10 @@ def test_equalisation_is_a_filter_of_the_cut(what):
 
 
 @pytest.mark.parametrize("what", ["speech", "noise"])
-def test_equalisation_differs_each_time_and_stays_within_reason(what):
+def test_equalization_differs_each_time_and_stays_within_reason(what):
     samples = np.random.default_rng(1).standard_normal(RATE)
     before = np.abs(np.fft.rfft(samples)) ** 2
-    augmentation = only(**{f"{what}_equalisation": 8.0})
+    augmentation = only(**{f"{what}_equalization": 8.0})
     ratios = []
     for seed in range(40):
         after = np.abs(np.fft.rfft(sped_up(augmentation, what, samples, RATE, seed)))
@@ -255,7 +255,7 @@ def test_equalisation_differs_each_time_and_stays_within_reason(what):
 def test_speech_keeps_its_power():
     speech = np.random.default_rng(0).standard_normal(8800).astype(np.float32)
     speech *= np.linspace(0, 1e-4, 8800, dtype=np.float32)
-    augmentation = only(speech_speed=[0.9, 1.1], speech_equalisation=20.0)
+    augmentation = only(speech_speed=[0.9, 1.1], speech_equalization=20.0)
     for seed in range(20):
         changed = sped_up(augmentation, "speech", speech, 8000, seed)
         powers = [
@@ -394,8 +394,8 @@ def test_seeds_repeat_and_differ(what):
         ({"sums": 1.5}, r"`sums` must be a number in \[0, 1\], got 1.5"),
         ({"gains": -0.1}, "`gains` must be"),
         ({"gains": True}, "`gains` must be"),
-        ({"speech_equalisation": -1}, "`speech_equalisation` must be"),
-        ({"noise_equalisation": np.inf}, "`noise_equalisation` must be"),
+        ({"speech_equalization": -1}, "`speech_equalization` must be"),
+        ({"noise_equalization": np.inf}, "`noise_equalization` must be"),
     ],
 )
 def test_wrong_parameters_are_named(parameters, message):

@@ -18,7 +18,7 @@ from skvae.datasets import (
     make_noise,
     mix_at_snr,
 )
-from skvae.datasets.mixing.mixer import FADE
+from skvae.datasets.mixing.snr import FADE
 
 
 def decibels(clean, noise):
@@ -176,7 +176,7 @@ def test_extreme_levels_stay_finite(noise):
 
 @pytest.mark.parametrize("snr", ["loud", None, np.nan, -np.inf, -301, True, [0.0]])
 def test_a_wrong_ratio_is_an_error(clean, noise, snr):
-    with pytest.raises(ValueError, match="snr must be at least"):
+    with pytest.raises(ValueError, match="`snr` must be at least"):
         mix_at_snr(clean, noise, snr)
 
 
@@ -340,28 +340,31 @@ def test_the_global_generators_are_never_touched(clean, folder):
     "params, message",
     [
         ({"noise": []}, "at least one waveform, got an empty list"),
-        ({"noise": np.ones(10)}, "noise must be None, a list .* got ndarray"),
-        ({"noise": AudioFile("a.wav")}, "got AudioFile: a single waveform goes into"),
+        ({"noise": np.ones(10)}, "`noise` must be None, the path .* got ndarray"),
+        (
+            {"noise": AudioFile("a.wav")},
+            "AudioFile: pass a single waveform as",
+        ),
         ({"noise": 3}, "got int"),
-        ({"noise": [3.0]}, r"must have shape \(n_samples,\)"),
-        ({"snr": (5, -5)}, r"snr must be .* low <= high.* got \(5, -5\)"),
-        ({"snr": (1, 2, 3)}, "snr must be"),
-        ({"snr": (-np.inf, 3)}, "snr must be"),
-        ({"snr": []}, "snr must be"),
-        ({"snr": ["a"]}, "snr must be"),
-        ({"snr": None}, "snr must be"),
-        ({"snr": np.nan}, "snr must be"),
-        ({"snr": stats.norm(np.nan)}, "snr must be"),
-        ({"level": (3, 1)}, "level must be"),
-        ({"level": "low"}, "level must be"),
-        ({"level": np.inf}, "level must be between .* got inf"),
-        ({"level": 1000.0}, "level must be between .* got 1000.0"),
+        ({"noise": [3.0]}, "got numbers: pass a single waveform"),
+        ({"snr": (5, -5)}, r"`snr` must be .* low <= high.* got \(5, -5\)"),
+        ({"snr": (1, 2, 3)}, "`snr` must be"),
+        ({"snr": (-np.inf, 3)}, "`snr` must be"),
+        ({"snr": []}, "`snr` must be"),
+        ({"snr": ["a"]}, "`snr` must be"),
+        ({"snr": None}, "`snr` must be"),
+        ({"snr": np.nan}, "`snr` must be"),
+        ({"snr": stats.norm(np.nan)}, "`snr` must be"),
+        ({"level": (3, 1)}, "`level` must be"),
+        ({"level": "low"}, "`level` must be"),
+        ({"level": np.inf}, "`level` must be between .* got inf"),
+        ({"level": 1000.0}, "`level` must be between .* got 1000.0"),
         ({"synthetic": 1.5}, r"`synthetic` must be a number in \[0, 1\], got 1.5"),
         ({"synthetic": None}, "`synthetic` must be"),
-        ({"augment": "much"}, "augment must be True, False or an .* got 'much'"),
-        ({"augment": None}, "augment must be .* got None"),
+        ({"augment": "much"}, "`augment` must be True, False or an .* got 'much'"),
+        ({"augment": None}, "`augment` must be .* got None"),
         ({"augment": Augmentation(sums=3)}, "`sums` must be .* got 3"),
-        ({"random_state": "today"}, "random_state must be"),
+        ({"random_state": "today"}, "`random_state` must be"),
     ],
 )
 def test_wrong_parameters_are_named_when_mixing(clean, params, message):
@@ -499,8 +502,8 @@ def test_false_and_an_augmentation_that_does_nothing_are_alike(clean, noise):
         noise_speed=[1.0],
         sums=0,
         gains=0,
-        speech_equalisation=0,
-        noise_equalisation=0,
+        speech_equalization=0,
+        noise_equalization=0,
     )
     noisy, kept = Mixer([noise], snr=0, augment=augment).mix(clean, rng=0)
     assert np.array_equal(kept, clean)
@@ -558,7 +561,7 @@ def test_a_part_longer_than_the_speech_is_an_error(noise, n_samples):
 
 
 def test_speech_is_accelerated_where_there_is_enough_of_it(noise):
-    mixer = Mixer([noise], snr=60, augment=Augmentation(speech_equalisation=0))
+    mixer = Mixer([noise], snr=60, augment=Augmentation(speech_equalization=0))
     speech = np.sin(2 * np.pi * 0.1 * np.arange(mixer.speech_length(2000)))
     assert len(speech) == 2200
 

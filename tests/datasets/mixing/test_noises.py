@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from skvae.datasets import NOISE_KINDS, make_noise
-from skvae.datasets.mixing.noises import _add, _impulses, _sine, _voices
+from skvae.datasets.mixing.noises import _voices
+from skvae.datasets.mixing.sounds import add_at, impulses, sine
 
 RATE = 16000
 
@@ -89,8 +90,8 @@ def test_kinds_differ_in_spectrum_or_in_time(described):
 @pytest.mark.parametrize(
     "kind, measure, low, high",
     [
-        ("coloured", "modulation", 0, 3),  # steady
-        ("coloured", "crest", 10, 15),  # Gaussian
+        ("colored", "modulation", 0, 3),  # steady
+        ("colored", "crest", 10, 15),  # Gaussian
         ("bands", "flatness", -50, -12),
         ("bands", "modulation", 4, 20),
         ("engine", "crest", 15, 40),
@@ -121,7 +122,7 @@ def test_random_colours_differ_more_than_estimates_of_one():
         ]
         return np.std(spectra, axis=0)[4:250].mean()
 
-    assert spread("coloured") > 4 > 2 > spread("pink")
+    assert spread("colored") > 4 > 2 > spread("pink")
 
 
 def test_an_engine_fires_in_a_rhythm():
@@ -133,7 +134,7 @@ def test_an_engine_fires_in_a_rhythm():
         return (acf[4:100] / acf[0]).max()
 
     engines = [rhythm("engine", seed) for seed in range(12)]
-    steady = [rhythm("coloured", seed) for seed in range(12)]
+    steady = [rhythm("colored", seed) for seed in range(12)]
     assert np.median(engines) > 2 * np.median(steady)
 
 
@@ -145,7 +146,7 @@ def test_insects_trill():
         return np.sqrt(2 * np.sum(spectrum[20:200] ** 2)) / spectrum[0]
 
     insects = [trill("insects", seed) for seed in range(12)]
-    steady = [trill("coloured", seed) for seed in range(12)]
+    steady = [trill("colored", seed) for seed in range(12)]
     assert np.median(insects) > 2 * np.median(steady)
 
 
@@ -191,9 +192,9 @@ def test_a_crowd_does_not_depend_on_what_was_made_before():
 
 
 def test_impulses_between_samples_are_shared_by_their_neighbours():
-    pulses = _impulses(np.array([0.0, 2.25, 2.5, 5.0]), np.array([1.0, 4, -2, 8]), 6)
+    pulses = impulses(np.array([0.0, 2.25, 2.5, 5.0]), np.array([1.0, 4, -2, 8]), 6)
     np.testing.assert_allclose(pulses, [1, 0, 3 - 1, 1 - 1, 0, 8])
-    assert not _impulses(np.empty(0), np.empty(0), 3).any()
+    assert not impulses(np.empty(0), np.empty(0), 3).any()
 
 
 @pytest.mark.parametrize("start", range(-4, 7))
@@ -205,22 +206,22 @@ def test_sounds_are_cut_where_they_do_not_fit(start, n_sound):
         if 0 <= start + i < 6:
             expected[start + i] += sample
     if start + n_sound > 0 and start < 6:
-        _add(total, sound, start)
+        add_at(total, sound, start)
     assert np.array_equal(total, expected)
 
 
 def test_sines_of_many_cycles_are_as_exact_as_of_few():
     cycles = np.linspace(0, 3, 50)
-    np.testing.assert_allclose(_sine(1e6 + cycles), _sine(cycles), atol=1e-5)
-    np.testing.assert_allclose(_sine(cycles), np.sin(2 * np.pi * cycles), atol=1e-5)
+    np.testing.assert_allclose(sine(1e6 + cycles), sine(cycles), atol=1e-5)
+    np.testing.assert_allclose(sine(cycles), np.sin(2 * np.pi * cycles), atol=1e-5)
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: make_noise(10, "purple"), "kind must be one of .*'white'.*'purple'"),
-        (lambda: make_noise(10, ["white"]), "kind must be"),
-        (lambda: make_noise(True), "n_samples must be"),
+        (lambda: make_noise(10, "purple"), "`kind` must be one of .*'white'.*'purple'"),
+        (lambda: make_noise(10, ["white"]), "`kind` must be"),
+        (lambda: make_noise(True), "`n_samples` must be"),
     ],
 )
 def test_wrong_parameters_are_named(call, message):

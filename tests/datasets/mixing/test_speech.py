@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skvae.datasets import make_speech
-from skvae.datasets.mixing.speech import sawtooth
+from skvae.datasets.mixing.sounds import sawtooth
 
 RATE = 16000
 
@@ -95,9 +95,12 @@ def test_seeds_repeat_and_differ():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: make_speech(0), "n_samples must be a positive integer, got 0"),
-        (lambda: make_speech(1.5), "n_samples must be"),
-        (lambda: make_speech(10, -1), "sample_rate must be"),
+        (
+            lambda: make_speech(0),
+            r"`n_samples` must be an integer in \[1, inf\), got 0",
+        ),
+        (lambda: make_speech(1.5), "`n_samples` must be"),
+        (lambda: make_speech(10, -1), "`sample_rate` must be"),
     ],
 )
 def test_wrong_parameters_are_named(call, message):

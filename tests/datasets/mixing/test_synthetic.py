@@ -52,11 +52,11 @@ def test_other_rates_and_fixed_lengths_are_possible():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: make_dataset(0), "n_utterances must be"),
-        (lambda: make_dataset(2, (3, 1)), r"duration must be .* got \(3, 1\)"),
-        (lambda: make_dataset(2, 1.0), "duration must be"),
-        (lambda: make_dataset(2, (0, 1)), "duration must be"),
-        (lambda: make_dataset(2, snr="high"), "snr must be"),
+        (lambda: make_dataset(0), "`n_utterances` must be"),
+        (lambda: make_dataset(2, (3, 1)), r"`duration` must be .* got \(3, 1\)"),
+        (lambda: make_dataset(2, 1.0), "`duration` must be"),
+        (lambda: make_dataset(2, (0, 1)), "`duration` must be"),
+        (lambda: make_dataset(2, snr="high"), "`snr` must be"),
     ],
 )
 def test_wrong_parameters_are_named(call, message):

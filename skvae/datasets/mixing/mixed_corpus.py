@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from skvae.datasets.corpora.corpus import Corpus
-from skvae.datasets.mixing.mixer import mix_at_snr
-from skvae.datasets.mixing.pairs import Pair, write_pairs
+from skvae.datasets.mixing.pairs import LabeledPair, alternate, write_pairs
+from skvae.datasets.mixing.snr import mix_at_snr
 from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, draw_seed
 
@@ -218,7 +218,7 @@ def write_corpus(corpus: Corpus, folder: str | os.PathLike[str]) -> None:
         pass
 
 
-def _open_pairs(corpus: Corpus) -> Iterator[Pair]:
+def _open_pairs(corpus: Corpus) -> Iterator[LabeledPair]:
     members = zip(
         corpus.clean or (),
         corpus.noisy or (),
@@ -236,7 +236,7 @@ def _open_pairs(corpus: Corpus) -> Iterator[Pair]:
                 "AudioFile does."
             )
         noise = getattr(getattr(noisy, "noise", None), "path", "")
-        yield Pair(
+        yield LabeledPair(
             str(speaker),
             str(utterance),
             str(environment),
@@ -255,12 +255,7 @@ def _deal_turns(
     rng: np.random.Generator,
 ) -> list[tuple[str, float]]:
     """Environments and ratios, all pairs of them about equally often, shuffled."""
-    # After as many turns every environment has met the same ratios again: move on.
-    cycle = math.lcm(len(environments), len(snrs))
-    turns = [
-        (environments[k % len(environments)], snrs[(k + k // cycle) % len(snrs)])
-        for k in range(n_turns)
-    ]
+    turns = list(itertools.islice(alternate(environments, snrs), n_turns))
     # Utterances have an order too: a sentence must not meet its environment by rule.
     return [turns[k] for k in rng.permutation(n_turns)]
 

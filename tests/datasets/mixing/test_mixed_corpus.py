@@ -167,7 +167,7 @@ def test_noise_of_ones_own_in_memory(data):
         ({"snrs": []}, "`snrs` must be finite"),
         ({"snrs": [np.nan]}, "`snrs` must be finite"),
         ({"n_utterances": 0}, "`n_utterances` must be"),
-        ({"random_state": -1}, "random_state must be"),
+        ({"random_state": -1}, "`random_state` must be"),
     ],
 )
 def test_parameters_are_checked(data, change, message):
