@@ -1,16 +1,16 @@
 """
-First steps: enhance, look, listen, measure
-===========================================
+First steps: enhancement, plots, sound and scores
+=================================================
 
-An enhancer is a scikit-learn estimator. Its ``X`` is a list of waveforms, one array for
-each utterance, of any lengths; what comes out is a list of the same lengths. This page
-goes once through everything one does with an enhancer.
+An enhancer is a scikit-learn estimator. Its ``X`` is a list of waveforms: one array of
+any length for each utterance. The output is a list of waveforms with the same lengths.
+This example enhances some utterances, plots and plays one of them, and computes scores.
 """
 
 # %%
-# Two lists: noisy speech, and the clean speech that is in it. Here both are made of
-# random numbers; with recordings of your own, lists of ``AudioFile("a.wav")`` take
-# their place and are read when they are needed.
+# ``make_dataset`` returns two lists: noisy speech, and the clean speech in it. Both are
+# synthetic. For your own recordings, use lists of ``AudioFile("a.wav")``, which are
+# read only when they are needed.
 
 from skvae import LogMMSE, evaluate, summarize
 from skvae.datasets import make_dataset
@@ -23,12 +23,11 @@ noisy, clean = noisy + louder, clean + louder_clean
 print([len(waveform) for waveform in noisy[:5]])
 
 # %%
-# Enhance
-# -------
+# Enhancement
+# -----------
 #
-# ``LogMMSE`` is the log-spectral amplitude estimator of Ephraim and Malah. It knows
-# nothing of speech, so that `fit` has nothing to learn and only looks at its
-# parameters.
+# ``LogMMSE`` is the log-spectral amplitude estimator of Ephraim and Malah. It has no
+# model of speech, so ``fit`` learns nothing and only checks the parameters.
 
 enhancer = LogMMSE()
 enhancer.fit(noisy)
@@ -38,26 +37,25 @@ enhanced = enhancer.transform(noisy)
 print([len(waveform) for waveform in enhanced] == [len(waveform) for waveform in noisy])
 
 # %%
-# Look
-# ----
+# Spectrograms and mask
+# ---------------------
 #
-# All methods of this package do the same thing in the end: they multiply each bin of
-# the spectrogram by a number between 0 and 1, the *mask*. What is taken away is their
-# estimate of the noise: ``separate`` gives both, and they sum to the input.
+# All methods of this package multiply each bin of the spectrogram by a number between 0
+# and 1, the *mask*. The removed part is the estimate of the noise. ``separate`` returns
+# the enhanced speech and the noise, which sum to the input.
 
 which = 16
 display = EnhancementDisplay.from_estimator(enhancer, noisy[which])
 
 # %%
-# Look at the mask beside the noisy spectrogram. Where the harmonics of a vowel or the
-# hiss of a consonant stand out, it is bright; the background in between is dark. Then
-# look for speech in the picture of the *noise*: what you can see there was lost. And
-# the other way round: the dashed line near 3.6 kHz is no speech but a chirp in the
-# noise. It comes and goes as fast as speech does, and so it is still there in the
-# result.
+# The mask is bright at the harmonics of vowels and at consonants, and dark in the
+# background. Speech that is visible in the spectrogram of the *noise* was lost.
 #
-# Listen
-# ------
+# The dashed line near 3.6 kHz is not speech but a chirp in the noise. It changes as
+# fast as speech, so the method does not remove it.
+#
+# Sound
+# -----
 
 [separation] = enhancer.separate([noisy[which]])
 AudioPlayer(
@@ -70,11 +68,11 @@ AudioPlayer(
 )
 
 # %%
-# Measure
-# -------
+# Scores
+# ------
 #
-# ``evaluate`` scores utterance by utterance and returns a table. ``info`` adds columns
-# of your own: here, the signal-to-noise ratio, in dB, that each was mixed at.
+# ``evaluate`` scores each utterance and returns a table with one row per utterance.
+# ``info`` adds columns to the table: here, the signal-to-noise ratio in dB.
 
 info = {"snr": [0] * 12 + [10] * 12}
 metrics = ["si_sdr", "estoi"]
@@ -83,13 +81,14 @@ after = evaluate(enhancer, noisy, clean, metrics, info=info)
 after.head()
 
 # %%
-# Means come with 95 % confidence intervals. They are wide, because utterances differ:
+# ``summarize`` computes means with 95 % confidence intervals. The intervals are wide
+# because the utterances differ.
 
 summarize(after, by="snr").round(2)
 
 # %%
-# Whether the enhancer helps is another question, and has a sharper answer: each
-# utterance is compared with itself.
+# To test whether the enhancer helps, compare each noisy utterance with its enhanced
+# version. These paired differences have narrower intervals.
 
 tables = {"noisy": before, "log-MMSE": after}
 scores = EvaluationDisplay.from_tables(tables, by="snr")
@@ -99,10 +98,9 @@ scores = EvaluationDisplay.from_tables(tables, by="snr")
 differences = EvaluationDisplay.from_tables(tables, by="snr", kind="difference")
 
 # %%
-# The intervals are far from zero: on these utterances log-MMSE helps, by about as much
-# at both SNRs. Yet the whiskers of the boxes reach down to the noisy speech: there are
-# noises in which the method finds nothing to take away. The next page shows methods
-# that do.
+# The intervals are far from zero, so log-MMSE improves these utterances, by about the
+# same amount at both SNRs. The whiskers of the boxes reach down to the noisy speech: in
+# some noises the method removes nothing. The next example shows methods that do.
 #
-# On recordings of speech, start with ``load_pretrained("best")`` instead: a trained
-# enhancer that comes with the package and is used in the same way.
+# For recordings of speech, start with ``load_pretrained("best")``, a trained enhancer
+# that is part of the package. It is used in the same way.

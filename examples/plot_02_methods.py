@@ -1,26 +1,26 @@
 """
-Each method on the same noisy utterance
-=======================================
+Comparison of all methods on one utterance
+==========================================
 
-Eight enhancers, from 1979 to the present, hear the same sentence in the same noise: a
-machine that runs all the time, and gusts of wind. They differ in what they know
-beforehand:
+This example applies eight enhancers, from 1979 to the present, to the same sentence in
+the same noise: a steady machine and gusts of wind. The methods differ in their prior
+knowledge:
 
-* ``SpectralSubtraction``, ``WienerFilter`` and ``LogMMSE`` know nothing of speech, but
-  that noise changes more slowly;
-* ``RPCA`` takes what repeats itself for noise, and what is sparse for speech;
-* ``ISNMF`` and ``VAENMFEnhancer`` have learned what clean *speech* looks like, and
-  learn the noise from the mixture itself;
-* ``DNNMask`` and ``BiLSTMMask`` have learned from *mixtures* of speech and noise what
-  to keep.
+* ``SpectralSubtraction``, ``WienerFilter`` and ``LogMMSE`` assume only that noise
+  varies more slowly than speech.
+* ``RPCA`` assumes that noise is repetitive and speech is sparse.
+* ``ISNMF`` and ``VAENMFEnhancer`` learn a model of clean *speech* in training, and
+  learn the noise from the mixture itself.
+* ``DNNMask`` and ``BiLSTMMask`` learn from *mixtures* of speech and noise which bins to
+  keep.
 """
 
 # %%
-# The data
-# --------
+# Data
+# ----
 #
-# Every call of ``make_speech`` is another speaker. The speaker of the test sentence is
-# in nobody's training data, nor is this noise.
+# Every call of ``make_speech`` synthesizes another speaker. Neither the speaker of the
+# test sentence nor this noise is in the training data.
 
 import matplotlib.pyplot as plt
 import pandas
@@ -50,12 +50,13 @@ wind = make_noise(N_SAMPLES, "wind", random_state=2)
 noisy = mix_at_snr(clean, machine + wind, snr=0.0)
 
 # %%
-# The methods
-# -----------
+# Methods
+# -------
 #
-# The networks are small and see a minute of speech for a few epochs: enough to show
-# what they are like, far from what they can do. Mask networks without noise of their
-# own mix the speech with synthetic noise of all kinds, anew each time.
+# The networks are small and are trained on about a minute of speech for a few epochs.
+# This shows how they behave, but not their best quality. The mask networks get no
+# recordings of noise, so they mix the speech with synthetic noise of all kinds, with
+# new mixtures in every epoch.
 
 speech_model = SpeechVAE(
     n_latent=8, hidden=64, max_iter=12, batch_size=32, learning_rate=3e-3
@@ -76,8 +77,8 @@ for name, method in methods.items():
     [separations[name]] = method.fit(training_speech).separate([noisy])
 
 # %%
-# The masks
-# ---------
+# Masks
+# -----
 
 fig, axes = plt.subplots(
     5, 2, figsize=(10, 12), sharex=True, sharey=True, layout="constrained"
@@ -97,21 +98,21 @@ colorbar = fig.colorbar(mask.image_, ax=axes[1:], label="gain", shrink=0.4)
 # %%
 # Compare the masks with the clean spectrogram above them.
 #
-# The first three agree on the whole: they share one estimate of the noise, and only
-# their rules differ. Spectral subtraction lets single dots through everywhere, the
-# Wiener filter fewer. A low harmonic of the machine stays bright through the sentence
-# where the estimate of the noise is too low.
+# The first three masks are similar, because these methods share one noise estimate and
+# differ only in their gain rules. Spectral subtraction leaves isolated dots everywhere;
+# the Wiener filter leaves fewer. A low harmonic of the machine remains bright where the
+# noise estimate is too low.
 #
-# RPCA keeps whatever sticks out of its frame, and most of that is noise. IS-NMF paints
-# with whole spectra from its dictionary, and keeps the tones of the machine, which its
-# sixteen spectra of vowels can explain as well. VAE-NMF is smoother: it is bright in
-# the shape of vowels and hisses and dark between the words.
+# RPCA keeps everything that is louder than its surroundings, and most of that is noise.
+# IS-NMF combines whole spectra of its dictionary. It keeps the tones of the machine,
+# because its sixteen spectra of vowels can explain them, too. The mask of VAE-NMF is
+# smoother: bright at vowels and fricatives, and dark between the words.
 #
-# The networks decide by what they saw in training. The LSTM has the whole sentence
-# before it, the dense network eleven frames at a time.
+# The masks of the networks depend on their training. The LSTM uses the whole sentence,
+# the dense network eleven frames at a time.
 #
-# The sounds
-# ----------
+# Sound
+# -----
 
 AudioPlayer(
     {
@@ -122,11 +123,11 @@ AudioPlayer(
 )
 
 # %%
-# The figures
-# -----------
+# Scores
+# ------
 #
-# A fitted enhancer can be scored on any number of pairs. Here it is one, so that the
-# figures belong to what you have seen and heard.
+# ``evaluate`` scores a fitted enhancer on any number of pairs. Here it is the pair that
+# is plotted above.
 
 table = pandas.concat(
     evaluate(method, [noisy], [clean], ["si_sdr", "estoi"])
@@ -136,7 +137,7 @@ table.index = ["noisy", *methods]
 table[["si_sdr", "estoi"]].round(2)
 
 # %%
-# Do not take this for a ranking: it is one sentence in one noise, and the networks had
-# some seconds of training. In noise that hardly changes the simple methods are hard to
-# beat; the ones with a model of speech win where noise changes as fast as speech. The
-# README has a table for recordings, with means over 80 mixtures.
+# These scores are not a ranking: they are from one sentence in one noise, and the
+# networks were trained for some seconds. In nearly stationary noise, the simple methods
+# are hard to beat. Methods with a speech model are better where the noise changes as
+# fast as speech. The README has a table for recordings, with means over 80 mixtures.

@@ -1,20 +1,21 @@
 """
-Musical noise, and how to cure it
+Musical noise: cause and remedies
 =================================
 
-Simple methods leave a twitter behind that was not there before: *musical noise*. This
-page makes it, shows where it comes from, and takes it away again in four ways. Use
-headphones.
+Simple methods add an artifact to the output that sounds like twittering birds: *musical
+noise*. This example produces it, explains its cause, and reduces it in four ways. Use
+headphones to hear the differences.
 """
 
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
-# Make it
-# -------
+# Spectral subtraction
+# --------------------
 #
-# Speech in steady pink noise, and the oldest method in its oldest form: the mean power
-# of the noise is subtracted once, and what is negative becomes zero.
+# The input is speech in stationary pink noise. The method is the simplest form of
+# spectral subtraction: it subtracts the mean power of the noise once and sets negative
+# results to zero.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +25,7 @@ from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.plot import AudioPlayer, SpectrogramDisplay
 
 RATE = 16_000
-pause = np.zeros(2 * RATE, dtype=np.float32)  # two seconds of nothing but noise
+pause = np.zeros(2 * RATE, dtype=np.float32)  # two seconds of noise alone
 clean = np.concatenate([pause, make_speech(2 * RATE, random_state=8)])
 noise = make_noise(len(clean), "pink", random_state=0)
 noisy, noise = mix_at_snr(clean, noise, snr=5.0, return_noise=True)
@@ -43,19 +44,19 @@ for ax, (title, waveform) in zip(
 colorbar = fig.colorbar(picture.image_, ax=axes, label="power (dB)")
 
 # %%
-# In the first two seconds there is no speech. On the left it is filled evenly; on the
-# right it is torn into bright dots with black between them. Each dot is a tone that
-# lasts some hundredths of a second:
+# The first two seconds contain no speech. In the noisy spectrogram (left), the noise
+# fills them evenly. After subtraction (right), isolated bright dots remain. Each dot is
+# a tone that lasts some hundredths of a second.
 
 AudioPlayer({"noisy": noisy, "noise subtracted once": ringing})
 
 # %%
-# Where it comes from
-# -------------------
+# Cause
+# -----
 #
-# The power of noise in a bin is random: it is distributed exponentially around its
-# mean. Whatever exceeds the mean survives the subtraction, and that happens in
-# :math:`e^{-1}`, more than a third, of all bins.
+# The power of noise in a bin is random and has an exponential distribution. Bins whose
+# power exceeds the mean remain after the subtraction. Their share is :math:`e^{-1}`,
+# which is more than a third.
 
 stft = naive.stft_
 pause_frames = slice(4, len(pause) // stft.framing().hop_length - 4)
@@ -83,16 +84,17 @@ legend = ax.legend()
 print(f"{np.mean(relative > 1):.0%} of the bins are louder than the mean")
 
 # %%
-# Cure it
-# -------
+# Remedies
+# --------
 #
-# 1. *Subtract more than there is.* With ``over_subtraction=3`` a twentieth of the bins
-#    survive, :math:`e^{-3}`.
-# 2. *Leave a floor.* A little of the noise, left everywhere, covers the tones.
-# 3. *Do less.* ``attenuation_limit``, which every enhancer of this package has, lowers
-#    nothing by more than so many dB.
-# 4. *Smooth over time.* The Wiener filter and log-MMSE ask for the SNR of the last
-#    frame too ("decision-directed"): a bin that is loud once is not believed.
+# 1. *Over-subtraction.* With ``over_subtraction=3``, only :math:`e^{-3}`, or 5 %, of
+#    the bins remain.
+# 2. *Spectral floor.* A small amount of noise in all bins masks the tones.
+# 3. *Attenuation limit.* All enhancers have the parameter ``attenuation_limit``, the
+#    maximum attenuation in dB.
+# 4. *Smoothing over time.* The Wiener filter and log-MMSE include the SNR of the
+#    previous frame in their estimate ("decision-directed"), so a bin that is loud in a
+#    single frame is attenuated.
 
 cures = {
     "once": naive,
@@ -118,26 +120,27 @@ for ax, (name, waveform) in zip(axes.flat, cured.items(), strict=True):
 colorbar = fig.colorbar(picture.image_, ax=axes, label="power (dB)")
 
 # %%
-# Look at the second before the first word. Subtracting three times leaves fewer tones,
-# but each of them stands alone before a black background; the floor and the limit fill
-# the background up again. The Wiener filter lets the least through, in short dashes:
-# smoothed over time. Listen to the same:
+# The plots show the second before the first word. Three-fold subtraction leaves fewer
+# tones, but they stand out before a silent background. The floor and the limit restore
+# some of the background noise. The Wiener filter leaves the least noise, in short
+# dashes because of the smoothing over time.
 
 AudioPlayer({"noisy": noisy, **cured})
 
 # %%
-# Measure it
-# ----------
+# Measurement
+# -----------
 #
-# SI-SDR does not hear musical noise: a twitter is as good to it as a hiss of the same
-# power. A measure that does is the *kurtosis* of the power of a bin over time, which is
-# high where the bin is loud for a moment and quiet else. It is taken relative to that
-# of the noise before, as a logarithm: at zero what is left comes and goes as the noise
-# did, and the higher it is, the more it consists of short tones.
+# SI-SDR does not detect musical noise: it rates a twitter like a hiss of the same
+# power. A better measure is the *kurtosis* of the power of a bin over time, which is
+# high if the bin is loud for short moments only. The table shows the logarithm of the
+# ratio of the kurtosis after and before enhancement. A value of 0 means that the
+# residual noise fluctuates like the original noise; a high value means that it consists
+# of short tones.
 
 
 def kurtosis(power):
-    """Fourth moment of the power of a bin over the squared second, mean of the bins."""
+    """Fourth moment of the power over the squared second moment, averaged over bins."""
     centred = power - power.mean(axis=1, keepdims=True)
     return np.mean((centred**4).mean(axis=1) / (centred**2).mean(axis=1) ** 2)
 
@@ -151,7 +154,7 @@ for name, waveform in cured.items():
     print(f"{name:28}{si_sdr:5.1f} dB{level:10.1f} dB{ratio:20.2f}")
 
 # %%
-# Read the rows by what they leave. Subtracted three times and log-MMSE leave equally
-# little noise, but that of log-MMSE comes and goes far less: this is what smoothing
-# over time is good for. The floor and the limit buy smoother noise with more of it. And
-# SI-SDR likes best what twitters most, so listen before you believe it.
+# Three-fold subtraction and log-MMSE leave about the same amount of noise, but the
+# noise of log-MMSE fluctuates much less, because of the smoothing over time. The floor
+# and the limit make the noise smoother but leave more of it. SI-SDR is highest for the
+# output with the most musical noise, so always listen to the output as well.

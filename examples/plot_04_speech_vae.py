@@ -1,21 +1,21 @@
 """
-What a speech VAE has learned
-=============================
+Inside a speech VAE
+===================
 
-``SpeechVAE`` is the model of speech inside VAE-NMF: an encoder that reads the spectrum
-of a frame, a few latent variables, and a decoder that turns them into the *variance* of
-each frequency bin. It is an estimator of its own, so that one can look into it: what it
-keeps of a sentence, what it dreams of, and what its latent variables stand for.
+``SpeechVAE`` is the speech model of VAE-NMF. Its encoder maps the spectrum of a frame
+to a few latent variables, and its decoder maps them to the *variance* of each frequency
+bin. It is an estimator of its own. This example shows what it preserves of a sentence,
+what it generates, and what its latent variables represent.
 """
 
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Train it
+# Training
 # --------
 #
-# Two minutes of speech of 40 speakers. ``score`` is the evidence lower bound (ELBO) of
-# a frame, so that higher is better, and ``loss_curve_`` is its negative.
+# The training data are two minutes of speech of 40 speakers. ``score`` is the evidence
+# lower bound (ELBO) per frame; higher is better. ``loss_curve_`` is its negative.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,15 +38,16 @@ vae.fit(speech)
 losses = ConvergenceDisplay.from_estimator(vae)
 
 # %%
-# The validation loss is that of speakers who were left out of training. It falls with
-# the training loss and ends only a little above it: most of what was learned is true of
-# speech, and not of these speakers alone.
+# The validation loss is computed on speakers that are not in the training data. It
+# falls with the training loss and ends only slightly above it. So most of what the
+# model learned is true of speech in general, not only of these speakers.
 #
-# What it keeps
-# -------------
+# Reconstruction
+# --------------
 #
-# ``transform`` gives the posterior means of the latent variables, eight numbers a
-# frame, ``inverse_transform`` the variances that the decoder makes of them.
+# ``transform`` returns the posterior means of the latent variables: eight numbers per
+# frame. ``inverse_transform`` returns the variances that the decoder computes from
+# them.
 
 sentence = make_speech(N_SAMPLES, random_state=1000)
 [z] = vae.transform([sentence])
@@ -54,7 +55,7 @@ sentence = make_speech(N_SAMPLES, random_state=1000)
 
 fig, axes = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
 SpectrogramDisplay.from_waveform(sentence, ax=axes[0], title="a new speaker")
-SpectrogramDisplay.from_power(variance, ax=axes[1], title="what 8 numbers a frame keep")
+SpectrogramDisplay.from_power(variance, ax=axes[1], title="8 numbers per frame")
 image = axes[2].imshow(
     z.T,
     origin="lower",
@@ -65,25 +66,24 @@ image = axes[2].imshow(
     vmax=3,
     interpolation="nearest",
 )
-axes[2].set(title="the numbers", ylabel="latent variable", xlabel="time (s)")
+axes[2].set(title="latent means", ylabel="latent variable", xlabel="time (s)")
 colorbar = fig.colorbar(image, ax=axes[2], label="posterior mean")
 for ax in axes[:2]:
     ax.set_xlabel("")
 
 # %%
-# The decoder gives back which syllable it is, where its formants lie and how loud it
-# is: the smooth shape of the spectrum. What is lost is the pitch, the fine comb of
-# harmonics. That is no accident: for a mask it matters where speech is, and eight
-# numbers do not suffice for where each harmonic is.
+# The decoder preserves the smooth shape of the spectrum: the syllables, their formants
+# and their loudness. It loses the pitch, which is the fine comb of harmonics. Eight
+# numbers are too few for the position of each harmonic. For a mask, it matters more
+# where there is speech at all.
 #
-# Two scales differ, by the way: the model brings every sentence to one level, so that
-# it does not matter how loud it was recorded.
+# The two color scales differ because the model normalizes the level of every sentence.
 #
-# What it dreams of
-# -----------------
+# Samples
+# -------
 #
-# ``sample`` draws latent variables from their prior and spectra from the decoder. Each
-# frame is drawn by itself.
+# ``sample`` draws latent variables from their prior and spectra from the decoder. All
+# frames are independent.
 
 dream = vae.sample(188, random_state=0)
 [dreamed] = ISTFT().transform([dream])
@@ -97,19 +97,19 @@ SpectrogramDisplay.from_spectrogram(
 axes[1].label_outer()
 
 # %%
-# Every column on the right could come from speech, a vowel or a hiss, but their order
-# is random. The model knows what speech sounds like at any one moment, and nothing of
-# how it goes on. With ``architecture="bilstm"`` it would see the frames around as well.
+# Each column on the right could be a frame of speech, such as a vowel or a fricative,
+# but their order is random. This model describes single frames and no dynamics. With
+# ``architecture="bilstm"`` it would use the neighboring frames as well.
 
 AudioPlayer({"speech": sentence, "drawn from the model": dreamed})
 
 # %%
-# What the latent variables stand for
-# -----------------------------------
+# Latent variables
+# ----------------
 #
-# One of them is moved from -3 to 3 while the others stay at zero, where the prior has
-# its mean. The most active ones first: those whose posterior mean varies most over
-# speech.
+# Each panel varies one latent variable from -3 to 3. The others are zero, the mean of
+# the prior. The panels show the four most active variables: those whose posterior means
+# vary most over speech.
 
 activity = np.concatenate(vae.transform(speech)).std(axis=0)
 most_active = np.argsort(activity)[::-1]
@@ -131,16 +131,17 @@ for ax, k in zip(axes.flat, most_active, strict=False):
 legend = axes[0, 1].legend(title="value", loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
-# Read a panel from dark to bright. One variable is loudness: it takes a vowel down to
-# silence. Another leads from a hiss, the broad hump at 6 kHz, to a vowel with its humps
-# below 4 kHz, which are the formants. Nobody told the model of vowels and consonants:
-# it found that these are the ways in which spectra of speech differ.
+# The curves go from dark to bright. One variable represents loudness: it leads from a
+# vowel to silence. Another leads from a fricative, with a broad maximum at 6 kHz, to a
+# vowel with formants below 4 kHz. The model found these dimensions without labels of
+# vowels and consonants.
 #
-# What is not speech
-# ------------------
+# Speech and noise
+# ----------------
 #
-# The score is a bound of a likelihood, so that the model can tell what it does not
-# know. Here is the loss, its negative, of a new speaker and of one noise of each kind.
+# The score is a bound on the likelihood, so it shows how well the model explains a
+# sound. The figure shows the loss, which is the negative score, of a new speaker and of
+# one noise of each kind.
 
 sounds = {"speech": make_speech(N_SAMPLES, random_state=1001)}
 sounds |= {kind: make_noise(N_SAMPLES, kind, random_state=0) for kind in NOISE_KINDS}
@@ -155,6 +156,6 @@ ax.grid(color="0.9")
 label = ax.set_xlabel("loss of a frame (less is more like speech)")
 
 # %%
-# Speech comes first, and what is made of voices ("babble", "crowd") is among the next.
-# This is what VAE-NMF lives on: what the model finds unlikely, it has to leave to the
-# noise.
+# Speech has the lowest loss, and sounds made of voices ("babble", "crowd") are among
+# the next. VAE-NMF relies on this property: sounds that are unlikely under the speech
+# model are assigned to the noise.

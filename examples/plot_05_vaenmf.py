@@ -1,26 +1,26 @@
 """
-VAE-NMF opened up
-=================
+Inside VAE-NMF
+==============
 
-The enhancer that learns noise while it listens: what it believes about speech and
-noise, how it gets there, and how its four inferences differ.
+VAE-NMF learns the noise from the noisy recording itself. This example shows its
+estimates of speech and noise during the inference, and compares the four inferences.
 
-The power of the mixture in frame n and bin f is exponentially distributed around
+The power of the mixture in frame n and bin f is exponentially distributed with mean
 
 .. math:: g_n \\, \\sigma_f^2(z_n) + \\sum_k h_{nk} w_{kf}.
 
-The first term is speech: a decoder, trained on clean speech, turns the latent variables
-:math:`z_n` into variances, and :math:`g_n` is a gain. The second is noise: K spectra
-:math:`w_k` and when they sound, :math:`h_k`. Training has fixed the decoder, the rest
-is found anew for each utterance.
+The first term is the speech: a decoder, trained on clean speech, maps the latent
+variables :math:`z_n` to variances, and :math:`g_n` is a gain. The second term is the
+noise: K spectra :math:`w_k` with activations :math:`h_k`. The decoder is fixed after
+training. Everything else is estimated for each utterance.
 """
 
 # %%
-# A mixture of which we know everything
-# -------------------------------------
+# Mixture
+# -------
 #
-# The noise is of two kinds, so that one can see whether NMF finds them: the rush of a
-# blower, and the high tones of insects.
+# The noise has two parts, to see whether NMF finds them: the broadband noise of a
+# blower and the high tones of insects.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +43,7 @@ insects = make_noise(N_SAMPLES, "insects", random_state=5)
 noisy, noise = mix_at_snr(clean, blower + 0.7 * insects, snr=3.0, return_noise=True)
 
 # %%
-# The model of speech is small and trained for some seconds. It has never heard noise.
+# The speech model is small and trained for some seconds, on clean speech only.
 
 vae = SpeechVAE(
     n_latent=8,
@@ -56,13 +56,14 @@ vae = SpeechVAE(
 vae.fit([make_speech(N_SAMPLES, random_state=seed) for seed in range(40)])
 
 # %%
-# One inference, step by step
-# ---------------------------
+# Inference step by step
+# ----------------------
 #
-# ``VAENMFEnhancer`` does the following inside. The power of the mixture is brought to
-# the level that the model was trained at, the noise starts from random numbers, and an
-# inference alternates: given the noise it draws latent variables, given these it
-# improves W, H and g. This one is MCEM, for one, five and thirty iterations.
+# ``VAENMFEnhancer`` performs the following steps. It scales the power of the mixture to
+# the level of the training data. The noise model starts from random numbers. Then the
+# inference alternates two steps: it draws latent variables given the noise, and it
+# updates W, H and g given the latent variables. The plots show MCEM after one, five and
+# thirty iterations.
 
 [X] = vae.stft_.transform([noisy])
 V = torch.tensor(at_level(np.abs(X.frames()) ** 2, vae.level_))
@@ -97,14 +98,14 @@ for column, (n_iter, found) in zip(axes.T, results.items(), strict=True):
 colorbar = fig.colorbar(picture.image_, ax=axes, label="variance (dB)")
 
 # %%
-# After one iteration the noise is little more than a mean spectrum, and the encoder,
-# which has never heard any noise, takes most of the mixture for speech. Then the two
-# share it out. In the end the rush and the tones have gone from the first row to the
-# second, although nobody told the model of blowers or insects: the decoder cannot make
-# such sounds, so they must be noise.
+# After one iteration, the noise estimate is little more than a mean spectrum. The
+# encoder, which was trained without noise, interprets most of the mixture as speech. In
+# the following iterations, the blower and the tones move from the speech estimate to
+# the noise estimate. The decoder cannot generate such sounds, so they must be noise. No
+# training on blowers or insects is required.
 #
-# What was learned of the noise
-# -----------------------------
+# Learned noise
+# -------------
 
 found = results[30].noise
 W, H = found.W.numpy(), found.H.numpy()
@@ -127,9 +128,10 @@ axes[1].set(
 legend = axes[0].legend(ncols=2)
 
 # %%
-# Every component has the slope of the blower, with the tones of the insects as peaks
-# upon it. One of them lacks the lowest tone: in H it is loud when that insect is
-# silent, and the others are loud when it sings. The parts can be heard too:
+# All components have the spectral slope of the blower, with peaks at the tones of the
+# insects. One component lacks the lowest tone. According to H, it is active when that
+# insect is silent, and the others are active when it sings. The player contains the
+# separated parts.
 
 mask = results[30].mask.numpy().T
 speech_part = X.replace(X.data * mask)
@@ -145,12 +147,12 @@ AudioPlayer(
 )
 
 # %%
-# Four inferences
-# ---------------
+# Comparison of the inferences
+# ----------------------------
 #
-# The estimator does all of this, and more: it lets log-MMSE say where to start, and
-# smooths the mask. ``inference`` is an object with parameters of its own. What they do
-# with the same model and the same mixture:
+# The estimator also initializes the inference with a guide, here log-MMSE, and smooths
+# the mask. Its parameter ``inference`` is an object with parameters of its own. The
+# figure compares the four inferences with the same speech model and mixture.
 
 inferences = {
     "VEM": VEM(),
@@ -177,14 +179,16 @@ for ax in axes[:, 1:].flat:
 colorbar = fig.colorbar(mask.image_, ax=axes[1], label="gain")
 
 # %%
-# All costs fall fast at first and then slowly. Each inference has a cost of its own, so
-# that heights do not compare; nor is a lower cost a better enhancement, as the SI-SDR
-# below shows.
+# All costs fall fast at first and then slowly. Each inference has a different cost
+# function, so their values are not comparable. A lower cost does not imply a better
+# result, as the SI-SDR above the masks shows.
 #
-# VEM asks the encoder again in each iteration. This encoder is small and knows nothing
-# of noise, and takes the rush above 5 kHz for a long hiss. The others leave the encoder
-# after the start. MCEM keeps most of the speech; GradientVEM and MCMC are dark where
-# there is no speech, and also in some weak syllables towards the end.
+# VEM uses the encoder in every iteration. This encoder is small and was trained without
+# noise, so it interprets the noise above 5 kHz as a long fricative. The other
+# inferences use the encoder only for the initial value. MCEM preserves most of the
+# speech. GradientVEM and MCMC suppress the noise best, but also some weak syllables
+# near the end.
 #
-# That is one mixture, and a model of some seconds of training. On recordings, with a
-# model that has heard hours of speech, the four are closer to each other.
+# These results are from a single mixture and a model that was trained for some seconds.
+# On recordings, with a model trained on hours of speech, the four inferences are closer
+# to each other.

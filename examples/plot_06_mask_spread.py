@@ -1,17 +1,17 @@
 """
-How sure is the mask? The posterior spread
-==========================================
+Uncertainty of the mask
+=======================
 
-A method with a posterior does not only say which share of a bin is speech, but also how
-sure it is. ``separate`` gives the mask's posterior mean as ``mask``, and its standard
-deviation as ``mask_std``. This page looks at where the doubts are, asks whether they
-are justified, and uses them to tell good recordings from bad ones without knowing the
-clean speech.
+Methods with a posterior estimate not only the mask but also its uncertainty.
+``separate`` returns the posterior mean of the mask as ``mask`` and its standard
+deviation as ``mask_std``. This example shows where the uncertainty is high, compares it
+with the actual error, and uses it to rank recordings by quality without their clean
+speech.
 """
 
 # %%
-# Means and standard deviations
-# -----------------------------
+# Mean and standard deviation
+# ---------------------------
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,9 +35,10 @@ vae = SpeechVAE(
 vae.fit([make_speech(3 * 16_000, random_state=seed) for seed in range(40)])
 
 # %%
-# MCEM draws latent variables from their posterior. Each draw gives another Wiener gain;
-# ``mask`` is their mean and ``mask_std`` their standard deviation. A guide has no
-# posterior, so this enhancer has none, and its mask is not smoothed over frames.
+# MCEM draws latent variables from their posterior. Each draw yields a Wiener gain;
+# ``mask`` is the mean of these gains and ``mask_std`` their standard deviation. This
+# enhancer has no guide, because guides have no posterior, and does not smooth the mask
+# over frames.
 
 enhancer = VAENMFEnhancer(
     FrozenEstimator(vae),
@@ -61,16 +62,16 @@ for ax in axes:
     ax.label_outer()
 
 # %%
-# The mask is dark or bright nearly everywhere; the doubts are at the borders in
-# between: where a word begins and ends, and between the formants. Where the mask is
-# zero and there is nothing but noise, the model is sure of itself.
+# The mask is near 0 or 1 almost everywhere. The uncertainty is high at the borders in
+# between: at the beginning and end of words, and between formants. It is low where
+# there is only noise.
 #
-# Are the doubts justified?
-# -------------------------
+# Calibration
+# -----------
 #
-# Here we know speech and noise, and so the share that the mask should have found. If
-# the standard deviations were right, the root mean square error of all bins with the
-# same ``mask_std`` would be as large as that: the points below would lie on the line.
+# Speech and noise are known here, so the ideal mask can be computed. If the standard
+# deviations were correct, the root mean square error of all bins with the same
+# ``mask_std`` would equal that value, and the points would lie on the dashed line.
 
 speech_power, noise_power = (
     np.abs(spectrogram.data) ** 2
@@ -84,8 +85,8 @@ spread = [separation.mask_std[group == k].mean() for k in range(12)]
 rms = [np.sqrt(np.mean(error[group == k] ** 2)) for k in range(12)]
 
 fig, ax = plt.subplots(figsize=(6.5, 4.5), layout="constrained")
-ax.plot([0, max(spread)], [0, max(spread)], "k--", label="as it should be")
-ax.plot(spread, rms, "o-", color="#0072B2", label="a twelfth of all bins each")
+ax.plot([0, max(spread)], [0, max(spread)], "k--", label="ideal")
+ax.plot(spread, rms, "o-", color="#0072B2", label="a twelfth of the bins")
 ax.set(
     xlabel="mask_std",
     ylabel="root mean square error of the mask",
@@ -93,18 +94,17 @@ ax.set(
 legend = ax.legend(loc="lower right")
 
 # %%
-# The points rise: where the method doubts, it errs more. But they lie far above the
-# line: it errs many times more than it admits. It has reason to. The spread only knows
-# the latent variables; that W, H and g may be wrong too, or that the decoder cannot
-# make this voice, is not in it. So read ``mask_std`` as an order, not as a margin of
-# error.
+# The error increases with ``mask_std``, but it is many times larger. One reason is that
+# ``mask_std`` includes only the uncertainty of the latent variables. Errors in W, H and
+# g, and voices that the decoder cannot generate, are not included. Therefore use
+# ``mask_std`` to rank bins, not as an error bar.
 #
-# What it is good for
-# -------------------
+# Ranking of recordings
+# ---------------------
 #
-# An order is enough to sort recordings. Twelve of them, in four noises at SNRs from -10
-# to 20 dB: how uncertain is the mask, on average over the energy of the recording, and
-# how good is the result?
+# A ranking is sufficient to sort recordings. The figure shows twelve utterances in four
+# noises, at SNRs from -10 to 20 dB: the mean of ``mask_std``, weighted by power, and
+# the quality of the result.
 
 kinds, snrs = ["engine", "wind", "pink", "impacts"], np.linspace(-10, 20, 12)
 doubts, scores = [], []
@@ -124,5 +124,5 @@ ax.set(xlabel="mean mask_std", ylabel="SI-SDR of the result (dB)", xscale="log")
 print(f"rank correlation {spearmanr(doubts, scores).statistic:.2f}")
 
 # %%
-# The more doubt, the worse the result: nobody had to know the clean speech to see which
-# recordings need a closer look.
+# Results with a higher mean of ``mask_std`` are worse. So ``mask_std`` finds recordings
+# that need attention, without their clean speech.

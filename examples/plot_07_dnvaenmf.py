@@ -2,20 +2,22 @@
 DnVAE-NMF and its priors
 ========================
 
-VAE-NMF learns speech from clean recordings only, and has to find from nothing, in each
-utterance, what is being said. A *denoising* VAE has an encoder that listens to the
-noisy speech and says: probably this. DnVAE-NMF takes the answer for a prior and
-corrects it, with a noise that it learns from the utterance at hand.
+The speech model of VAE-NMF is trained on clean speech only, so it has no prior
+information about the speech in a noisy utterance. The encoder of a *denoising* VAE
+estimates the latent variables of the speech from the noisy utterance. DnVAE-NMF uses
+this estimate as a prior, and refines it with a noise model that it learns from the
+utterance.
 """
 
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
-# An encoder that reads noisy speech
-# ----------------------------------
+# Denoising encoder
+# -----------------
 #
-# ``DenoisingVAE`` learns from mixtures. Its encoder gives, for each frame, means and
-# variances of the latent variables of the *clean* speech, and as a second task a mask.
+# ``DenoisingVAE`` learns from mixtures. For each frame, its encoder returns the means
+# and variances of the latent variables of the *clean* speech. As a second task, it
+# estimates a mask.
 
 import matplotlib.pyplot as plt
 import pandas
@@ -45,12 +47,12 @@ dvae = DenoisingVAE(
 losses = ConvergenceDisplay.from_estimator(dvae)
 
 # %%
-# What the encoder hears
-# ----------------------
+# Output of the encoder
+# ---------------------
 #
-# ``transform`` takes noisy speech, and ``inverse_transform`` gives the variance of the
-# speech that was heard in it. Above, a noise that the encoder has met in training,
-# below one that it has not.
+# ``transform`` encodes noisy speech, and ``inverse_transform`` returns the estimated
+# variance of the speech. The noise in the first row is of a kind that the training data
+# contain; the noise in the second row is not.
 
 clean = make_speech(N_SAMPLES, random_state=1002)
 mixtures = {
@@ -65,23 +67,28 @@ for row, (kind, noisy) in zip(axes, mixtures.items(), strict=True):
     SpectrogramDisplay.from_waveform(
         noisy, ax=row[0], title=f"noisy: {kind}", colorbar=False
     )
-    SpectrogramDisplay.from_power(heard, ax=row[1], title="heard", colorbar=False)
+    SpectrogramDisplay.from_power(heard, ax=row[1], title="encoded", colorbar=False)
 for ax in axes.flat:
     ax.label_outer()
 
 # %%
-# In the familiar noise the encoder hears the words and the pauses between them. In the
-# other it still finds most words, but it hears some that nobody said, around 1 s for
-# instance. It has to be corrected by something that knows the noise at hand.
+# In the known noise, the encoder finds the words and the pauses between them. In the
+# unknown noise, it finds most words, but also detects speech where there is none, for
+# example near 1 s. A model of the actual noise can correct these errors.
 #
-# Three priors
-# ------------
+# Priors
+# ------
 #
-# With ``prior="encoder"`` the latent variables are drawn towards what the encoder
-# heard, as firmly as it was sure of it; ``sigma_z`` loosens that. With "standard" the
-# encoder only says where to start. With "fixed" they stay where it heard them, and
-# nothing but the noise is learned. ``mask_weight=0`` leaves the encoder's mask out of
-# the result, so that the picture shows the priors alone.
+# The parameter ``prior`` has three options:
+#
+# * "encoder": the estimate of the encoder is the prior. Its strength depends on the
+#   variance of the estimate; ``sigma_z`` weakens it.
+# * "standard": the estimate is only the initial value.
+# * "fixed": the latent variables keep the values of the encoder, and only the noise is
+#   learned.
+#
+# ``mask_weight=0`` excludes the encoder's mask from the result, so the figure shows the
+# effect of the priors alone.
 
 noisy = mixtures["insects"]
 fig, axes = plt.subplots(
@@ -102,16 +109,16 @@ for ax in axes.flat:
 colorbar = fig.colorbar(mask.image_, ax=axes, label="gain")
 
 # %%
-# All three have found the insects: the dark lines at 2.5 and 7 kHz are a noise that was
-# learned from these two seconds. They differ in what they take for speech above 4 kHz,
-# where "fixed" repeats what the encoder heard and the others have moved. Between
-# "encoder" and "standard" five iterations, the default, make hardly a difference.
+# With all three priors, the insects are removed: the dark lines at 2.5 and 7 kHz were
+# learned from these two seconds. The masks differ above 4 kHz. There, "fixed" repeats
+# the estimate of the encoder, while the other two deviate from it. With five
+# iterations, the default, "encoder" and "standard" are nearly the same.
 #
-# Few iterations
-# --------------
+# Number of iterations
+# --------------------
 #
-# How far should one go? The paper goes two hundred times. Here is the score after each
-# number of iterations, the mean over four noises that the encoder has never heard.
+# The paper uses two hundred iterations. The figure shows the score after each number of
+# iterations, averaged over four noises that are not in the training data.
 
 test_speech = [make_speech(N_SAMPLES, random_state=2000 + k) for k in range(4)]
 test_noisy = [
@@ -138,16 +145,16 @@ ax.minorticks_off()
 legend = ax.legend(title="prior")
 
 # %%
-# The more iterations, the worse: the noise goes on learning, and what this small
-# decoder cannot make of the speech, the harmonics first, becomes noise. A prior that
-# holds the latent variables slows it down: "encoder" stays above "standard", and
-# "fixed" above both. Therefore the default stops after five.
+# More iterations give worse results. The noise model keeps adapting, and absorbs the
+# parts of speech that this small decoder cannot generate, beginning with the harmonics.
+# A stronger prior slows this down: "encoder" is better than "standard", and "fixed" is
+# better than both. Therefore the default is five iterations.
 #
-# Two opinions
-# ------------
+# Combination with the mask
+# -------------------------
 #
-# The encoder has a second opinion, its mask m. The default result is :math:`m^w G^{1 -
-# w}` with ``mask_weight=0.67`` for w, where G is the gain above.
+# The encoder also estimates a mask m. The default result is :math:`m^w G^{1 - w}` with
+# ``mask_weight=0.67`` for w, where G is the gain above.
 
 tables = {"noisy": evaluate(None, test_noisy, test_speech, "si_sdr")}
 for name, weight in {"gain alone": 0.0, "both": 0.67, "mask alone": 1.0}.items():
@@ -161,6 +168,7 @@ scores.index = UNHEARD
 scores.round(1)
 
 # %%
-# In all four noises the two together do better than the mask alone, which knows nothing
-# of the noise at hand. Where neither hears the speech, in water, two do not hear it
-# either. Four utterances are no proof; the user guide has the figures for recordings.
+# In all four noises, the combination is better than the mask alone, which has no
+# information about the actual noise. In water, neither of the two finds the speech, and
+# the combination does not find it either. Four utterances are not enough to generalize;
+# the user guide has results for recordings.

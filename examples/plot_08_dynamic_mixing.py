@@ -1,20 +1,19 @@
 """
-Train a mask with dynamic mixing
-================================
+Training of a mask network with dynamic mixing
+==============================================
 
-A mask network learns from pairs of noisy and clean speech. They can be mixed once,
-before training, or anew whenever an utterance comes up: *dynamic mixing*, which costs
-nothing but some arithmetic. This page trains the same network both ways and looks at
-what it has learned.
+A mask network learns from pairs of noisy and clean speech. The pairs can be mixed once
+before training, or again in every epoch (*dynamic mixing*), which costs little time.
+This example trains the same network both ways and compares the results.
 """
 
 # %%
-# Two ways to fit
-# ---------------
+# Mixer
+# -----
 #
-# ``fit(noisy, clean)`` takes the pairs that it gets. ``fit(clean)`` mixes for itself:
-# ``mixer`` says with which noises, at which signal-to-noise ratios, and whether speech
-# and noise are changed at random before (``augment``).
+# ``fit(noisy, clean)`` uses the given pairs. ``fit(clean)`` mixes its own pairs. The
+# parameter ``mixer`` determines the noises and the signal-to-noise ratios, and whether
+# speech and noise are modified at random (``augment``).
 
 import matplotlib.pyplot as plt
 
@@ -34,7 +33,7 @@ noises = [make_noise(2 * N_SAMPLES, kind, random_state=0) for kind in KINDS]
 mixer = Mixer(noises, snr=(-5, 10), augment=True, random_state=0)
 
 # %%
-# What a mixer makes of one utterance, three times:
+# These are three mixtures of the same utterance:
 
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
 for seed, ax in enumerate(axes):
@@ -45,14 +44,16 @@ for seed, ax in enumerate(axes):
     ax.label_outer()
 
 # %%
-# It is one sentence each time, but noise, level, tempo and colour are others. The black
-# tops are no mistake: a recording that is slowed down has nothing there.
+# The sentence is the same, but the noise, the level, the speed and the equalization
+# differ. A signal that was slowed down has no energy at the highest frequencies, so the
+# top of its spectrogram is black.
 #
-# Train twice
-# -----------
+# Training
+# --------
 #
-# Two networks of one size, with the same number of steps. The first is given pairs that
-# were mixed once; ``n_combinations=1`` keeps them as they are.
+# Both networks have the same size and the same number of training steps. The first
+# network gets pairs that were mixed once. ``n_combinations=1`` uses the pairs as they
+# are.
 
 settings = {
     "hidden": 64,
@@ -73,20 +74,20 @@ displays = [
     ConvergenceDisplay.from_estimator(network, ax=ax, title=title)
     for network, ax, title in [
         (fixed, axes[0], "mixed once"),
-        (dynamic, axes[1], "mixed anew"),
+        (dynamic, axes[1], "dynamic mixing"),
     ]
 ]
 axes[1].label_outer()
 
 # %%
-# On the left training and validation part: the network learns its six mixtures by
-# heart, and the others gain little from it. On the right they stay together. That the
-# training loss is restless there is a good sign: no two epochs see the same.
+# On the left, the training and validation losses diverge: the network overfits its six
+# mixtures. On the right, both losses stay together. The training loss
+# fluctuates because every epoch has other mixtures.
 #
 # Test
 # ----
 #
-# On new speakers, in new stretches of the six kinds of noise.
+# The test uses new speakers, with new signals of the same six kinds of noise.
 
 test_clean = [make_speech(N_SAMPLES, random_state=1000 + k) for k in range(12)]
 kinds = [KINDS[k % len(KINDS)] for k in range(12)]
@@ -99,7 +100,7 @@ tables = {
     for name, network in [
         ("noisy", None),
         ("mixed once", fixed),
-        ("mixed anew", dynamic),
+        ("dynamic mixing", dynamic),
     ]
 }
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -107,14 +108,15 @@ EvaluationDisplay.from_tables(tables, ax=axes[0])
 display = EvaluationDisplay.from_tables(tables, ax=axes[1], kind="difference")
 
 # %%
-# Both had the same few sentences and the same number of steps. What was mixed once
-# taught the network little that is of use elsewhere; mixed anew, the same material did.
+# Both networks were trained on the same sentences with the same number of steps. The
+# network with fixed pairs generalizes poorly; the network with dynamic mixing
+# generalizes well.
 
 worst = tables["mixed once"]["si_sdr"].idxmin()
 waveforms = {
     "noisy": test_noisy[worst],
     "mixed once": fixed.transform([test_noisy[worst]])[0],
-    "mixed anew": dynamic.transform([test_noisy[worst]])[0],
+    "dynamic mixing": dynamic.transform([test_noisy[worst]])[0],
     "clean": test_clean[worst],
 }
 fig, axes = plt.subplots(
@@ -127,7 +129,7 @@ for ax, (title, waveform) in zip(axes.flat, waveforms.items(), strict=True):
     ax.label_outer()
 
 # %%
-# This is the sentence on which the first network failed most. Neither result is good,
-# after seconds of training; but the second at least has more speech than noise.
+# This is the sentence with the worst result of the first network. After a training of
+# some seconds, neither result is good, but the second contains more speech than noise.
 
 AudioPlayer(waveforms)

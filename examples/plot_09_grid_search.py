@@ -1,20 +1,19 @@
 """
-Search parameters, with speakers as groups
-==========================================
+Grid search with speakers as groups
+===================================
 
-Enhancers go into ``GridSearchCV`` as they are: ``X`` is the noisy speech, ``y`` the
-clean speech, and ``score`` is the mean SI-SDR. One thing is different from tables of
-numbers: utterances of one speaker are alike. If some of them are in the training part
-and some in the test part, the search rewards a model that has learned these voices by
-heart.
+Enhancers work in ``GridSearchCV`` without changes. ``X`` is the noisy speech, ``y`` the
+clean speech, and ``score`` the mean SI-SDR. However, utterances of the same speaker are
+similar. If they are split between the training and the test part, the search favors
+models that overfit these speakers. Groups avoid this.
 """
 
 # %%
-# Six speakers, three utterances each
-# -----------------------------------
+# Data
+# ----
 #
-# Every call of ``make_speech`` makes up a voice, so that a speaker's utterances are cut
-# from one recording.
+# There are six speakers with three utterances each. Every call of ``make_speech``
+# synthesizes a new voice, so the utterances of a speaker are parts of one signal.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,12 +37,13 @@ noisy, clean = mixer.pairs(clean)
 print(len(noisy), "utterances;", speakers[1:5])
 
 # %%
-# The search
-# ----------
+# Search
+# ------
 #
-# ISNMF learns a dictionary of speech. How many spectra should it have, for speech and
-# for noise? ``groups`` goes to ``fit``; ``GroupKFold`` keeps each speaker on one side.
-# ``error_score="raise"``, since scikit-learn otherwise turns errors into NaN.
+# ISNMF learns a dictionary of speech. The search determines the numbers of spectra for
+# speech and for noise. ``fit`` gets the ``groups``, and ``GroupKFold`` keeps all
+# utterances of a speaker in the same part. ``error_score="raise"`` is necessary because
+# scikit-learn otherwise replaces errors by NaN.
 
 grid = {"n_components": [4, 16, 64], "n_noise_components": [1, 8]}
 enhancer = ISNMF(max_iter=15, n_adapt_iter=15, random_state=0)
@@ -69,19 +69,19 @@ colorbar = fig.colorbar(image, label="SI-SDR on other speakers (dB)")
 print(search.best_params_)
 
 # %%
-# Four spectra are too few to describe speech; from sixteen on more of them hardly
-# count. What fits into ``GridSearchCV`` goes on working: the best enhancer was fitted
-# once more on everything, and the search itself enhances.
+# Four spectra are too few for speech; more than sixteen make little difference. The
+# search fits the best enhancer again on all data, and can be used as an enhancer
+# itself.
 
 enhanced = search.transform(noisy[:1])
 
 # %%
-# What groups do
-# --------------
+# Effect of the groups
+# --------------------
 #
-# Each row below is a fold, each column an utterance, in the order of the speakers. Blue
-# utterances are trained on. The others are tested on, and orange says that the training
-# part has utterances of the same speaker.
+# In the figure, each row is a fold and each column an utterance, sorted by speaker.
+# Blue utterances are in the training part. The other utterances are in the test part;
+# orange ones have a speaker who is also in the training part.
 
 splits = {
     "KFold, shuffled": KFold(3, shuffle=True, random_state=0).split(noisy),
@@ -98,19 +98,19 @@ for ax, (name, folds) in zip(axes, splits.items(), strict=True):
     ax.set(title=name, ylabel="fold", yticks=np.arange(3) + 0.5, yticklabels="123")
 middles = np.arange(6) * 3 + 1.5
 labels = axes[1].set_xticks(middles, sorted(set(speakers)))
-parts = ["trained on", "tested on, speaker is known", "tested on, speaker is new"]
+parts = ["training", "test, known speaker", "test, new speaker"]
 patches = [Patch(color=colours(k), label=part) for k, part in enumerate(parts)]
 legend = fig.legend(handles=patches, loc="outside lower center", ncols=3)
 
 # %%
-# With plain folds every test here is on a voice that is known. What such a search finds
-# may be good for these voices only. With groups each test is on a new one.
+# With ``KFold``, all test utterances have a known speaker, so the result of the search
+# may apply to these speakers only. With ``GroupKFold``, all test speakers are new.
 #
-# Parts of a pipeline
-# -------------------
+# Pipelines
+# ---------
 #
-# Between ``STFT`` and ``ISTFT`` an enhancer gets spectrograms, and the analysis itself
-# can be searched. Whole steps can be exchanged as well.
+# In a pipeline with ``STFT`` and ``ISTFT``, the enhancer gets spectrograms, and the
+# search can include the parameters of the STFT. It can also replace whole steps.
 
 pipeline = Pipeline([("stft", STFT()), ("enhance", LogMMSE()), ("istft", ISTFT())])
 search = GridSearchCV(
@@ -125,7 +125,7 @@ pandas.DataFrame(search.cv_results_)[
 ].round(2)
 
 # %%
-# A model of speech that takes long to train need not be trained again for every
-# candidate: ``VAENMFEnhancer(FrozenEstimator(vae))`` uses it as it is, and only what is
-# found anew for each utterance is searched. And to maximise something else than SI-SDR,
-# pass ``scoring=make_enhancement_scorer("estoi")``.
+# A speech model does not have to be trained again for every candidate:
+# ``VAENMFEnhancer(FrozenEstimator(vae))`` uses a trained model. Then the search covers
+# only the parameters of the inference. To maximize another metric than SI-SDR, pass
+# ``scoring=make_enhancement_scorer("estoi")``.

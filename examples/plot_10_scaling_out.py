@@ -1,17 +1,17 @@
 """
-Scale out: jobs, joblib and dask
-================================
+Parallel computing with joblib and dask
+=======================================
 
-Enhancers work on one utterance with one thread, and on several utterances side by side.
-How many, and where, is joblib's affair: processes or threads of this machine, or the
-machines of a cluster. What comes out is the same, bit by bit.
+Enhancers use one thread per utterance, and enhance several utterances in parallel.
+joblib determines how many and where: in processes or threads of this machine, or on the
+machines of a cluster. The results are identical, bit for bit.
 """
 
 # %%
-# One parameter
-# -------------
+# Number of jobs
+# --------------
 #
-# ``n_jobs`` works as everywhere in scikit-learn: a number, or -1 for all cores.
+# ``n_jobs`` works as in scikit-learn: it is the number of jobs, or -1 for all cores.
 
 from time import perf_counter
 
@@ -29,7 +29,7 @@ times, enhanced = {}, {}
 
 
 def measure(name, function):
-    """Keep what a function returns, and how long it took."""
+    """Store the result of a function and its duration."""
     begin = perf_counter()
     enhanced[name] = function()
     times[name] = perf_counter() - begin
@@ -41,11 +41,12 @@ measure("2 processes, started", lambda: enhancer.transform(noisy))
 measure("2 processes, again", lambda: enhancer.transform(noisy))
 
 # %%
-# Another backend
-# ---------------
+# Backends
+# --------
 #
-# ``parallel_config`` chooses for everything inside. Threads share memory and start at
-# once; NumPy and PyTorch let go of Python's lock while they compute.
+# ``parallel_config`` selects the backend for all calls in its context. Threads share
+# memory and start immediately. NumPy and PyTorch release Python's global interpreter
+# lock while they compute.
 
 with joblib.parallel_config("threading"):
     measure("2 threads", lambda: enhancer.transform(noisy))
@@ -54,10 +55,10 @@ with joblib.parallel_config("threading"):
 # Dask
 # ----
 #
-# With a ``Client`` there is a backend "dask". Here it is a scheduler inside this very
-# process; with the address of a cluster, ``Client("tcp://...:8786")``, the same lines
-# send the utterances to other machines. A list of ``AudioFile`` holds no audio, so that
-# only names travel, where all machines see the same files.
+# With a ``Client``, the backend "dask" is available. In this example, the scheduler
+# runs inside this process. With the address of a cluster, ``Client("tcp://...:8786")``,
+# the same lines send the utterances to other machines. A list of ``AudioFile`` contains
+# no audio, so only file names are sent; all machines must have access to the files.
 
 try:
     from distributed import Client
@@ -73,33 +74,35 @@ else:
         measure("dask", lambda: enhancer.transform(noisy))
 
 # %%
-# The same, to the bit
-# --------------------
+# Reproducibility
+# ---------------
 
 for name, waveforms in enhanced.items():
     same = all(map(np.array_equal, waveforms, enhanced["1 job"]))
     print(f"{name:22}{'identical' if same else 'DIFFERENT'}")
 
 # %%
-# Each utterance starts a random generator of its own from the enhancer's ``seed_``, so
-# that this is true for methods that draw random numbers too.
+# The results are also identical for methods that draw random numbers, because each
+# utterance has its own generator, which is seeded with the enhancer's ``seed_``.
 #
-# And the time?
+# Time
+# ----
 
 fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.barh(list(times)[::-1], list(times.values())[::-1], color="#0072B2")
 label = ax.set_xlabel("seconds for 24 utterances")
 
 # %%
-# The bars are those of the machine that made this page, which may have a single free
-# core. Processes take seconds to start, once: that pays for folders, not for sentences.
+# The times depend on the machine that built this page, which may have a single free
+# core. Starting processes takes some seconds once, so they are worthwhile for folders,
+# not for single sentences.
 #
-# Where to put the jobs
-# ---------------------
+# Nested parallelism
+# ------------------
 #
-# A search has many fits, an evaluation many utterances, and an enhancer many as well.
-# Put the jobs outside, where the work is, and leave ``n_jobs=None`` inside. A backend
-# applies there too.
+# A search consists of many fits, an evaluation of many utterances, and so does the work
+# of an enhancer. Set the jobs at the outermost level, and leave ``n_jobs=None`` inside.
+# The backend applies to the outermost level as well.
 
 enhancer.set_params(n_jobs=None)
 with joblib.parallel_config("threading", n_jobs=2):
@@ -107,5 +110,5 @@ with joblib.parallel_config("threading", n_jobs=2):
 print(scores.round(1))
 
 # %%
-# On a GPU it is the other way round: ``VAENMFEnhancer(device="cuda")`` enhances
-# utterances in padded batches, and one process is enough.
+# On a GPU, one process is sufficient: ``VAENMFEnhancer(device="cuda")`` enhances
+# utterances in padded batches.

@@ -1,21 +1,20 @@
 """
-Write your own enhancer in thirty lines
-=======================================
+A custom enhancer in thirty lines
+=================================
 
-A method is an idea of what is speech in a power spectrogram. Everything else, lists and
-arrays and spectrograms, pairs, seeds, long recordings, jobs and scores, comes from
-``BaseEnhancer``. This page has an idea, writes it down, and lets the checks of the
-package look at it.
+A method estimates a mask from a power spectrogram. ``BaseEnhancer`` provides everything
+else: lists, arrays and spectrograms, pairs, seeds, long recordings, jobs and scores.
+This example implements a simple method and tests it with the checks of the package.
 """
 
 # %%
-# The idea
-# --------
+# Method
+# ------
 #
-# Speech pauses. If one sorts what a frequency bin has heard during a few seconds, the
-# quieter part of it is noise alone. So a low quantile of the power over time, times a
-# factor, is an estimate of the noise ("minimum statistics" is a relative), and what is
-# far above it is speech.
+# Speech contains pauses, so the lowest power values of a frequency bin within a few
+# seconds are noise alone. Therefore a low quantile of the power over time, multiplied
+# by a factor, is an estimate of the noise. The method of minimum statistics is similar.
+# Power far above this estimate is speech.
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV
@@ -27,9 +26,9 @@ from skvae.plot import EnhancementDisplay, EvaluationDisplay
 
 
 class QuantileFilter(BaseEnhancer):
-    """Wiener filter on noise that is a quantile of the power of each bin."""
+    """Wiener filter whose noise estimate is a quantile of the power of each bin."""
 
-    _block_overlap = 1.0  # seconds: the next block is another estimate, faded in
+    _block_overlap = 1.0  # seconds; masks of neighboring blocks are cross-faded
 
     def __init__(
         self,
@@ -63,31 +62,30 @@ class QuantileFilter(BaseEnhancer):
 
 
 # %%
-# The constructor only stores, as scikit-learn demands; the six parameters below
-# ``stft`` are the ones that every enhancer has. ``_estimate_mask`` gets the power of a
-# block of frames, frames first, and returns a mask of the same shape. That is all:
+# The constructor only stores its parameters, as scikit-learn requires. Every enhancer
+# has the six parameters from ``stft`` on. ``_estimate_mask`` gets the power of a block
+# of frames, with the frames first, and returns a mask of the same shape.
 
 noisy, clean = make_dataset(12, duration=(2.5, 3.5), snr=0, random_state=0)
 enhancer = QuantileFilter().fit(noisy)
 display = EnhancementDisplay.from_estimator(enhancer, noisy[8])
 
 # %%
-# Is it an enhancer?
-# ------------------
+# Checks
+# ------
 #
-# ``check_enhancer`` tries what others will try: silence, clicks, single samples, 16-bit
-# integers, any order and number of jobs, recordings in blocks. It says nothing if all
-# is well, and else what is not.
+# ``check_enhancer`` tests silence, clicks, single samples, 16-bit integers, any order
+# of utterances, any number of jobs, and recordings in blocks. It raises an error if a
+# check fails.
 
 check_enhancer(QuantileFilter())
 print("passed")
 
 # %%
-# Make it better
-# --------------
+# Parameter search
+# ----------------
 #
-# Since it is a scikit-learn estimator, all of scikit-learn works with it. What the idea
-# left open can be searched:
+# The enhancer is a scikit-learn estimator, so ``GridSearchCV`` can find its parameters.
 
 grid = {"quantile": [0.1, 0.3, 0.5], "factor": [1.0, 3.0, 10.0]}
 search = GridSearchCV(QuantileFilter(), grid, cv=3, error_score="raise")
@@ -95,13 +93,13 @@ search.fit(noisy, clean)
 print(search.best_params_)
 
 # %%
-# And compared with others, on utterances that the search did not see:
+# The plot compares it with other methods, on utterances that the search did not use.
 
 test_noisy, test_clean = make_dataset(12, (2.5, 3.5), snr=0, random_state=1)
 methods = {
     "noisy": None,
     "QuantileFilter": enhancer,
-    "... searched": search,
+    "after the search": search,
     "LogMMSE": LogMMSE().fit(noisy),
 }
 scores = EvaluationDisplay.from_estimators(
@@ -109,12 +107,17 @@ scores = EvaluationDisplay.from_estimators(
 )
 
 # %%
-# The search has gained some decibels, and on these noises the thirty lines are level
-# with log-MMSE. At a factor of ten, though, only peaks are left of the noise: SI-SDR
-# does not mind, but ears do (see the page on musical noise).
+# The search improves the result by some decibels. On these noises, the method is about
+# as good as log-MMSE. However, with a factor of ten the residual noise consists of
+# isolated peaks, which SI-SDR does not penalize (see the example on musical noise).
 #
-# Where to go from here: a method that learns writes ``_fit(noisy, clean, rng)`` as
-# well; one that iterates returns its ``history``, one with a posterior its
-# ``mask_std``; one that runs through the frames in order hands on its ``state``, and is
-# then the same in blocks of any length. ``CONTRIBUTING.rst`` says what else is needed
-# to bring it into the package.
+# Further options
+# ---------------
+#
+# * A method that learns implements ``_fit(noisy, clean, rng)``.
+# * An iterative method can return its ``history``.
+# * A method with a posterior can return its ``mask_std``.
+# * A method that processes the frames in order can return its ``state``. Then the
+#   result does not depend on the length of the blocks.
+#
+# ``CONTRIBUTING.rst`` describes how to contribute a method to the package.
