@@ -34,6 +34,7 @@ from skvae.signal.utterances import (
     require_clean,
 )
 from skvae.utils.device import check_device
+from skvae.utils.learned import Instance, Learned, Scalar
 from skvae.utils.parameters import (
     NamedParts,
     Number,
@@ -215,6 +216,12 @@ class SpeechEstimator(
     """Base of enhancers and speech models: utterances, parameters and iterations."""
 
     _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {"verbose": _Verbosity()}
+
+    #: What `fit` leaves, which a model file keeps; see :mod:`skvae.utils.learned`.
+    _learned: ClassVar[Mapping[str, Learned | None]] = {
+        "stft_": Instance(STFT),
+        "seed_": Scalar(low=0, integer=True),
+    }
 
     stft: STFT | None
     stft_: STFT

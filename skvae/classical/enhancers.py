@@ -21,6 +21,7 @@ from skvae.classical.noise_tracking import (
     track_noise,
 )
 from skvae.signal.spectrogram import Spectrogram
+from skvae.utils.learned import Array, Scalar
 from skvae.utils.parameters import check_option, check_real
 
 #: Frames that are enhanced together: about what fits the second-level cache.
@@ -56,6 +57,11 @@ class ClassicalEnhancer(BaseEnhancer):
     n_noise_frames : int, default=10
         Number of frames for "first-frames".
     """
+
+    _learned = {
+        "noise_power_": Array("n_bins", low=0, optional=True),
+        "_frames_per_update": Scalar(low=1, integer=True),
+    }
 
     #: How many windows' worth of overlapping frames share one update of the noise
     #: tracker; None updates it with every frame.

@@ -13,6 +13,7 @@ from skvae.signal.bandwidth import Band
 from skvae.signal.framing import power
 from skvae.signal.spectrogram import Spectrogram
 from skvae.utils.device import as_tensor, check_device, torch_generator
+from skvae.utils.learned import Array, Scalar, Scalars
 from skvae.utils.parameters import check_option, check_real
 from skvae.utils.threads import one_thread
 
@@ -107,6 +108,15 @@ class ISNMF(BaseEnhancer):
 
     _block_overlap = 1.0
     _takes_device = True
+
+    _learned = {
+        "components_": Array("n_components", "n_bins", low=0),
+        "noise_components_": Array(
+            "n_noise_components", "n_bins", low=0, optional=True
+        ),
+        "loss_curve_": Scalars(),
+        "n_iter_": Scalar(low=0, integer=True),
+    }
 
     def __init__(
         self,
@@ -295,6 +305,8 @@ class RPCA(BaseEnhancer):
     """
 
     _block_overlap = 1.0
+
+    _learned = {"noise_magnitude_": Array("any", "n_bins", low=0, optional=True)}
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from skvae.utils.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from skvae.masks.networks import MaskConfig
     from skvae.training.noisy_batches import Mixtures
@@ -29,6 +30,12 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
     _block_overlap = 1.0
     _fills_band = True
     _takes_device = True
+
+    @property
+    def _network_class(self) -> type[nn.Module]:
+        from skvae.masks.networks import MaskNetwork
+
+        return MaskNetwork
 
     @abstractmethod
     def _make_config(self, n_bins: int) -> MaskConfig:

@@ -20,6 +20,7 @@ from skvae.signal.utterances import Kind, read_clean, read_collection, require_c
 from skvae.training.estimator import TrainedEstimator
 from skvae.training.on_mixtures import MixtureTrained
 from skvae.utils.device import check_device, torch_generator
+from skvae.utils.learned import Scalar
 from skvae.utils.parameters import check_real
 from skvae.utils.random import check_generator, draw_seed
 from skvae.utils.threads import one_thread
@@ -41,6 +42,8 @@ class SpeechModel(TrainedEstimator):
     level_ : float
         Mean of :math:`|X|^2` that utterances are brought to before they are encoded.
     """
+
+    _learned = {"level_": Scalar(low=0, open_low=True)}
 
     level_: float
 

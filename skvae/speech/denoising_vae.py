@@ -15,6 +15,7 @@ from skvae.utils.parameters import check_option, check_real
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from skvae.speech.denoising_network import DenoisingConfig, DenoisingNetwork
     from skvae.training.noisy_batches import Mixtures, Source
@@ -264,6 +265,12 @@ class DenoisingVAE(MixtureModel):
 
     def _reads_sequences(self) -> bool:
         return True
+
+    @property
+    def _network_class(self) -> type[nn.Module]:
+        from skvae.speech.denoising_network import DenoisingNetwork
+
+        return DenoisingNetwork
 
     def _build(
         self, config: DenoisingConfig, state: Mapping[str, np.ndarray]

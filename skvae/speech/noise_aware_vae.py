@@ -14,10 +14,12 @@ from skvae.signal.stft import STFT
 from skvae.speech.base import MixtureModel, agreed_stft, fitted_model
 from skvae.speech.vae import SpeechVAE
 from skvae.utils.device import check_device, torch_generator
+from skvae.utils.learned import Part
 from skvae.utils.parameters import check_option, check_real
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from skvae.speech.noise_aware_network import NoiseAwareNetwork
     from skvae.speech.vae_network import VAEConfig
@@ -159,6 +161,8 @@ class NoiseAwareVAE(MixtureModel):
     [4]
     """
 
+    _learned = {"vae_": Part("networks", optional=True)}
+
     vae_: Any
 
     def __init__(
@@ -258,6 +262,12 @@ class NoiseAwareVAE(MixtureModel):
 
     def _reads_sequences(self) -> bool:
         return self.config_.architecture == "bilstm"
+
+    @property
+    def _network_class(self) -> type[nn.Module]:
+        from skvae.speech.noise_aware_network import NoiseAwareNetwork
+
+        return NoiseAwareNetwork
 
     def _build(
         self, config: VAEConfig, state: Mapping[str, np.ndarray]

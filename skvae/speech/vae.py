@@ -15,6 +15,7 @@ from skvae.utils.parameters import check_option, check_real
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from skvae.speech.vae_network import SpeechNetwork, VAEConfig
     from skvae.training.clean_batches import Batch, Utterance
@@ -236,6 +237,12 @@ class SpeechVAE(SpeechModel):
             ((block, block) for block in self._encoder_blocks(utterance))
             for utterance in utterances
         )
+
+    @property
+    def _network_class(self) -> type[nn.Module]:
+        from skvae.speech.vae_network import SpeechNetwork
+
+        return SpeechNetwork
 
     def _build(
         self, config: VAEConfig, state: Mapping[str, np.ndarray]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skvae._version import __version__
+from skvae.storage.classes import Classes, other_classes
 from skvae.storage.estimators import describe, rebuild
 from skvae.storage.tensor_files import (
     Header,
@@ -151,7 +152,9 @@ def write_model(
         "estimator": node,
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
-    rebuild(parse_json(text)["estimator"], arrays)  # what is written can be read
+    # What is written can be read.
+    node, classes = parse_json(text)["estimator"], other_classes(estimator)
+    rebuild(node, arrays, classes=classes)
     checksum = hashlib.sha256(text.encode())
     for name in stored_order(arrays):
         checksum.update(stored_bytes(arrays[name]))
@@ -160,13 +163,17 @@ def write_model(
         write_tensors(file, arrays, metadata)
 
 
-def read_model(path: str | os.PathLike[str]) -> Any:
+def read_model(
+    path: str | os.PathLike[str], *, classes: Classes | Iterable[type | str] = ()
+) -> Any:
     """Read the estimator of a file.
 
     Parameters
     ----------
     path : str or path-like
         The file.
+    classes : Classes, or iterable of type or str, default=()
+        Classes outside skvae that may be in it, as for :func:`skvae.load_pretrained`.
 
     Returns
     -------
@@ -190,6 +197,7 @@ def read_model(path: str | os.PathLike[str]) -> Any:
         ...
     ValueError: .../empty.safetensors cannot be loaded: it is empty. ...
     """
+    known = classes if isinstance(classes, Classes) else Classes(classes)
     path = Path(path)
     with _reading(path), open(path, "rb") as file:
         header = read_header(file)
@@ -204,7 +212,7 @@ def read_model(path: str | os.PathLike[str]) -> Any:
             arrays[name] = array
         if header.metadata.get(_CHECKSUM) != checksum.hexdigest():
             raise ValueError("its checksum is wrong: the file is damaged.")
-        estimator = rebuild(description["estimator"], arrays)
+        estimator = rebuild(description["estimator"], arrays, classes=known)
         if description["sample_rate"] != _sample_rate(estimator):
             raise ValueError(
                 f"it says that it works at {str(description['sample_rate'])[:20]} Hz, "

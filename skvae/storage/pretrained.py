@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skvae.base import BaseEnhancer
+from skvae.storage.classes import Classes, is_class_name, other_classes
 from skvae.storage.estimators import check_parameters, describe, rebuild
 from skvae.storage.model_files import (
     SUFFIX,
@@ -21,6 +23,7 @@ from skvae.storage.model_files import (
     read_summary,
     write_model,
 )
+from skvae.utils.learned import learned_attributes
 
 #: Utterances of synthetic speech, and seconds of each, that stand in for a corpus.
 _N_STAND_INS, _STAND_IN_SECONDS = 10, 3
@@ -129,46 +132,55 @@ def model_names() -> list[str]:
 
 
 def load_pretrained(
-    name_or_path: str | os.PathLike[str], *, clean: Any = None, **params: Any
+    name_or_path: str | os.PathLike[str],
+    *,
+    clean: Any = None,
+    classes: Iterable[type | str] = (),
+    **params: Any,
 ) -> Any:
-    """Make an enhancer that is ready to use.
+    """Load or make an enhancer that is ready to use.
 
     Parameters
     ----------
     name_or_path : str or path-like
-        One of the names in :func:`list_models`, or a file that :func:`save_pretrained`
-        wrote. Nothing in a file is run, so that it may come from anybody.
+        A name that :func:`list_models` lists, or a file that :func:`save_pretrained`
+        wrote. Nothing in a file is run, so that it may come from anybody. The name of
+        one of `classes`, ``"package.module:Class"``, makes that enhancer.
     clean : list of waveforms, default=None
         Clean speech to fit on, for methods that learn. None means synthetic speech,
         with a warning, for them; the others need none.
+    classes : iterable of type or str, default=()
+        Classes outside skvae that the model may consist of, such as an enhancer of your
+        own. A string ``"package.module:Class"`` is imported. No other class outside
+        skvae is used, whatever the file says.
     **params
-        Parameters of the enhancer's constructor. For a trained model they take the
-        place of those that it was saved with: ``device="cuda"``, ``n_jobs=2``,
+        Parameters of the enhancer's constructor. For a trained model they replace those
+        that it was saved with: ``device="cuda"``, ``n_jobs=2``,
         ``attenuation_limit=12``. Those of its parts have names like
-        ``inference__n_iter``. What only `fit` reads counts when it is fitted again, to
-        go on with ``warm_start=True``.
+        ``inference__n_iter``. Parameters that only `fit` reads take effect when it is
+        called again, for instance to continue training with ``warm_start=True``.
 
     Returns
     -------
     BaseEnhancer
-        A fitted one; or another estimator, if that was saved.
+        Fitted; or another estimator, if that was saved.
 
     Raises
     ------
     ValueError
-        If there is no model of that name; if the file holds no model, or a damaged one;
-        or if a parameter is unknown or out of range.
+        If there is no model of that name; if the file holds no model, a damaged one or
+        one of other classes; or if a parameter is unknown or out of range.
     FileNotFoundError
         If there is no such file.
 
     Warns
     -----
     UserWarning
-        If a method that learns from speech is given none.
+        If a method that learns from speech is fitted on synthetic speech.
 
     See Also
     --------
-    save_pretrained : Writes what was fitted.
+    save_pretrained : Write a fitted estimator to a file.
 
     Examples
     --------
@@ -180,15 +192,16 @@ def load_pretrained(
     >>> len(enhancer.transform(noisy))
     2
     """
-    path = find_model_file(name_or_path)
+    path, known = find_model_file(name_or_path), Classes(classes)
     if path is None:
-        return _fit_method(str(name_or_path), clean, params)
+        return _fit_method(str(name_or_path), known, clean, params)
     if clean is not None:
         raise ValueError(
             f"`clean` is for methods that are fitted here, and {path.stem!r} is fitted "
-            "already: to go on, load it with warm_start=True and call its fit."
+            "already: to continue training, load it with warm_start=True and call its "
+            "fit."
         )
-    estimator = read_model(path)
+    estimator = read_model(path, classes=known)
     if params:
         _change(estimator, params)
     return estimator
@@ -217,7 +230,7 @@ def save_pretrained(
     Parameters
     ----------
     estimator : estimator
-        Fitted, and of this package.
+        Fitted; of skvae, or of a class derived from one of skvae.
     path : str or path-like
         Its name ends in ".safetensors". A file of that name is replaced.
     name : str, default=None
@@ -239,7 +252,8 @@ def save_pretrained(
     Raises
     ------
     ValueError
-        If the estimator is not fitted, not of this package, or cannot be kept.
+        If the estimator is not fitted, of another class, or has something that a file
+        cannot hold.
 
     See Also
     --------
@@ -274,8 +288,8 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
     Parameters
     ----------
     name_or_path : str or path-like
-        As for :func:`load_pretrained`. A string that is a name is no path: write
-        ``"./best"`` for the file.
+        As for :func:`load_pretrained`. A name takes precedence over a file of that
+        name: write ``"./best"`` for the file.
 
     Returns
     -------
@@ -296,6 +310,8 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
     """
     if isinstance(name_or_path, str) and name_or_path in model_names():
         return _packaged().get(name_or_path)
+    if is_class_name(name_or_path):
+        return None
     if not isinstance(name_or_path, str | os.PathLike):
         raise ValueError(
             f"`name_or_path` must be a name or a path, got {name_or_path!r}."
@@ -313,12 +329,14 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
     return path
 
 
-def has_own_rate(name_or_path: str | os.PathLike[str]) -> bool:
-    """Tell whether a model works at the sample rate only that it was fitted at.
+def has_own_rate(
+    name_or_path: str | os.PathLike[str], classes: Iterable[type | str] = ()
+) -> bool:
+    """Whether a model works only at the sample rate that it was fitted at.
 
     Parameters
     ----------
-    name_or_path : str or path-like
+    name_or_path, classes
         As for :func:`load_pretrained`.
 
     Returns
@@ -333,7 +351,7 @@ def has_own_rate(name_or_path: str | os.PathLike[str]) -> bool:
     """
     if find_model_file(name_or_path) is not None:
         return True
-    return any(method.learns for method in _METHODS if method.name == name_or_path)
+    return _find_method(str(name_or_path), Classes(classes))[1]
 
 
 def _packaged() -> dict[str, Path]:
@@ -341,17 +359,32 @@ def _packaged() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_FOLDER.glob(f"*{SUFFIX}"))}
 
 
-def _fit_method(name: str, clean: Any, params: dict[str, Any]) -> BaseEnhancer:
+def _find_method(name: str, classes: Classes) -> tuple[type[BaseEnhancer], bool]:
+    """Class of a method, and whether it learns from speech."""
+    if is_class_name(name):
+        cls = classes.find(name)
+        if not issubclass(cls, BaseEnhancer) or inspect.isabstract(cls):
+            raise ValueError(
+                f"{name} must be an enhancer: derive it from BaseEnhancer."
+            )
+        # One that learns nothing declares nothing.
+        return cls, learned_attributes(cls) != learned_attributes(BaseEnhancer)
     [record] = [method for method in _METHODS if method.name == name]
-    module, _, class_name = record.path.rpartition(".")
-    constructor = getattr(importlib.import_module(module), class_name)
-    if record.learns:
+    module, _, last = record.path.rpartition(".")
+    return getattr(importlib.import_module(module), last), record.learns
+
+
+def _fit_method(
+    name: str, classes: Classes, clean: Any, params: dict[str, Any]
+) -> BaseEnhancer:
+    constructor, learns = _find_method(name, classes)
+    if learns or is_class_name(name):
         params.setdefault("random_state", 0)  # ready to use means the same every time
-    enhancer: BaseEnhancer = constructor(**params)
-    if clean is None and record.learns:
+    enhancer = constructor(**params)
+    if clean is None and learns:
         warnings.warn(
-            f"{name!r} learns what speech looks like, and was fitted on synthetic "
-            "speech, which is a poor substitute for recordings. In Python, pass them: "
+            f"{name!r} learns from speech, and was fitted on synthetic speech, which "
+            "is a poor substitute for recordings. In Python, pass recordings: "
             f"load_pretrained({name!r}, clean=[...]).",
             UserWarning,
             stacklevel=3,
@@ -371,10 +404,13 @@ def _change(estimator: Any, params: dict[str, Any]) -> None:
                 f"{', '.join(known)}."
             )
         if name.partition("__")[0] in _LEARNED and value is not None:
-            raise ValueError(f"`{name}` cannot be changed: it has been learned from.")
+            raise ValueError(
+                f"`{name}` cannot be changed: the model was trained with it."
+            )
     estimator.set_params(**params)
     check_parameters(estimator)
-    rebuild(*describe(estimator))  # what it has learned is as large as they say
+    # What it has learned must still have the sizes that the parameters give.
+    rebuild(*describe(estimator), classes=other_classes(estimator))
 
 
 def _synthetic_speech(enhancer: BaseEnhancer) -> list[np.ndarray]:

@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,13 +49,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
-import skvae
 from skvae.base import SpeechEstimator
 from skvae.datasets import Augmentation, Mixer
-from skvae.storage.estimators import CLASSES, check_parameters
+from skvae.storage.classes import Classes, public_classes
+from skvae.storage.estimators import check_parameters
 from skvae.storage.model_files import PRECISIONS, SUFFIX, ModelCard, read_model
 from skvae.storage.pretrained import find_model_file
 from skvae.utils.parameters import check_option, check_real
+from skvae.utils.words import shortened
 
 #: Parameters that a recipe does not say: where to compute, what to show, which files.
 NOT_SAID = frozenset(
@@ -71,7 +72,7 @@ NONE = "none"
 #: Where the recipes of the package lie.
 _FOLDER = Path(__file__).parent / "recipes"
 
-#: Classes beside :data:`skvae.storage.estimators.CLASSES`: no model is one of them.
+#: Classes that recipes name in addition to estimators: no model is one of them.
 _OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
 
 #: What None stands for as one of these parameters. Said outright, its training can go
@@ -147,7 +148,10 @@ def find_method(name: str) -> Path:
 
 
 def read_recipe(
-    path: str | os.PathLike[str], changes: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    classes: Iterable[type | str] = (),
 ) -> Recipe:
     """Read a recipe, and make the estimator that it describes.
 
@@ -158,6 +162,9 @@ def read_recipe(
     changes : mapping of str to object, default=None
         Parameters with other values than the recipe has: names as `set_params` knows
         them, ``vae__max_iter``, values as TOML would give them.
+    classes : iterable of type or str, default=()
+        Classes outside skvae that the recipe may name as ``"package.module:Class"``.
+        Strings of that form are imported; a recipe alone imports nothing.
 
     Returns
     -------
@@ -177,13 +184,13 @@ def read_recipe(
     >>> recipe.card.name, recipe.estimator.n_latent, recipe.mixers
     ('speech-vae', 8, ())
     """
-    path = Path(path)
+    path, known = Path(path), Classes(classes)
     with open(path, "rb") as file:
         try:
             tree = tomllib.load(file)
         except ValueError as error:
             raise ValueError(f"{path} is no TOML file: {error}.") from error
-    reader = _Reader(path)
+    reader = _Reader(path, known)
     card, precision = reader.card(tree)
     node = reader.table(tree, "estimator")
     for name, value in (changes or {}).items():
@@ -232,13 +239,15 @@ def parts(estimator: BaseEstimator, name: str = "") -> Iterator[tuple[str, Any]]
 class _Reader:
     """Makes estimators of tables, and says where something is wrong."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, classes: Classes):
         self.path = path
+        self.classes = classes
         self._synthetic: list[Mixer] = []
 
     def error(self, where: str, wanted: str, got: Any) -> ValueError:
         return ValueError(
-            f"{self.path}: `{where}` must be {wanted}, got {_short(got)}."
+            f"{self.path}: `{where}` must be {wanted}, "
+            f"got {'nothing' if got is None else shortened(got)}."
         )
 
     def stays_synthetic(self, mixer: Mixer) -> bool:
@@ -291,8 +300,8 @@ class _Reader:
         node[key] = value
 
     def estimator(self, node: dict[str, Any], where: str) -> Any:
-        constructor = self.constructor(node, where)
-        defaults = constructor().get_params(deep=False)
+        constructor = self.constructor(node.get("class"), f"{where}.class")
+        defaults = constructor._get_param_names()
         parameters = {}
         for key, value in node.items():
             if key == "class":
@@ -316,19 +325,24 @@ class _Reader:
                 parameters[key] = self.value(value, here)
         for key, name in _DEFAULTS.items():
             if key in defaults and parameters.get(key) is None:
-                parameters[key] = _class_of(name)()
+                parameters[key] = self.constructor(name, where)()
         estimator = constructor(**parameters)
         if constructor is Mixer and node.get("noise") == SYNTHETIC:
             self._synthetic.append(estimator)
         self.check(estimator, where)
         return estimator
 
-    def constructor(self, node: dict[str, Any], where: str) -> Any:
-        name = node.get("class")
-        names = (*CLASSES, *_OF_MIXTURES)
-        if name not in names:
-            raise self.error(f"{where}.class", f"one of {', '.join(names)}", name)
-        return _class_of(str(name))
+    def constructor(self, name: Any, where: str) -> Any:
+        if isinstance(name, str) and name in _OF_MIXTURES:
+            return _OF_MIXTURES[name]
+        try:
+            return self.classes.find(name)
+        except ValueError as error:
+            if isinstance(name, str) and ":" in name:
+                raise ValueError(f"{self.path}: `{where}`: {error}") from error
+            names = ", ".join([*public_classes(), *_OF_MIXTURES])
+            wanted = f"one of {names}, or package.module:Class"
+            raise self.error(where, wanted, name) from error
 
     def value(self, value: Any, where: str) -> Any:
         if isinstance(value, dict):
@@ -365,7 +379,7 @@ class _Reader:
             )
             if path is None:
                 raise ValueError(f"{name!r} is a method, and has learned nothing.")
-            return FrozenEstimator(read_model(path))
+            return FrozenEstimator(read_model(path, classes=self.classes))
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.path}: `{where}`: {error}") from error
 
@@ -386,16 +400,7 @@ class _Reader:
             raise ValueError(f"{self.path}: `{where}`: {error}") from error
 
 
-def _class_of(name: str) -> Any:
-    return _OF_MIXTURES[name] if name in _OF_MIXTURES else getattr(skvae, name)
-
-
 def _try(mixer: Mixer) -> None:
     """Let a mixer look at its parameters, which it does when it mixes."""
     noise = np.ones(_N_TRIED)
     clone(mixer).set_params(noise=[noise]).mix(noise, rng=0)
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

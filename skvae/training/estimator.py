@@ -17,7 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from skvae.base import SpeechEstimator
 from skvae.signal.spectrogram import Spectrogram, reads_itself
 from skvae.signal.stft import STFT
+from skvae.training.learned import Config, Weights
 from skvae.utils.device import check_device
+from skvae.utils.learned import Scalar, Scalars
 from skvae.utils.parameters import check_option, check_real
 
 if TYPE_CHECKING:
@@ -60,6 +62,15 @@ class TrainedEstimator(SpeechEstimator):
         Epochs of this `fit`.
     """
 
+    _learned = {
+        "config_": Config(),
+        "state_": Weights(),
+        "loss_curve_": Scalars(),
+        "validation_loss_curve_": Scalars(),
+        "best_loss_": Scalar(),
+        "n_iter_": Scalar(low=0, integer=True),
+    }
+
     state_: dict[str, np.ndarray]
     config_: Any
     seed_: int
@@ -73,6 +84,11 @@ class TrainedEstimator(SpeechEstimator):
     random_state: Any
     validation_fraction: float
     warm_start: bool
+
+    @property
+    @abstractmethod
+    def _network_class(self) -> type[nn.Module]:
+        """Class of the network, made from `config_`."""
 
     @abstractmethod
     def _build(self, config: Any, state: Mapping[str, np.ndarray]) -> Any:

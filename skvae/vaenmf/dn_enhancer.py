@@ -16,6 +16,7 @@ from skvae.signal.stft import STFT
 from skvae.speech.base import agreed_stft, fitted_model
 from skvae.speech.denoising_vae import DenoisingVAE
 from skvae.utils.device import as_tensor, check_device, torch_generator
+from skvae.utils.learned import Part
 from skvae.utils.parameters import check_option, check_real
 from skvae.utils.threads import one_thread
 from skvae.vaenmf.enhancer import (
@@ -134,6 +135,8 @@ class DnVAENMFEnhancer(BaseEnhancer):
     """
 
     _block_overlap = 1.0
+
+    _learned = {"dvae_": Part("networks")}
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.speech.base import agreed_stft, fitted_model
 from skvae.utils.device import as_tensor, check_device, torch_generator
+from skvae.utils.learned import Array, Part
 from skvae.utils.parameters import check_option, check_real
 from skvae.utils.threads import one_thread
 from skvae.vaenmf.inference import Inference, make_inference
@@ -128,6 +129,12 @@ class VAENMFEnhancer(BaseEnhancer):
     """
 
     _block_overlap = 1.0
+
+    _learned = {
+        "vae_": Part("networks"),
+        "guide_": Part("separate", optional=True),
+        "noise_components_": Array("n_components", "n_bins", low=0, optional=True),
+    }
 
     def __init__(
         self,

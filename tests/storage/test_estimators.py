@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.instances import SMALL_STFT, public_estimators, small
 from sklearn.base import BaseEstimator, clone
+from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
@@ -29,13 +30,8 @@ from skvae import (
     WienerFilter,
 )
 from skvae.datasets import Mixer, make_dataset, make_noise
-from skvae.storage.estimators import (
-    _ATTRIBUTES,
-    NOT_KEPT,
-    check_parameters,
-    describe,
-    rebuild,
-)
+from skvae.storage.classes import public_classes
+from skvae.storage.estimators import NOT_KEPT, check_parameters, describe, rebuild
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +111,7 @@ def test_every_public_estimator_is_known():
         and issubclass(getattr(skvae, name), BaseEstimator)
         and not inspect.isabstract(getattr(skvae, name))
     }
-    assert public == set(_ATTRIBUTES)
+    assert public == set(public_classes())
 
 
 def variants():
@@ -265,16 +261,12 @@ def test_a_rebuilt_estimator_shares_nothing_with_the_description(pairs, speech):
     assert json.dumps(description) == text
 
 
-class Foreign(WienerFilter):
-    """Has the look of an estimator of ours."""
-
-
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
         (make_pipeline(STFT(), LogMMSE()), "save the one inside"),
         (FrozenEstimator(LogMMSE()), "save the one inside"),
-        (Foreign(), "only estimators of skvae are kept, got a Foreign"),
+        (DummyRegressor(), "only estimators of skvae, and of classes derived"),
         (MCEM(), "only estimators of skvae"),
         ("wiener", "only estimators of skvae"),
         (LogMMSE(), "not fitted"),
@@ -303,7 +295,7 @@ SPOILT = {
     "large": (large_weights, "too large for float16: keep it in float32"),
     "loss": (lambda e: e.loss_curve_.append(np.inf), "`loss_curve_` must be a number"),
     "path": (lambda e: e.set_params(features=json), "`features` is a module"),
-    "part": (lambda e: e.set_params(stft=Foreign()), "no estimator of skvae"),
+    "part": (lambda e: e.set_params(stft=DummyRegressor()), "no estimator of skvae"),
 }
 
 
@@ -508,7 +500,12 @@ LIES = {
     ),
     "huge sizes": (huge_network, r"`state_` must have|too large"),
     "many layers": (tall_network, "up to 100 layers"),
-    "no weights": (at("attributes", "state_")({"config": {}}), "must be weights"),
+    "no weights": (at("attributes", "state_")({"config": {}}), "`state_` lacks"),
+    "list of weights": (at("attributes", "state_")([]), "`state_` must be weights"),
+    "sizes for weights": (
+        at("attributes", "state_")({"config": {MEAN.rpartition("/")[2]: 1}}),
+        "`state_` lacks|must have arrays, got 1",
+    ),
     "weights of numbers": (
         at("attributes", "state_", "weights", "x")(1),
         "where it cannot be",
