@@ -1,17 +1,53 @@
 """Speech enhancement as scikit-learn estimators.
 
-Public names are imported when they are first asked for, so that ``import skvae``
-costs nothing and a classical method never loads PyTorch.
+Public names are imported on first use: ``import skvae`` takes milliseconds, and
+classical methods never load PyTorch.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skvae._version import __version__
 
-# One table: public name -> the module that defines it.
+if TYPE_CHECKING:  # what editors and type checkers read: the same names
+    from skvae.base import BaseEnhancer as BaseEnhancer
+    from skvae.base import MaskEstimate as MaskEstimate
+    from skvae.base import Separation as Separation
+    from skvae.classical.enhancers import LogMMSE as LogMMSE
+    from skvae.classical.enhancers import SpectralSubtraction as SpectralSubtraction
+    from skvae.classical.enhancers import WienerFilter as WienerFilter
+    from skvae.datasets import AudioFile as AudioFile
+    from skvae.evaluation.scores import evaluate as evaluate
+    from skvae.evaluation.scores import (
+        make_enhancement_scorer as make_enhancement_scorer,
+    )
+    from skvae.evaluation.summary import compare as compare
+    from skvae.evaluation.summary import summarize as summarize
+    from skvae.factorization.enhancers import ISNMF as ISNMF
+    from skvae.factorization.enhancers import RPCA as RPCA
+    from skvae.masks.enhancers import BiLSTMMask as BiLSTMMask
+    from skvae.masks.enhancers import DNNMask as DNNMask
+    from skvae.recordings import enhance_file as enhance_file
+    from skvae.signal.features import LogMel as LogMel
+    from skvae.signal.spectrogram import Spectrogram as Spectrogram
+    from skvae.signal.stft import ISTFT as ISTFT
+    from skvae.signal.stft import STFT as STFT
+    from skvae.speech.denoising_vae import DenoisingVAE as DenoisingVAE
+    from skvae.speech.noise_aware_vae import NoiseAwareVAE as NoiseAwareVAE
+    from skvae.speech.vae import SpeechVAE as SpeechVAE
+    from skvae.storage.pretrained import list_models as list_models
+    from skvae.storage.pretrained import load_pretrained as load_pretrained
+    from skvae.storage.pretrained import save_pretrained as save_pretrained
+    from skvae.vaenmf.dn_enhancer import DnVAENMFEnhancer as DnVAENMFEnhancer
+    from skvae.vaenmf.enhancer import VAENMFEnhancer as VAENMFEnhancer
+    from skvae.vaenmf.inference import MCEM as MCEM
+    from skvae.vaenmf.inference import MCMC as MCMC
+    from skvae.vaenmf.inference import VEM as VEM
+    from skvae.vaenmf.inference import GradientVEM as GradientVEM
+
+# Public name -> the module that defines it, in the order of the API reference.
 _EXPORTS = {
     "STFT": "skvae.signal.stft",
     "ISTFT": "skvae.signal.stft",
@@ -50,12 +86,14 @@ _EXPORTS = {
 __all__ = ["__version__", *_EXPORTS]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'skvae' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_EXPORTS[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # so that a misspelled name is an error there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _EXPORTS:
+            raise AttributeError(f"module 'skvae' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

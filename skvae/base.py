@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, overload
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skvae.metrics import mean_defined, si_sdr
@@ -26,6 +27,7 @@ from skvae.signal.spectrogram import (
     open_spectrograms,
 )
 from skvae.signal.stft import STFT
+from skvae.signal.types import Utterances, Waveform, with_callbacks
 from skvae.signal.utterances import (
     Kind,
     is_spectrogram,
@@ -446,7 +448,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         """Learn from clean speech, and from noisy speech beside it if there is any."""
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None) -> BaseEnhancer:
+    def fit(self, X: Utterances, y: Utterances | None = None) -> Self:
         """Fit the enhancer.
 
         Parameters
@@ -475,6 +477,18 @@ class BaseEnhancer(SpeechEstimator, ABC):
             self._fit(utterances, self._open_clean(clean_items, utterances), rng)
         return self
 
+    @overload
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]: ...
+
+    @overload
+    def transform(self, X: SpectrogramArray) -> SpectrogramArray: ...
+
+    @overload
+    def transform(self, X: Sequence[Spectrogram]) -> list[Spectrogram]: ...
+
+    @overload
+    def transform(self, X: Sequence[Waveform]) -> list[NDArray[Any]]: ...
+
     def transform(self, X: Any) -> Any:
         """Enhance utterances.
 
@@ -499,7 +513,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             SpectrogramArray(enhanced) if kind is Kind.SPECTROGRAM_ARRAY else enhanced
         )
 
-    def separate(self, X: Any) -> list[Separation]:
+    def separate(self, X: Utterances) -> list[Separation]:
         """Enhance utterances and keep all that is known: noise, mask, history.
 
         Parameters
@@ -518,7 +532,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         calls = [(spectrogram, kind.spectral) for spectrogram in self._open(items)]
         return self._run(_separate, calls, "separating")
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Utterances, y: Utterances | None = None) -> float:
         """Mean SI-SDR of the enhanced utterances in dB; higher is better.
 
         Parameters
@@ -595,7 +609,9 @@ class BaseEnhancer(SpeechEstimator, ABC):
         return self._estimate(V, rng, state, device)
 
     def enhance_blocks(
-        self, channels: Sequence[Any], sample_rate: int | None = None
+        self,
+        channels: Sequence[Waveform] | NDArray[Any],
+        sample_rate: int | None = None,
     ) -> Iterator[np.ndarray]:
         """Enhance one recording in bounded memory, a block at a time.
 

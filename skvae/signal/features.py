@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from skvae.signal.framing import Framing, power
 from skvae.signal.spectrogram import check_sample_rate, open_spectrograms
 from skvae.signal.stft import STFT
+from skvae.signal.types import Utterances
 from skvae.signal.utterances import Kind, read_collection
 from skvae.utils.parameters import check_real
 
@@ -78,7 +79,7 @@ class LogMel(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> LogMel:
+    def fit(self, X: Utterances, y: Any = None) -> Self:
         """Check the parameters and the kind of `X`; nothing is learned.
 
         Parameters

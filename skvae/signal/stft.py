@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
@@ -18,6 +20,7 @@ from skvae.signal.spectrogram import (
     make_framing,
     open_spectrograms,
 )
+from skvae.signal.types import Utterances, Waveform
 from skvae.signal.utterances import Kind, read_collection, require_clean
 
 
@@ -97,7 +100,7 @@ class STFT(TransformerMixin, BaseEstimator):
         """
         return make_framing(self.n_fft, self.hop_length, self.window, self.center)
 
-    def fit(self, X: Any, y: Any = None) -> STFT:
+    def fit(self, X: Utterances, y: Any = None) -> Self:
         """Check the parameters and the kind of `X`; nothing is learned.
 
         Parameters
@@ -116,6 +119,12 @@ class STFT(TransformerMixin, BaseEstimator):
         check_sample_rate(self.sample_rate)
         _refuse_spectrograms(self, read_collection(self, X, reset=True).kind)
         return self
+
+    @overload
+    def transform(self, X: NDArray[Any]) -> SpectrogramArray: ...
+
+    @overload
+    def transform(self, X: Sequence[Waveform]) -> list[Spectrogram]: ...
 
     def transform(self, X: Any) -> Any:
         """Spectrograms of waveforms.
@@ -163,7 +172,7 @@ class ISTFT(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> ISTFT:
+    def fit(self, X: Utterances, y: Any = None) -> Self:
         """Check the kind of `X`; nothing is learned.
 
         Parameters
@@ -180,6 +189,12 @@ class ISTFT(TransformerMixin, BaseEstimator):
         """
         _spectrograms_only(self, X)
         return self
+
+    @overload
+    def transform(self, X: SpectrogramArray) -> NDArray[Any]: ...
+
+    @overload
+    def transform(self, X: Sequence[Spectrogram]) -> list[NDArray[Any]]: ...
 
     def transform(self, X: Any) -> Any:
         """Waveforms of spectrograms.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
+from skvae.signal.types import Utterances, with_callbacks
 from skvae.signal.utterances import Kind, read_clean, read_collection, require_clean
 from skvae.training.estimator import TrainedEstimator
 from skvae.training.on_mixtures import MixtureTrained
@@ -74,7 +74,7 @@ class SpeechModel(TrainedEstimator):
         return tags
 
     @with_callbacks
-    def fit(self, X: Any, y: Any = None) -> SpeechModel:
+    def fit(self, X: Utterances, y: Utterances | None = None) -> Self:
         """Learn what speech looks like.
 
         Parameters

@@ -8,11 +8,12 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 
 from skvae.base import BaseEnhancer
+from skvae.signal.types import Utterances
 from skvae.storage.classes import Classes, is_class_name, other_classes
 from skvae.storage.estimators import check_parameters, describe, rebuild
 from skvae.storage.model_files import (
@@ -24,6 +25,11 @@ from skvae.storage.model_files import (
     write_model,
 )
 from skvae.utils.learned import learned_attributes
+
+#: Names of the models of the package, all of which are enhancers.
+Name: TypeAlias = Literal[
+    "spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca", "best", "vae-nmf"
+]
 
 #: Utterances of synthetic speech, and seconds of each, that stand in for a corpus.
 _N_STAND_INS, _STAND_IN_SECONDS = 10, 3
@@ -129,6 +135,26 @@ def model_names() -> list[str]:
     True
     """
     return [*(method.name for method in _METHODS), *_packaged()]
+
+
+@overload
+def load_pretrained(
+    name_or_path: Name,
+    *,
+    clean: Utterances | None = None,
+    classes: Iterable[type | str] = (),
+    **params: Any,
+) -> BaseEnhancer: ...
+
+
+@overload
+def load_pretrained(
+    name_or_path: str | os.PathLike[str],
+    *,
+    clean: Utterances | None = None,
+    classes: Iterable[type | str] = (),
+    **params: Any,
+) -> Any: ...
 
 
 def load_pretrained(
