@@ -3,7 +3,6 @@ import pytest
 
 from skvae.datasets import NOISE_KINDS, make_noise
 from skvae.datasets.mixing.noises import _voices
-from skvae.datasets.mixing.sounds import add_at, impulses, sine
 
 RATE = 16000
 
@@ -189,31 +188,6 @@ def test_a_crowd_does_not_depend_on_what_was_made_before():
     _voices.cache_clear()
     make_noise(100, "crowd", 8000, 1)
     assert np.array_equal(make_noise(4000, "crowd", RATE, 0), first)
-
-
-def test_impulses_between_samples_are_shared_by_their_neighbours():
-    pulses = impulses(np.array([0.0, 2.25, 2.5, 5.0]), np.array([1.0, 4, -2, 8]), 6)
-    np.testing.assert_allclose(pulses, [1, 0, 3 - 1, 1 - 1, 0, 8])
-    assert not impulses(np.empty(0), np.empty(0), 3).any()
-
-
-@pytest.mark.parametrize("start", range(-4, 7))
-@pytest.mark.parametrize("n_sound", [1, 3, 9])
-def test_sounds_are_cut_where_they_do_not_fit(start, n_sound):
-    total, sound = np.zeros(6), np.arange(1.0, n_sound + 1)
-    expected = np.zeros(6)
-    for i, sample in enumerate(sound):
-        if 0 <= start + i < 6:
-            expected[start + i] += sample
-    if start + n_sound > 0 and start < 6:
-        add_at(total, sound, start)
-    assert np.array_equal(total, expected)
-
-
-def test_sines_of_many_cycles_are_as_exact_as_of_few():
-    cycles = np.linspace(0, 3, 50)
-    np.testing.assert_allclose(sine(1e6 + cycles), sine(cycles), atol=1e-5)
-    np.testing.assert_allclose(sine(cycles), np.sin(2 * np.pi * cycles), atol=1e-5)
 
 
 @pytest.mark.parametrize(

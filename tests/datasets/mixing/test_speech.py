@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from skvae.datasets import make_speech
-from skvae.datasets.mixing.sounds import sawtooth
 
 RATE = 16000
 
@@ -66,22 +65,6 @@ def test_voiced_speech_has_a_pitch_of_its_own_and_it_moves():
         assert np.percentile(pitches, 90) > 1.05 * np.percentile(pitches, 10)
         medians.append(np.median(pitches))
     assert max(medians) > 1.3 * min(medians)
-
-
-def test_the_sawtooth_of_the_voice_has_few_aliases():
-    f0, n = 1000.0 * 16 / 15.7, 16000
-    frequency = np.full(n, f0)
-    rng = np.random.default_rng(0)
-    phase = np.random.default_rng(0).random() + np.cumsum(frequency) / RATE
-    waves = [sawtooth(frequency, RATE, rng), 2 * (phase % 1) - 1]
-    # Up to 4 kHz everything that is not near a harmonic is an alias.
-    bins = np.arange(200, 4000)
-    between = np.abs(bins / f0 - np.round(bins / f0)) * f0 > 10
-    alias, naive = (
-        np.sum(np.abs(np.fft.rfft(wave * np.hanning(n))[bins[between]]) ** 2)
-        for wave in waves
-    )
-    assert alias < 0.1 * naive
 
 
 def test_seeds_repeat_and_differ():

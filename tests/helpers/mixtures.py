@@ -1,0 +1,17 @@
+"""What mixtures are measured with."""
+
+import numpy as np
+
+
+def decibels(clean, noise):
+    clean, noise = np.float64(clean), np.float64(noise)
+    return 10 * np.log10(np.sum(clean**2) / np.sum(noise**2))
+
+
+def find(stretch, noise):
+    """Where in the noise the stretch, scaled anyhow, comes from."""
+    for start in range(len(noise) - len(stretch) + 1):
+        part = noise[start : start + len(stretch)]
+        if np.allclose(stretch * (part @ stretch) / (stretch @ stretch), part):
+            return start
+    return None
