@@ -1,1 +1,1 @@
-"""Validation, seeds, progress and files: what every layer above may use."""
+"""Validation, random numbers, progress and files, for all layers above."""

@@ -1,4 +1,4 @@
-"""PyTorch devices by name: a string survives cloning, JSON and a change of machine."""
+"""PyTorch devices by name, which can be cloned, saved and moved to other machines."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ if TYPE_CHECKING:
 
 
 def check_device(device: Any, n_jobs: int | None = None) -> str:
-    """Name of the PyTorch device to compute on.
+    """Validate a device and return its name.
 
     Parameters
     ----------
     device : str
-        "cpu", "cuda", "cuda:1", "mps" or "auto": a GPU where there is one.
+        Name of the device: "cpu", "cuda", "cuda:1", "mps", or "auto" for a GPU if there
+        is one.
     n_jobs : int, default=None
-        Number of processes that are to share it.
+        Number of processes that use the device.
 
     Returns
     -------
     str
+        Name of the device.
 
     Raises
     ------
     ValueError
-        If there is no such device, or if several processes were to share a GPU.
+        If the device is unknown or not available, or if several processes would share a
+        GPU.
 
     Examples
     --------
@@ -58,25 +61,26 @@ def check_device(device: Any, n_jobs: int | None = None) -> str:
         )
     if kind != "cpu" and n_jobs not in (None, 1):
         raise ValueError(
-            f"`n_jobs`={n_jobs} and `device`={device!r} exclude each other: a GPU is "
-            "not shared by processes. Pass n_jobs=None."
+            f"`n_jobs`={n_jobs} and `device`={device!r} cannot be combined: processes "
+            "do not share a GPU. Pass n_jobs=None."
         )
     return device
 
 
 def as_tensor(array: np.ndarray, device: str = "cpu") -> torch.Tensor:
-    """Tensor of an array, on a device.
+    """Convert an array to a tensor on a device.
 
     Parameters
     ----------
     array : ndarray
-        Shared with the tensor where it is writable and on the CPU.
+        Array. The tensor shares its memory if it is writable and on the CPU.
     device : str
-        A name that :func:`check_device` has returned.
+        Name of the device, as :func:`check_device` returns it.
 
     Returns
     -------
     torch.Tensor
+        The tensor.
 
     Examples
     --------
@@ -85,25 +89,25 @@ def as_tensor(array: np.ndarray, device: str = "cpu") -> torch.Tensor:
     """
     import torch
 
-    # PyTorch knows no read-only memory and warns of it: those arrays are copied.
+    # PyTorch warns of read-only memory, so read-only arrays are copied.
     return torch.as_tensor(np.require(array, requirements=["C", "W"])).to(device)
 
 
 def torch_generator(rng: np.random.Generator, device: str = "cpu") -> torch.Generator:
-    """Generator of PyTorch that goes on where NumPy's stands.
+    """Create a generator of PyTorch that is seeded by one of NumPy.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        One number is drawn from it.
+        Generator from which one number is drawn.
     device : str
-        A name that :func:`check_device` has returned.
+        Name of the device, as :func:`check_device` returns it.
 
     Returns
     -------
     torch.Generator
-        On the device if that is CUDA: elsewhere numbers come from the CPU, and so are
-        the same.
+        Generator on the device for CUDA. All other devices use a generator on the CPU,
+        which gives the same numbers.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files: a file is either complete or unchanged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows, where files that are open cannot be removed
+except ImportError:  # Windows, which cannot remove open files
     fcntl = None  # type: ignore[assignment]
 
-#: What a temporary file is called: hidden, and like nobody else's.
+#: Names of temporary files.
 _PART = re.compile(r"\..+\.skvae-[0-9a-f]{8}\.part", re.DOTALL)
 
-#: File systems take no names of more bytes than 255: what is left for the file's own,
-#: at four bytes a letter.
+#: Letters of the target's name in the temporary name. File systems allow 255 bytes,
+#: and a letter takes up to four.
 _MAX_LETTERS = 50
 
 
@@ -28,26 +28,26 @@ _MAX_LETTERS = 50
 def written_whole(
     path: str | os.PathLike[str], part: str | os.PathLike[str] | None = None
 ) -> Iterator[BinaryIO]:
-    """Open a file that takes its place when all is written.
+    """Open a file for writing that replaces its target once it is complete.
 
-    Whatever ends the process, and even the machine, afterwards the file is there as it
-    was before, or whole. Several may write it at once: the last one to finish wins.
+    If the process is killed or the machine fails, the target is unchanged or complete.
+    If several processes write at once, the last one to finish wins.
 
     Parameters
     ----------
     path : str or path-like
-        The file, in a folder that is there. If it is there already, the new one takes
-        over its permissions.
+        Target file, in an existing folder. The permissions of an existing file are
+        kept.
     part : str or path-like, default=None
-        Where to write at first, in the same folder. None means a hidden file of a name
-        of its own, which :func:`remove_parts` removes if a kill leaves it behind. A
-        name that is given is known to whoever looks for it, and used again next time.
+        Temporary file, in the same folder. None means a hidden file with a unique name,
+        which :func:`remove_parts` removes if a killed process leaves it behind. A given
+        name is reused by the next writer.
 
     Yields
     ------
     binary file
-        Its `name` may be opened by others, too. If an exception leaves the block, it is
-        removed.
+        Temporary file, whose `name` may be opened by others. An exception in the block
+        removes it.
 
     Examples
     --------
@@ -70,10 +70,10 @@ def written_whole(
             os.fsync(file.fileno())
             if fcntl is None:
                 file.close()
-            # Before it is closed, which gives up its lock.
+            # Closing releases the lock, so replace the target first.
             os.replace(file.name, path)
         except BaseException:
-            with suppress(OSError):  # of what a full disk has not taken
+            with suppress(OSError):  # a full disk fails here again
                 file.close()
             with suppress(FileNotFoundError):
                 os.unlink(file.name)
@@ -82,17 +82,17 @@ def written_whole(
 
 
 def remove_parts(folder: str | os.PathLike[str]) -> int:
-    """Remove what killed processes left behind.
+    """Remove temporary files that killed processes left behind.
 
     Parameters
     ----------
     folder : str or path-like
-        Where :func:`written_whole` has written; it may be missing.
+        Folder in which :func:`written_whole` has written. It may be missing.
 
     Returns
     -------
     int
-        How many were removed. What somebody is writing stays.
+        Number of removed files. Files that are being written are kept.
 
     Examples
     --------
@@ -109,15 +109,15 @@ def remove_parts(folder: str | os.PathLike[str]) -> int:
 
 
 def _create(path: Path) -> BinaryIO:
-    """Open a new hidden file beside another, locked for as long as it is open."""
+    """Create a hidden temporary file next to `path` and lock it while it is open."""
     name = path.name[:_MAX_LETTERS]
     while True:
         part = path.with_name(f".{name}.skvae-{secrets.token_hex(4)}.part")
-        # Opened plainly, it has the usual permissions.
-        file = open(part, "xb")  # noqa: SIM115 (for the caller)
+        # Unlike tempfile, a plain `open` applies the usual permissions.
+        file = open(part, "xb")  # noqa: SIM115 (the caller closes it)
         try:
             _lock(file, wait=True)
-            # Somebody may have removed it before it was locked.
+            # Another process may have removed it before it was locked.
             if os.path.exists(part):
                 return file
         except BaseException:
@@ -135,28 +135,28 @@ def _remove_if_abandoned(path: str) -> bool:
                 os.unlink(path)
                 return True
         os.unlink(path)
-    except OSError:  # somebody else's, or gone
+    except OSError:  # owned by another user, or gone
         return False
     return True
 
 
 def _lock(file: Any, wait: bool) -> bool:
-    """Lock an open file, and tell whether nobody else had."""
+    """Lock an open file and return whether that succeeded."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
-        # In use; or on a file system without locks, where all that is there stays.
+        # In use, or on a file system without locks, where no part is removed.
         return False
     return True
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder outlast the machine's power."""
+    """Flush the names in a folder to disk."""
     if not hasattr(os, "O_DIRECTORY"):
         return
-    with suppress(OSError):  # some file systems know no such thing
+    with suppress(OSError):  # not all file systems support it
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -39,13 +39,13 @@ def check_real(
     name : str
         Name of the parameter.
     value : object
-        What was passed.
+        Value of the parameter.
     low, high : float
-        Bounds, both allowed.
+        Limits, both included.
     open_low : bool
-        Whether `low` itself is not allowed.
+        Whether `low` itself is excluded.
     integer : bool
-        Whether it must be an integer.
+        Whether the value must be an integer.
     optional : bool
         Whether None is allowed.
 
@@ -76,16 +76,16 @@ def check_real(
 
 
 def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
-    """Raise a ValueError unless a parameter is one of some options.
+    """Raise a ValueError unless a parameter has one of the allowed values.
 
     Parameters
     ----------
     name : str
         Name of the parameter.
     value : object
-        What was passed.
+        Value of the parameter.
     options : iterable
-        What may be passed.
+        Allowed values.
 
     Examples
     --------
@@ -104,12 +104,12 @@ class Range(Protocol):
     """Values that a parameter may take."""
 
     def check(self, name: str, value: Any) -> None:
-        """Raise a ValueError that names the parameter unless it may take a value."""
+        """Raise a ValueError unless the parameter `name` may have this value."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """Finite numbers of an interval; see :func:`check_real`.
+    """Finite numbers in an interval; see :func:`check_real`.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class Number:
     optional: bool = False
 
     def check(self, name: str, value: Any) -> None:
-        """Raise a ValueError unless a value is a number of the interval."""
+        """Raise a ValueError unless the value is a number in the interval."""
         check_real(
             name,
             value,
@@ -139,7 +139,7 @@ class Number:
 
 
 class Option:
-    """One of some values; see :func:`check_option`.
+    """Set of allowed values; see :func:`check_option`.
 
     Examples
     --------
@@ -153,18 +153,18 @@ class Option:
         self.values = values
 
     def check(self, name: str, value: Any) -> None:
-        """Raise a ValueError unless a value is one of them."""
+        """Raise a ValueError unless the value is one of them."""
         check_option(name, value, self.values)
 
 
 def check_ranges(estimator: Any) -> None:
-    """Raise a ValueError for a parameter outside its declared range.
+    """Raise a ValueError if a parameter is outside its declared range.
 
     Parameters
     ----------
     estimator : estimator
-        Its class, or a base of it, may have ``_parameter_ranges``. A range that a
-        subclass declares replaces that of its base; None lifts it.
+        Object whose class or bases may have ``_parameter_ranges``. The range of a
+        subclass replaces that of its base; None removes it.
 
     Examples
     --------
@@ -185,31 +185,31 @@ def check_ranges(estimator: Any) -> None:
 
 
 class NamedParts:
-    """Mixin of estimators that accept a part by name or None, searchable all the same.
+    """Mixin for estimators with parts that are given by name or None.
 
     ``set_params(inference__max_iter=5)`` works on ``VAENMFEnhancer(inference="vem")``:
-    the name is replaced by the object that it stands for. So it does in a grid search.
+    an object replaces the name. A grid search does the same.
     """
 
     def _make_part(self, name: str, value: Any) -> Any:
-        """Estimator that a part's name or None stands for, else the value itself.
+        """Create the estimator that a name or None stands for.
 
         Parameters
         ----------
         name : str
-            Parameter that holds the part.
+            Name of the parameter that holds the part.
         value : object
-            Its value.
+            Value of the parameter.
 
         Returns
         -------
         object
-            A new estimator where `value` is only a name of one.
+            New estimator if `value` is a name or None, else `value`.
         """
         return value
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters, also those of parts that are given by name.
+        """Set parameters, including those of parts that are given by name.
 
         Parameters
         ----------
@@ -219,7 +219,7 @@ class NamedParts:
         Returns
         -------
         estimator
-            Itself.
+            The estimator itself.
         """
         for key in list(params):
             name, _, nested = key.partition("__")

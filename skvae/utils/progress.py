@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Progress reports: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _BAR_WIDTH = 24
 
 
 class Progress:
-    """Counts finished items on a stream that people or log files read.
+    """Counter of finished items that reports on a stream.
 
-    On a terminal one line is drawn again and again; elsewhere a line is written for
-    every tenth of the work.
+    On a terminal, one line is redrawn for every item. Elsewhere, a line is written
+    after every tenth of the work.
 
     Parameters
     ----------
     total : int
         Number of items.
     label : str
-        What is being done.
+        Name of the work, shown in every report.
     stream : text file, default=None
-        Where to; None means standard error.
+        Stream to write to. None means standard error.
     enabled : bool, default=True
-        False keeps silent.
+        Whether anything is written.
 
     Examples
     --------
@@ -69,8 +69,8 @@ class Progress:
         Parameters
         ----------
         line : str, default=None
-            What to say of it: stands above the bar on a terminal, and instead of the
-            count elsewhere.
+            Text about the item. On a terminal it appears above the bar, elsewhere in
+            place of the count. None means no text.
         """
         self.done += 1
         if not self.enabled:

@@ -1,4 +1,4 @@
-"""Random numbers come from explicit generators: the global ones are never touched."""
+"""Random numbers from explicit generators; global generators are never used."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from numbers import Integral
 
 import numpy as np
 
-#: What :func:`check_generator` accepts.
+#: Types that :func:`check_generator` accepts.
 RandomState = int | np.integer | np.random.Generator | np.random.RandomState | None
 
-#: Seeds are below this: the range that NumPy, scikit-learn and PyTorch all take.
+#: Upper limit of seeds (exclusive) that NumPy, scikit-learn and PyTorch all accept.
 SEED_LIMIT = 2**31
 
 
 def check_generator(random_state: RandomState = None) -> np.random.Generator:
-    """Turn `random_state` into a NumPy generator.
+    """Convert `random_state` to a NumPy generator.
 
     Parameters
     ----------
     random_state : int, Generator, RandomState or None
-        A seed; a generator, which is used as it is and so moves on; a legacy
-        ``RandomState``, from which a seed is drawn; or None for a generator that
-        differs each time.
+        Seed; generator, which is used as it is and advances; or legacy ``RandomState``,
+        from which a seed is drawn. None means a new, unpredictable seed.
 
     Returns
     -------
@@ -31,7 +30,7 @@ def check_generator(random_state: RandomState = None) -> np.random.Generator:
     Raises
     ------
     ValueError
-        If `random_state` is none of these, or a negative seed.
+        If `random_state` has another type or is a negative seed.
 
     Examples
     --------
@@ -58,17 +57,17 @@ def check_generator(random_state: RandomState = None) -> np.random.Generator:
 
 
 def draw_seed(random_state: RandomState = None) -> int:
-    """Draw one integer from `random_state`, to start other generators from.
+    """Draw one integer seed from `random_state`.
 
     Parameters
     ----------
     random_state : int, Generator, RandomState or None
-        As for :func:`check_generator`.
+        Seed or generator, as for :func:`check_generator`.
 
     Returns
     -------
     int
-        A seed in ``[0, 2**31)``.
+        Seed in ``[0, 2**31)``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""One thread per utterance: parallel work goes over utterances, not inside them."""
+"""One thread per utterance: work is parallel across utterances, not within them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _limits: threadpool_limits | None = None
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep BLAS, OpenMP and PyTorch to one thread.
+    """Limit BLAS, OpenMP and PyTorch to one thread.
 
-    Their threads wait for one another by spinning, which on a busy machine makes two
-    of them slower than one. The limit is the process's, so that only the first of
-    several threads inside sets it and only the last one lifts it.
+    Their threads wait for each other by spinning: on a busy machine, two threads are
+    slower than one. The limit applies to the whole process. If several threads of
+    Python use this context at once, the first sets the limit and the last removes it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""One waveform: opened as floats, and given back in the dtype it came in."""
+"""Waveforms: validated input as floats, and output in the dtype of the input."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import Any
 
 import numpy as np
 
-#: Largest sample that is taken for sound: full scale is 1, or 2^31 for integers that
-#: were not scaled.
+#: Largest sample that counts as sound. Full scale is 1, or 2^31 for unscaled integers.
 MAX_PEAK = 1e12
 
-#: What full scale is in 16-bit audio: the only integers that are taken for audio.
+#: Full scale of 16-bit integers, the only integers that are scaled.
 INT16_SCALE = 32768.0
 
 
 def float_dtype(dtype: np.dtype) -> np.dtype:
-    """Precision in which a waveform of `dtype` is processed.
+    """Return the dtype in which a waveform is processed.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        The waveform's own dtype.
+        Dtype of the waveform.
 
     Returns
     -------
     numpy.dtype
-        float32 for float32, float16 and int16; float64 for everything else.
+        float32 for float32, float16 and int16; float64 for all others.
 
     Examples
     --------
@@ -47,23 +46,23 @@ def open_waveform(
     Parameters
     ----------
     waveform : array-like or object with ``__array__``, shape (n_samples,)
-        Audio of one channel: an array, a list of numbers, an
+        Audio of one channel: an array, a list of numbers or an
         :class:`~skvae.datasets.AudioFile`. 16-bit integers are divided by 32768.
     name : str
-        How errors call it.
+        Name of the waveform in error messages.
     max_peak : float
-        Largest sample that is allowed.
+        Largest magnitude that a sample may have.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        float32 or float64; the input itself where nothing had to be changed.
+        Samples in float32 or float64. It is the input itself if nothing changes.
 
     Raises
     ------
     ValueError
-        If it is complex, not numeric, not one-dimensional, empty, louder than
-        `max_peak`, or holds NaN or inf.
+        If the waveform is complex, not numeric, not one-dimensional, empty, louder than
+        `max_peak`, or contains NaN or inf.
 
     Examples
     --------
@@ -98,7 +97,7 @@ def open_waveform(
     if not peak <= min(max_peak, np.finfo(samples.dtype).max):
         if np.isfinite(samples).all():
             raise ValueError(
-                f"{name} must have samples within +-{max_peak:g}, where powers are "
+                f"{name} must have samples within +-{max_peak:g}, so that powers are "
                 f"finite in single precision, got {peak:g}: scale it."
             )
         raise ValueError(f"{name} must be finite, but it contains NaN or inf.")
@@ -106,20 +105,20 @@ def open_waveform(
 
 
 def restore_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Give processed samples the dtype of the waveform that they come from.
+    """Convert processed samples to the dtype of the input waveform.
 
     Parameters
     ----------
     samples : ndarray of float
         Processed samples.
     dtype : numpy.dtype
-        Dtype of the input. Floats are kept and int16 is scaled back, rounded and
-        clipped; other integers, which carry no scale, become float64.
+        Dtype of the input. Floating-point types are kept. Samples for int16 are scaled,
+        rounded and clipped. Other integers have no defined scale and become float64.
 
     Returns
     -------
     ndarray
-        The samples in that dtype.
+        Samples in that dtype.
 
     Examples
     --------
@@ -139,26 +138,26 @@ def restore_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def list_waveforms(waveforms: Any, name: str, others: str = "") -> Sequence[Any]:
-    """Check that a collection of waveforms is not a single waveform.
+    """Validate a collection of waveforms without opening them.
 
     Parameters
     ----------
     waveforms : list of waveforms, 2-D array or 1-D array of objects
-        The collection. Its items are not opened.
+        Collection of waveforms.
     name : str
         Name of the parameter in error messages.
     others : str, default=""
-        Other values that the parameter accepts, as the error message lists them.
+        Other values that the parameter accepts, as text for the error message.
 
     Returns
     -------
     sequence
-        The collection itself, or a list of its items where it has no order of its own.
+        The collection itself, or a list of its items if it is not a sequence.
 
     Raises
     ------
     ValueError
-        If it is a single waveform, text, or not a collection.
+        If `waveforms` is a single waveform, text, or not a collection.
 
     Examples
     --------
@@ -186,17 +185,17 @@ def list_waveforms(waveforms: Any, name: str, others: str = "") -> Sequence[Any]
 
 
 def check_sample_rate(sample_rate: Any) -> int:
-    """Return a sample rate as an int, or raise a ValueError.
+    """Validate a sample rate.
 
     Parameters
     ----------
     sample_rate : int or float
-        Rate in Hz. A float must be a whole number.
+        Sample rate in Hz. A float must be a whole number.
 
     Returns
     -------
     int
-        The rate.
+        Sample rate in Hz.
 
     Raises
     ------

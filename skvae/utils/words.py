@@ -1,4 +1,4 @@
-"""Words for people."""
+"""Wording of messages."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import Any
 
 
 def counted(number: int, what: str) -> str:
-    """Write a number of things with the singular or the plural.
+    """Return a number with its noun in the singular or plural.
 
     Parameters
     ----------
     number : int
-        The number.
+        Number of items.
     what : str
-        Singular of the things, whose plural ends in s.
+        Noun in the singular, with a regular plural.
 
     Returns
     -------
     str
+        Number and noun.
 
     Examples
     --------
@@ -28,18 +29,19 @@ def counted(number: int, what: str) -> str:
 
 
 def shortened(value: Any, width: int = 80) -> str:
-    """Represent an object of any origin in a message.
+    """Return the representation of an object, cut to a width.
 
     Parameters
     ----------
     value : object
-        It may be long, such as what a file holds.
+        Object of any origin, such as the content of a file.
     width : int, default=80
         Maximum number of characters.
 
     Returns
     -------
     str
+        Representation that ends in "..." if it was cut.
 
     Examples
     --------

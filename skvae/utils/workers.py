@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, in others beside it, or on a dask cluster."""
+"""Parallel tasks: in this process, in local processes, or on a dask cluster."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from joblib.externals.loky import reusable_executor
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-#: Tasks that are sent to a cluster before their turn, for each of its threads.
+#: Number of tasks per cluster thread that are submitted in advance.
 _N_AHEAD = 4
 
-#: Seconds after which local processes without work end. joblib's five minutes are how
-#: long they would outlive a process that was killed.
+#: Seconds after which idle local processes end. With joblib's default, they would
+#: outlive a killed process by five minutes.
 _IDLE_SECONDS = 30
 
-#: Seconds that a scheduler, and then its first worker, have to answer.
+#: Seconds to wait for a scheduler, and then for its first worker.
 TIMEOUT = 10.0
 
 Result = TypeVar("Result")
@@ -30,18 +30,19 @@ Result = TypeVar("Result")
 def workers(
     n_jobs: int | None = None, address: str | None = None, timeout: float = TIMEOUT
 ) -> Iterator[dict[str, Any]]:
-    """Context in which joblib's tasks run in local processes or on a dask cluster.
+    """Set the backend of joblib: local processes or a dask cluster.
 
-    Local processes that begin in it end with it.
+    Local processes that start in the context end with it.
 
     Parameters
     ----------
     n_jobs : int, default=None
-        Local processes, as in scikit-learn. A cluster has as many as it has.
+        Number of local processes, as in scikit-learn. Ignored on a cluster.
     address : str, default=None
-        Of dask's scheduler, such as "tcp://192.168.0.7:8786"; None means no cluster.
+        Address of dask's scheduler, such as "tcp://192.168.0.7:8786". None means local
+        processes.
     timeout : float, default=10.0
-        Seconds that the scheduler, and then its first worker, have to answer.
+        Seconds to wait for the scheduler, and then for its first worker.
 
     Yields
     ------
@@ -51,13 +52,13 @@ def workers(
     Raises
     ------
     ImportError
-        If there is an address, but no dask.
+        If an address is given and dask is not installed.
     ConnectionError
-        If no scheduler or no worker answers.
+        If the scheduler does not answer or has no worker.
 
     See Also
     --------
-    run_tasks : Runs tasks in such a context, with what all of them need.
+    run_tasks : Runs tasks in this context.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def workers(
         with parallel_config(
             "loky",
             n_jobs=n_jobs,
-            # Parallelism goes over utterances: threads would only wait for another.
+            # Utterances run in parallel: more threads would only wait for each other.
             inner_max_num_threads=1,
             idle_worker_timeout=_IDLE_SECONDS,
         ):
@@ -84,9 +85,9 @@ def workers(
 
 
 def _end_local_workers(others: Any) -> None:
-    """Kill those that have begun since there were others, if there were.
+    """Kill the local workers that started after `others`, if any.
 
-    All results are there, or nobody wants them; to wait for their end takes a second.
+    All results have arrived or are not wanted. Waiting for the workers takes a second.
     """
     executor = reusable_executor._executor
     if executor is not None and executor is not others:
@@ -95,7 +96,7 @@ def _end_local_workers(others: Any) -> None:
 
 @contextmanager
 def _connected(address: str, timeout: float) -> Iterator[Any]:
-    """Client of the scheduler at an address, which has a worker."""
+    """Connect to the scheduler at an address and wait for a worker."""
     try:
         from distributed import Client
         from distributed.comm.addressing import get_address_host
@@ -105,12 +106,13 @@ def _connected(address: str, timeout: float) -> Iterator[Any]:
         ) from error
 
     try:
-        get_address_host(address)  # a client that fails by its address complains twice
+        # A client with a malformed address reports the error twice.
+        get_address_host(address)
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f"no dask scheduler answers at {address!r} within {timeout:g} s: start one "
-            "with `dask scheduler`, and give the address that it prints."
+            "with `dask scheduler` and pass the address that it prints."
         ) from error
     with client:
         try:
@@ -131,30 +133,30 @@ def run_tasks(
     shared: tuple = (),
     ordered: bool = True,
 ) -> Iterator[Result]:
-    """Call a function many times, on whatever backend joblib is set to.
+    """Call a function many times on the active backend of joblib.
 
-    What calls this from a task on a dask cluster, such as the scores of a search, does
-    so in turn, in the task: the cluster is busy, and the data are here.
+    Calls from within a task on a dask cluster, such as the scores of a search, run one
+    after another in that task: the cluster is busy, and the data are there already.
 
     Parameters
     ----------
     function : callable
-        Called with what is shared, and then with what belongs to the call.
+        Function to call, with the shared arguments first.
     calls : iterable of tuple
         Arguments of each call.
     n_jobs : int, default=None
-        As in scikit-learn.
+        Number of parallel jobs, as in scikit-learn.
     shared : tuple
-        First arguments of all calls, such as a fitted model. On a dask cluster they
-        travel once to a worker.
+        First arguments of all calls, such as a fitted model. A dask cluster sends them
+        to each worker once.
     ordered : bool, default=True
-        Whether results come in the order of the calls. Otherwise each comes as soon as
-        it is there.
+        Whether results come in the order of the calls. False means as soon as they are
+        available.
 
     Returns
     -------
     iterator
-        Results, as they come.
+        Results of the calls.
 
     Examples
     --------
@@ -170,7 +172,7 @@ def run_tasks(
         return _run_on_cluster(client, function, calls, shared, n_ahead, ordered)
     return_as = "generator" if ordered else "generator_unordered"
     if not getattr(backend, "supports_return_generator", False):
-        return_as = "list"  # all results at the end
+        return_as = "list"
     parallel = Parallel(n_jobs=n_jobs, return_as=return_as)
     return iter(parallel(delayed(function)(*shared, *call) for call in calls))
 
@@ -183,11 +185,11 @@ def _run_on_cluster(
     n_ahead: int,
     ordered: bool,
 ) -> Iterator[Result]:
-    """Yield results of dask's workers.
+    """Yield the results of dask's workers.
 
-    joblib's own way there waits for ever for a task that its workers have died of, and
-    scatters arguments, which are lost with the worker that has them. Here the scheduler
-    keeps them: what is shared as a task of its own, which can be run again.
+    joblib's dask backend waits forever for a task that has killed its workers. It also
+    scatters arguments, which are lost when their worker dies. Here the scheduler keeps
+    shared arguments as tasks of their own, which it can run again.
     """
     from distributed import as_completed
 
@@ -207,7 +209,7 @@ def _run_on_cluster(
 
 
 def _in_task() -> bool:
-    """Whether a dask worker runs this."""
+    """Return whether this code runs in a task of a dask worker."""
     from distributed import get_worker
 
     try:

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from skvae.utils.waveforms import float_dtype, open_waveform, restore_dtype
+from skvae.datasets import AudioFile
+from skvae.utils.waveforms import (
+    check_sample_rate,
+    float_dtype,
+    list_waveforms,
+    open_waveform,
+    restore_dtype,
+)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +98,55 @@ def test_absurdly_loud_samples_are_refused_by_name(dtype):
 def test_half_precision_is_clipped_not_infinite():
     loud = restore_dtype(np.array([1e6, -1e6], np.float32), np.dtype(np.float16))
     assert np.isfinite(loud).all()
+
+
+@pytest.mark.parametrize("rate", [1, 16000, 16e3, np.int64(8000), np.float32(44100)])
+def test_sample_rates_are_integers(rate):
+    checked = check_sample_rate(rate)
+    assert checked == rate
+    assert type(checked) is int
+
+
+@pytest.mark.parametrize(
+    "rate", [0, -1, 0.5, 22050.5, np.nan, np.inf, True, "16000", None, [16000]]
+)
+def test_what_is_no_sample_rate_is_an_error(rate):
+    with pytest.raises(ValueError, match="`sample_rate` must be a positive whole"):
+        check_sample_rate(rate)
+
+
+@pytest.mark.parametrize(
+    "waveforms",
+    [
+        [],
+        ([0.5], [0.25, 0.5]),
+        np.zeros((2, 3)),
+        np.array([np.zeros(2), np.zeros(3)], dtype=object),
+    ],
+)
+def test_lists_of_waveforms_are_returned_as_they_are(waveforms):
+    assert list_waveforms(waveforms, "noise") is waveforms
+
+
+def test_other_iterables_are_listed():
+    first, second = np.zeros(2), np.zeros(3)
+    listed = list_waveforms(iter([first, second]), "noise")
+    assert listed[0] is first
+    assert listed[1] is second
+
+
+@pytest.mark.parametrize(
+    ("waveforms", "got"),
+    [
+        ([0.5, 0.25], "numbers"),
+        (np.zeros(3), "ndarray"),
+        (np.zeros((1, 2, 3)), "ndarray"),
+        ("speech.wav", "str"),
+        (3, "int"),
+        (None, "NoneType"),
+        (AudioFile("speech.wav"), "AudioFile"),
+    ],
+)
+def test_a_single_waveform_is_no_list(waveforms, got):
+    with pytest.raises(ValueError, match=f"`noise` must be a list .* got {got}: pass"):
+        list_waveforms(waveforms, "noise")
