@@ -1,6 +1,7 @@
-"""What several scripts take on the command line, checked before any work.
+"""Types of command-line arguments that several scripts share.
 
-This imports nothing that is slow or large: ``peers.py`` measures memory.
+They are checked before any work. This module imports nothing slow or large, because
+``peers.py`` measures memory.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from pathlib import Path
 
 
 def output_file(path: str) -> str:
-    """A file to write, which need not be there, in a folder that is."""
+    """File to write. Its folder must exist."""
     if Path(path).is_dir():
         raise ArgumentTypeError(f"{path} is a folder: name a file.")
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         raise ArgumentTypeError(
-            f"{path} must be in a folder that is there, got {folder}: make it first."
+            f"{path} must be in an existing folder, got {folder}: make it first."
         )
     return path
 
 
 def model_name(name: str) -> str:
-    """A model of this package, by name or file."""
+    """Name of a model of this package, or path of a model file."""
     from skvae.storage.pretrained import find_model_file, model_names
 
     try:

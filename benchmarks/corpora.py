@@ -1,10 +1,9 @@
-"""How long it takes to list a corpus, and how much memory the list takes.
+"""Time and memory for listing a corpus.
 
-Trees of empty files in the layouts of the corpora are made and listed by the loaders.
-Nothing of a recording is read, so that empty ones do; what is measured grows with the
-number of files alone. Seconds are those of the processor, which other work on the same
-machine does not change much, after a first round that fills the caches of the disk. The
-trees are removed.
+The script creates folders of empty files in the layouts of the corpora, and lists them
+with the loaders. Loaders do not read recordings, so the cost depends only on the number
+of files. A first round fills the disk cache. Times are CPU times, which hardly depend
+on other work on the machine. The folders are removed at the end.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from skvae.datasets import (
     load_wsj0,
 )
 
-#: A million files take so many seconds of the processor at most.
+#: Maximum CPU time in seconds for a million files.
 LIMIT = 30.0
 
-#: Utterances of a speaker, as in WSJ0 about.
+#: Utterances per speaker, approximately as in WSJ0.
 PER_SPEAKER = 100
 
-#: TIMIT has ten sentences of each speaker, of three kinds.
+#: TIMIT has ten sentences of three kinds per speaker.
 TIMIT_SENTENCES = ("SA1", "SA2", *(f"SX{k}" for k in range(5)), "SI1", "SI2", "SI3")
 N_DIALECTS = 8
 
@@ -76,7 +75,7 @@ def make_wsj0(root: Path, n_files: int) -> None:
 
 
 def make_timit(root: Path, n_files: int) -> None:
-    # Two dialects cannot share a speaker, and none may be without one.
+    # Each speaker belongs to one dialect, and each dialect needs a speaker.
     n_speakers = max(N_DIALECTS, n_files // len(TIMIT_SENTENCES))
     for k in range(n_speakers):
         folder = root / "TRAIN" / f"DR{k % N_DIALECTS + 1}" / f"F{k:06d}"
@@ -105,7 +104,7 @@ def touch(folder: Path, names) -> None:
         os.close(os.open(folder / name, os.O_CREAT | os.O_WRONLY))
 
 
-#: What makes a tree of so many files, and what lists it.
+#: Functions that create a folder with a number of files, and that list it.
 CORPORA: dict[str, tuple[Callable, Callable]] = {
     "voicebank": (make_voicebank, load_voicebank_demand),
     "chime": (make_chime, lambda root: load_chime(root, "tr05")),
@@ -120,7 +119,7 @@ CORPORA: dict[str, tuple[Callable, Callable]] = {
 
 
 def measure(name: str, n_files: int, rounds: int, within: str | None) -> float:
-    """Seconds to list a million files, the shortest of some rounds."""
+    """Minimum time in seconds over the rounds, per million files."""
     make, load = CORPORA[name]
     with tempfile.TemporaryDirectory(dir=within) as folder:
         root = Path(folder) / "corpus"
@@ -132,7 +131,7 @@ def measure(name: str, n_files: int, rounds: int, within: str | None) -> float:
             begin = time.process_time()
             load(root)
             seconds.append(time.process_time() - begin)
-        # Tracing is slow: it has a round of its own.
+        # Tracing slows down the loader, so it has its own round.
         tracemalloc.start()
         corpus = load(root)
         n_bytes, _ = tracemalloc.get_traced_memory()
@@ -148,14 +147,14 @@ def measure(name: str, n_files: int, rounds: int, within: str | None) -> float:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print a line for each layout; the exit status is 1 if one takes too long."""
+    """Print a line per layout; return 1 if one takes too long."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--files", type=int, default=100_000, help="default: 100000")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--corpora", nargs="+", choices=CORPORA, default=list(CORPORA))
-    parser.add_argument("--within", help="folder for the trees (that of the system)")
+    parser.add_argument("--within", help="parent of the folders (default: system)")
     arguments = parser.parse_args(argv)
     if min(arguments.files, arguments.rounds) < 1:
         parser.error("--files and --rounds must be at least 1")

@@ -1,10 +1,11 @@
-"""Utterances per second on a GPU beside one thread of a CPU.
+"""Speed of a GPU compared with one CPU thread, in utterances per second.
 
     python benchmarks/devices.py --device cuda
 
-Utterances of eight seconds, synthetic, are enhanced by the models of the package, and
-by "vae-nmf" with every other inference: all of them in one call on the device, the
-first few on the CPU. Both have warmed up. Their SI-SDR tells whether they do the same.
+The script enhances synthetic utterances of eight seconds with the models of the
+package, and with "vae-nmf" and every other inference. The device enhances all
+utterances in one call; the CPU enhances the first few. Both warm up first. The SI-SDR
+shows whether the results agree.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def systems() -> Iterator[tuple[str, Any]]:
 
 
 def timed(enhancer: Any, noisy: list[np.ndarray], device: str) -> tuple[float, list]:
-    """Utterances per second, and what they became."""
+    """Return the utterances per second, and the enhanced utterances."""
     enhancer.set_params(device=device)
     enhancer.transform(noisy)
     synchronise(device)
@@ -56,13 +57,13 @@ def synchronise(device: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print a line for each system."""
+    """Print a line per system."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cuda", help="default: cuda")
     parser.add_argument("--utterances", type=int, default=64, help="default: 64")
-    parser.add_argument("--on-cpu", type=int, default=2, help="of them; default: 2")
+    parser.add_argument("--on-cpu", type=int, default=2, help="on the CPU; default: 2")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     if arguments.device.startswith("cuda"):

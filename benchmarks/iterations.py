@@ -1,25 +1,31 @@
-r"""Whether the number of iterations can be chosen from the mixture.
+r"""Choice of the number of iterations from the mixture.
 
     python benchmarks/validation_pairs.py PAIRS --data DATA --pairs 147 \
         --environments all
     python benchmarks/iterations.py --pairs PAIRS --csv iterations.csv
 
-Enhances each mixture by "vae-nmf" with several numbers of iterations, and looks at what
-is known of it beforehand or on the way:
+The script enhances each mixture with "vae-nmf" and several numbers of iterations. It
+also computes quantities that do not need the clean speech. In this list, the speech and
+the residual are those of the guide's mask:
 
-    snr         ratio in dB of what the guide takes for speech and what it leaves
-    fluctuation standard deviation over time, in dB, of the power that it leaves
-    movement    mean change of the spectrum that it leaves from frame to frame, in dB
-    activity    share of the power of the mixture that it takes for speech
-    length      of the mixture in seconds
-    descent     fall of the cost for each iteration from the first number of them to the
-                second, relative to that before
+    snr         ratio of speech to residual in dB
+    fluctuation standard deviation of the power of the residual over time, in dB
+    movement    mean change of the spectrum of the residual between frames, in dB
+    activity    fraction of the mixture's power that is speech
+    length      length of the mixture in seconds
+    descent     decrease of the cost per iteration, between the first and the second
+                number of iterations, relative to the decrease before
 
-Then come rank correlations of these with what more iterations gain; the means of every
-fixed number; what an oracle that knows the clean speech would gain over the best fixed
-number; and what rules gain that are learned without the environment that they are
-judged on: a threshold of one quantity, which is chosen with it, and a linear model of
-the scores in all of them. Intervals are of paired differences.
+The script prints
+
+1. the rank correlations of these quantities with the gain from more iterations,
+2. the means for every fixed number of iterations,
+3. the gain over the best fixed number, with intervals of paired differences: of an
+   oracle that knows the clean speech, and of rules that are trained and tested on
+   different environments.
+
+The rules are a threshold of one quantity, which is selected in training, and a linear
+model of the scores in all quantities.
 """
 
 from __future__ import annotations
@@ -45,20 +51,20 @@ from skvae.signal.framing import power
 
 METRICS = ("si_sdr", "pesq")
 
-#: Numbers of iterations to choose from.
+#: Numbers of iterations.
 NUMBERS = (12, 25, 50, 100, 200)
 
 QUANTITIES = ("snr", "fluctuation", "movement", "activity", "length", "descent")
 
-#: Power below which nothing counts, relative to the mean of the mixture.
+#: Floor of the power, relative to the mean of the mixture.
 FLOOR = 1e-6
 
-#: Weight of the coefficients of the linear model, whose inputs have unit variance.
+#: L2 penalty of the linear model, whose inputs have unit variance.
 RIDGE = 10.0
 
 
 def look(guide: Any, inference: Any, noisy: Any) -> dict[str, float]:
-    """What is known of a mixture without the clean speech."""
+    """Compute the quantities of a mixture."""
     waveform = np.asarray(noisy)
     stft = guide.stft_
     [spectrogram] = stft.transform([waveform])
@@ -83,13 +89,13 @@ def look(guide: Any, inference: Any, noisy: Any) -> dict[str, float]:
 
 
 def threshold_rule(quantities: np.ndarray, scores: np.ndarray) -> Callable:
-    """One number below a threshold of one quantity and another above, for the best."""
+    """Learn a threshold of one quantity that selects one of two numbers."""
     best, rule = scores.mean(axis=0).max(), (0, -np.inf, 0, scores.mean(0).argmax())
     for k, column in enumerate(quantities.T):
         order = np.argsort(column)
         below = np.cumsum(scores[order], axis=0)
         above = below[-1] - below
-        # Neither side smaller than a tenth.
+        # Each side contains at least a tenth of the mixtures.
         for i in range(len(order) // 10, len(order) - len(order) // 10):
             score = (below[i].max() + above[i].max()) / len(order)
             if score > best:
@@ -101,10 +107,10 @@ def threshold_rule(quantities: np.ndarray, scores: np.ndarray) -> Callable:
 
 
 def linear_rule(quantities: np.ndarray, scores: np.ndarray) -> Callable:
-    """The number whose predicted score is highest."""
+    """Learn a linear model, and select the number with the highest predicted score."""
     mean, scale = quantities.mean(axis=0), quantities.std(axis=0) + 1e-9
     inputs = (quantities - mean) / scale
-    # Less the mean of the numbers: an easy mixture is easy for each of them.
+    # Without the mean over the numbers, which depends on the mixture only.
     relative = scores - scores.mean(axis=1, keepdims=True)
     gram = inputs.T @ inputs + RIDGE * np.eye(inputs.shape[1])
     weights = np.linalg.solve(gram, inputs.T @ (relative - relative.mean(axis=0)))
@@ -114,7 +120,7 @@ def linear_rule(quantities: np.ndarray, scores: np.ndarray) -> Callable:
 def chosen_elsewhere(
     learn: Callable, quantities: np.ndarray, scores: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """What a rule chooses for each mixture that has learned from other environments."""
+    """Choose a number for each mixture, with a rule from the other environments."""
     choice = np.zeros(len(scores), int)
     for group in np.unique(groups):
         held_out = groups == group
@@ -124,13 +130,13 @@ def chosen_elsewhere(
 
 
 def fixed_rule(quantities: np.ndarray, scores: np.ndarray) -> Callable:
-    """The same number for all, the best on average."""
+    """Select the same number for all mixtures, the best on average."""
     best = scores.mean(axis=0).argmax()
     return lambda x: np.full(len(x), best)
 
 
 def report(known: pandas.DataFrame, tables: dict[int, pandas.DataFrame]) -> str:
-    """What the scores say."""
+    """Format the results."""
     lines = ["rank correlation with the gain of SI-SDR", ""]
     numbers = list(tables)
     scores = {
@@ -179,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument(
         "--csv", metavar="OUT", type=output_file,
-        help="file for all scores, from which they are taken",
+        help="file for all scores; existing scores are not computed again",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
     info, noisy, clean = read_pairs(arguments.pairs)

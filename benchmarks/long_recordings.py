@@ -1,8 +1,8 @@
-"""Memory and time that ``skvae enhance`` takes for hours of sound.
+"""Memory and time of ``skvae enhance`` for hours of sound.
 
-A stereo recording at 48 kHz is made and enhanced by each model, in a process of its own
-whose peak of resident memory is told, with the time it took. Memory must not depend on
-the length: compare ``--minutes 10`` with the three hours of the default.
+The script creates a stereo recording at 48 kHz and enhances it with each model in a new
+process. It prints the peak resident memory and the time. The memory must not depend on
+the length: compare ``--minutes 10`` with the default of three hours.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from skvae.datasets import make_noise, make_speech
 
 SAMPLE_RATE = 48_000
 
-#: Seconds that are made; the recording repeats them, each time at another level.
+#: Seconds of sound that are synthesized. The recording repeats them at random levels.
 PERIOD = 60
 
-#: The command, which tells its peak in bytes. What Linux tells of a child counts the
-#: memory of its parent, too.
+#: Command that prints its peak memory in bytes. On Linux, getrusage would include the
+#: memory of the parent process.
 COMMAND = """
 import re, resource, sys
 from skvae.cli import main
@@ -42,12 +42,12 @@ except OSError:
 sys.exit(status)
 """
 
-#: What the enhancement may take, in MB.
+#: Maximum memory in MB.
 MOST_MEMORY = 1000
 
 
 def write_recording(path: Path, minutes: float) -> None:
-    """Write speech on the left and noise on both sides, a minute at a time."""
+    """Write speech in the left channel and noise in both, one minute at a time."""
     n_samples = PERIOD * SAMPLE_RATE
     speech = make_speech(n_samples, SAMPLE_RATE, random_state=0)
     noises = [
@@ -67,7 +67,7 @@ def write_recording(path: Path, minutes: float) -> None:
 def measure(
     source: Path, target: Path, model: str, *options: str
 ) -> tuple[float, float]:
-    """Peak of resident memory in MB, and seconds, of a command that succeeds."""
+    """Return the peak resident memory in MB and the time in seconds of the command."""
     words = ["enhance", source, "-o", target, "--model", model, "--quiet", *options]
     begin = time.perf_counter()
     done = subprocess.run(
@@ -79,7 +79,7 @@ def measure(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print a line a model; the exit status is 1 if one takes too much memory."""
+    """Print a line per model; return 1 if one needs too much memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--models", nargs="+", default=["log-mmse", "best"], metavar="MODEL"
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
             peak, seconds = measure(source, target, model)
             given, made = (soundfile.info(path) for path in (source, target))
             if given.frames != made.frames:
-                sys.exit(f"{made.frames} samples came of {given.frames}")
+                sys.exit(f"{made.frames} samples of {given.frames} were written")
             target.unlink()
             factor = arguments.minutes * 60 / seconds
             name = Path(model).name

@@ -1,9 +1,9 @@
-"""Memory and time that ``skvae enhance`` takes for a folder of very many files.
+"""Memory and time of ``skvae enhance`` for a folder of many files.
 
-A tree of recordings of a second is made and enhanced, and then the same command is
-given again, which finds that all is done. The exit status is 1 if the command itself,
-whose workers hold the models, takes more memory than MOST_MEMORY, if the second run
-takes longer than MOST_SECONDS, or if a file is missing.
+The script creates a folder of recordings of one second and enhances it. Then it runs
+the same command again, when all files are done. The exit status is 1 if the command
+needs more memory than MOST_MEMORY (without its workers, which hold the models), if the
+second run takes longer than MOST_SECONDS, or if a file is missing.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from skvae.datasets import make_dataset
 
 SAMPLE_RATE = 16_000
 
-#: Files of a folder, as corpora of many speakers have them.
+#: Files per subfolder, as in corpora with many speakers.
 FILES_OF_FOLDER = 100
 
-#: What the command may take: MB in both runs, and seconds to see that all is done.
+#: Maximum memory of both runs in MB, and maximum time of the second run in seconds.
 MOST_MEMORY, MOST_SECONDS = 500, 15
 
 
 def write_tree(folder: Path, n_files: int) -> None:
-    """Write files of a second, a hundred in each folder."""
+    """Write files of one second, a hundred per subfolder."""
     noisy, _ = make_dataset(1, (1.0, 1.0), snr=5.0, random_state=0)
     soundfile.write(folder / "one.wav", noisy[0], SAMPLE_RATE)
     content = (folder / "one.wav").read_bytes()
@@ -43,13 +43,13 @@ def write_tree(folder: Path, n_files: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print a line a run; the exit status is 1 if a bound is missed."""
+    """Print a line per run; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="log-mmse", help="default: log-mmse")
     parser.add_argument("--files", type=int, default=10_000, help="default: 10000")
     parser.add_argument("--jobs", type=int, default=2, help="default: 2")
     arguments = parser.parse_args(argv)
-    print(f"{arguments.files} files of a second, {arguments.jobs} jobs")
+    print(f"{arguments.files} files of one second, {arguments.jobs} jobs")
     print(f"{'':10}{'peak MB':>10}{'s':>10}")
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "noisy"), Path(folder, "enhanced")

@@ -1,13 +1,13 @@
-"""What recordings lose whose band is narrower than that of a model.
+"""Quality of enhancement for recordings with a narrower band than the model.
 
     python benchmarks/narrow_bands.py --pairs PAIRS --models best vae-nmf is-nmf
 
-Brings the mixtures of PAIRS, a folder as for ``quality.py``, to lower rates: what is
-above half of a rate is gone. Each model sees what is left at its own rate, as
-``skvae enhance`` shows it a file of 8 kHz, or one of a telephone at 16 kHz. Beside it
-stands what the same model makes of the whole band, of which only as much counts:
-SI-SDR in dB at the lower rate, with 95 % bootstrap intervals, and the paired difference
-of the two, which is the price of what is missing.
+The script resamples the mixtures of PAIRS, a folder as for ``quality.py``, to lower
+rates, which removes everything above half of the rate. Each model enhances them at its
+own rate, as ``skvae enhance`` does with a file at 8 kHz or a telephone recording at 16
+kHz. For comparison, the same model enhances the full band. The script prints the SI-SDR
+in dB at the lower rate, with 95 % bootstrap intervals, and the paired difference of the
+two, which is the loss due to the missing band.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from quality import differences, load, model_first, read_pairs
 from skvae.evaluation.summary import format_summary, summarize
 from skvae.metrics import si_sdr
 
-#: What the models work at, and the pairs have.
+#: Sample rate in Hz of the models and of the pairs.
 SAMPLE_RATE = 16000
 
-#: Those of telephones, of old sound cards, and of some voice recorders.
+#: Sample rates of telephones, of old sound cards, and of some voice recorders.
 RATES = (8000, 11025, 12000)
 
 
@@ -37,7 +37,7 @@ def resampled(waveforms: list[np.ndarray], old: int, new: int) -> list[np.ndarra
 
 
 def scores(clean: list[np.ndarray], found: list[np.ndarray]) -> pandas.DataFrame:
-    """SI-SDR of each pair; resampling there and back may add a sample."""
+    """Compute the SI-SDR of each pair, whose lengths may differ after resampling."""
     pairs = zip(clean, found, strict=True)
     values = [si_sdr(s[: len(y)], y[: len(s)]) for s, y in pairs]
     return pandas.DataFrame({"si_sdr": values})
@@ -67,7 +67,7 @@ def report(
     models: dict[str, Any],
     whole: dict[str, list[np.ndarray]],
 ) -> str:
-    """Tables of a rate; `whole` is what the models make of the whole band."""
+    """Format the tables of a rate; `whole` contains the results of the full band."""
     target = resampled(clean, SAMPLE_RATE, rate)
     low = resampled(noisy, SAMPLE_RATE, rate)
     seen = resampled(low, rate, SAMPLE_RATE)
