@@ -1,11 +1,12 @@
-"""Time of each inference beside what its arithmetic alone would take.
+"""Time of each inference compared with the minimum that its arithmetic requires.
 
-For each inference the time of an iteration stands beside its limit: the same matrix
-products (torch.mm at those shapes, into memory that is there), and the element-wise
-passes that the equations cannot do without, each at the rate measured for its kind. All
-are measured in one run, on one thread, in float32; the exit status is 1 if a ratio is
-above 1.5, which wants a core that is free. Then the draws of the noise that MCMC makes
-in a sweep, beside those of SciPy.
+For each inference, the script prints the time of an iteration and a lower limit. The
+limit is the time of the same matrix products (torch.mm with the same shapes, into
+allocated memory), plus the element-wise passes that the equations require, at the speed
+measured for each kind of pass. All times are measured in one run, on one thread, in
+float32. The exit status is 1 if a ratio exceeds 1.5, so the script needs an idle core.
+The script also compares the random draws of the noise in one sweep of MCMC with those
+of SciPy.
 """
 
 from __future__ import annotations
@@ -35,21 +36,22 @@ from skvae.vaenmf.model import initial_noise
 from skvae.vaenmf.vem import vem
 
 F, N, K, L, HIDDEN = 513, 251, 10, 64, 128
-STEPS, KEPT = 40, 10  # of Metropolis in an iteration of MCEM
+STEPS, KEPT = 40, 10  # Metropolis steps per iteration of MCEM
 
-#: What an iteration may take, relative to its limit.
+#: Maximum time of an iteration, relative to its limit.
 MOST = 1.5
 
-# Matrix products of the networks and of the noise, as (rows, inner, columns).
+# Matrix products of the networks and of the noise: (rows, inner, columns).
 DECODE = [(N, L, HIDDEN), (N, HIDDEN, F)]
 ENCODE = [(N, F, HIDDEN), (N, HIDDEN, 2 * L)]
 NOISE_POWER = [(N, K, F)]
 UPDATE_H = [(K, F, 2 * N)]
 UPDATE_W = [(K, N, F), (K, N, F)]
 
-# Element-wise passes over (N, F) unless said otherwise: kind -> how many. "pass" is one
-# arithmetic operation on arrays (two operands read, one written), "sum" a reduction.
-TANH = HIDDEN / F  # of one network, as a share of (N, F)
+# Number of element-wise passes by kind, over (N, F) unless stated otherwise. "pass" is
+# one arithmetic operation on arrays (two operands read, one written), "sum" a
+# reduction.
+TANH = HIDDEN / F  # per network, as a fraction of (N, F)
 LATENT = L / F
 LIMITS: dict[str, tuple[list[tuple[int, int, int]], dict[str, float]]] = {
     # (16)-(18): exp, V_b / gamma + 1 and its reciprocal, m^2 V, m V_b. (21): their sum,
@@ -99,7 +101,7 @@ LIMITS: dict[str, tuple[list[tuple[int, int, int]], dict[str, float]]] = {
 
 
 def median_time(function: Callable[[], object], rounds: int = 15) -> float:
-    """Seconds of a call, after one that does not count."""
+    """Measure the median time of a call in seconds, after a warm-up call."""
     function()
     times = []
     for _ in range(rounds):
@@ -110,7 +112,7 @@ def median_time(function: Callable[[], object], rounds: int = 15) -> float:
 
 
 def measure_kinds() -> dict[str, float]:
-    """Seconds of one element-wise pass over (N, F) of each kind."""
+    """Measure the seconds of one element-wise pass over (N, F), by kind."""
     a, b, out = torch.rand(3, N, F) + 0.5
     generator = torch.Generator().manual_seed(0)
     kinds: dict[str, Callable[[], object]] = {
@@ -125,7 +127,7 @@ def measure_kinds() -> dict[str, float]:
 
 
 def measure_products(shapes: list[tuple[int, int, int]]) -> float:
-    """Seconds of matrix products, one after another, into memory that is there."""
+    """Measure the seconds of matrix products in sequence, into allocated memory."""
     operands = {
         shape: (
             torch.rand(shape[0], shape[1]),
@@ -144,7 +146,7 @@ def measure_products(shapes: list[tuple[int, int, int]]) -> float:
 
 
 def measure_iteration(run: Callable[[int], object], few: int, many: int) -> float:
-    """Seconds of an iteration: what more of them cost, by the number of them."""
+    """Measure the seconds per iteration, from two different numbers of iterations."""
     differences = []
     run(few)
     for _ in range(5):
@@ -158,7 +160,7 @@ def measure_iteration(run: Callable[[int], object], few: int, many: int) -> floa
 
 
 def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
-    """Four seconds of a mixture, and a speech model of the papers' size."""
+    """Create a mixture of four seconds, and a speech model of the papers' size."""
     noisy, clean = make_dataset(4, duration=(4.0, 4.0), snr=0.0, random_state=0)
     vae = SpeechVAE(L, HIDDEN, max_iter=2, random_state=0).fit(clean)
     spectrogram = vae.stft_.transform(noisy[:1])[0]
@@ -168,7 +170,7 @@ def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
 
 
 def report_draws() -> None:
-    """Print what draws from generalized inverse Gaussians cost, here and in SciPy."""
+    """Print the time of generalized inverse Gaussian draws, here and in SciPy."""
     n_draws = K * (F + N)
     rng = np.random.default_rng(0)
     rho, tau = rng.gamma(1.0, size=(2, n_draws))
@@ -179,13 +181,13 @@ def report_draws() -> None:
         seconds[str(dtype)] = median_time(
             lambda rates=rates: sample_gig(1.0, *rates, generator), 50
         )
-    print(f"{n_draws} draws from GIG, W and H of a sweep, ms")
+    print(f"{n_draws} GIG draws for W and H in one sweep, ms")
     for name, taken in seconds.items():
         print(f"{name:14}{1e3 * taken:10.2f}")
 
 
 def scipy_draws(rho: np.ndarray, tau: np.ndarray, rng: np.random.Generator) -> object:
-    """Draw once for each pair of parameters, with the exponent 1."""
+    """Draw once for each pair of parameters, with exponent 1."""
     return geninvgauss.rvs(
         1.0, 2 * np.sqrt(rho * tau), scale=np.sqrt(tau / rho), random_state=rng
     )
@@ -226,7 +228,7 @@ def main(argv: list[str] | None = None) -> int:
         "one pass over (N, F), us: "
         + ", ".join(f"{kind} {1e6 * seconds:.0f}" for kind, seconds in kinds.items())
     )
-    print(f"{'':10}{'ms':>8}{'limit':>8}{'of it mm':>10}{'ratio':>8}")
+    print(f"{'':10}{'ms':>8}{'limit':>8}{'products':>10}{'ratio':>8}")
     passed = True
     for name, (run, few, many) in runs.items():
         shapes, passes = LIMITS[name]
@@ -241,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
             f"{taken / limit:8.2f}  {verdict}"
         )
     sweep = measure_iteration(run_mcmc, 10, 60)
-    print(f"{'mcmc':10}{1e3 * sweep:8.2f}   a sweep")
+    print(f"{'mcmc':10}{1e3 * sweep:8.2f}   per sweep")
     report_draws()
     return int(not passed)
 

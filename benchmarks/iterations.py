@@ -166,7 +166,7 @@ def report(known: pandas.DataFrame, tables: dict[int, pandas.DataFrame]) -> str:
         name = learn.__name__.replace("_", " ")
         choices[name] = chosen_elsewhere(learn, quantities, sdr, groups)
     for name, choice in choices.items():
-        lines += ["", f"{name}, over {numbers[fixed]} iterations for all"]
+        lines += ["", f"{name}, compared with {numbers[fixed]} iterations for all"]
         chosen = pandas.DataFrame(
             {m: scores[m][np.arange(len(choice)), choice] for m in METRICS}
         )

@@ -80,13 +80,13 @@ def report(
         )
         means += [
             summarize(of_band).assign(model=name),
-            summarize(of_whole).assign(model=f"{name}, whole band"),
+            summarize(of_whole).assign(model=f"{name}, full band"),
         ]
         prices.append(differences(of_band, of_whole).assign(model=name))
     return "\n".join(
         [
             format_summary(model_first(pandas.concat(means))),
-            "\nover the whole band, paired",
+            "\npaired differences to the full band",
             format_summary(model_first(pandas.concat(prices))),
         ]
     )

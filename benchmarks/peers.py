@@ -1,16 +1,16 @@
-"""Other tools beside this package's, on the same pairs, in the same run.
+"""Comparison with other tools, on the same pairs and in the same run.
 
     python benchmarks/peers.py --pairs PAIRS --models log-mmse vae-nmf.safetensors
     python benchmarks/peers.py --pairs PAIRS --onnx model.onnx --torchscript model.pt
 
-PAIRS is a folder as for ``quality.py``. Tools that are installed are run: noisereduce,
-logmmse and pyroomacoustics. None is needed: those that are not there are listed with
-the command that installs them. A model file takes and gives a waveform: one input and
-one output, both float32 of shape (1, n_samples), at 16 kHz, full scale at 1.
+PAIRS is a folder as for ``quality.py``. The script runs noisereduce, logmmse and
+pyroomacoustics if they are installed. Tools that are not installed are listed with the
+command that installs them. A model file must have one input and one output, both
+float32 waveforms of shape (1, n_samples) at 16 kHz with full scale 1.
 
-Each tool works in a process of its own, on one thread, on one pair after the other. Its
-peak of memory is that of this process, which the first line, where nothing is done,
-tells of Python and NumPy alone. The times are of enhancing, not of loading.
+Each tool runs in its own process, on one thread, one pair after the other. The peak
+memory is that of this process. The first row does nothing, so its memory is that of
+Python and NumPy alone. The times include the enhancement but not the loading.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ import numpy as np
 import soundfile
 from command_line import model_name, output_file
 
-#: Rate in Hz of the pairs, and of model files.
+#: Sample rate in Hz of the pairs and of model files.
 SAMPLE_RATE = 16_000
 
 METRICS = ("si_sdr", "sdr", "pesq", "estoi")
 
-#: Samples by which pyroomacoustics is late, half a frame: of 512, and of 256.
+#: Delay of pyroomacoustics in samples: half a frame of 512, and of 256.
 STREAMING_DELAY, SUBSPACE_DELAY = 256, 128
 
-#: What does nothing, and what others are compared with.
+#: Name of the unprocessed input, which the tools are compared with.
 NOTHING = "noisy"
 
-#: An enhancer: a float32 waveform in, another of as many samples out.
+#: Function that maps a float32 waveform to another of the same length.
 Enhance = Callable[[np.ndarray], np.ndarray]
 
 
@@ -52,11 +52,11 @@ class Peer(NamedTuple):
     Attributes
     ----------
     module : str
-        What is imported.
+        Name of the module.
     package : str
-        What pip calls it.
+        Name of the package for pip.
     load : callable
-        Makes an enhancer; it gets a path where there is one.
+        Function that returns an enhancer. For files, its argument is the path.
     """
 
     module: str
@@ -75,7 +75,7 @@ def load_noisereduce(stationary: bool) -> Enhance:
 def load_logmmse() -> Enhance:
     from logmmse import logmmse
 
-    # To import it makes an error of every underflow.
+    # Importing logmmse turns every underflow into an error.
     np.seterr(all="warn", under="ignore")
     return lambda x: logmmse(x, SAMPLE_RATE)
 
@@ -84,7 +84,7 @@ def load_pyroomacoustics(name: str, delay: int = 0) -> Enhance:
     from pyroomacoustics import denoise
 
     tool = getattr(denoise, name)
-    # What comes out late by some samples is brought back in time.
+    # Compensate for the delay.
     return lambda x: tool(np.pad(x, (0, delay)))[delay:]
 
 
@@ -123,7 +123,7 @@ def load_skvae(name: str) -> Enhance:
     return lambda x: model.transform([x])[0]
 
 
-#: This takes several times as long as the recordings last, and is run on request.
+#: Tool that runs only on request, because it is several times slower than real time.
 SLOW = "pyroomacoustics, subspace"
 
 PEERS = {
@@ -151,7 +151,7 @@ PEERS = {
     ),
 }
 
-#: What runs a file or a name that is given.
+#: Tools that run a given file or name.
 FILES = {
     "onnx": Peer("onnxruntime", "onnxruntime", load_onnx),
     "torchscript": Peer("torch", "torch", load_torchscript),
@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run_all(tools, arguments, absent)
     finally:
-        # Whatever happened: why a tool is in no table must not be lost.
+        # Print the reasons for missing tools even after an error.
         if absent:
             print("\n" + "\n".join(absent))
     return 0
@@ -183,8 +183,8 @@ def run_all(
     arguments: argparse.Namespace,
     absent: list[str],
 ) -> None:
-    """Run the tools and print the tables; those that fail are added to `absent`."""
-    # Only now: what works beside must not hold all this in memory.
+    """Run the tools and print the tables; add tools that fail to `absent`."""
+    # Imported here, so that the processes of the tools do not load these modules.
     import pandas
     from quality import read_pairs, report
 
@@ -202,7 +202,7 @@ def run_all(
             if failure is not None:
                 line = f"{name}: failed, {failure}"
                 if name == NOTHING:
-                    # The pairs are at fault, and the others would fail like it.
+                    # The pairs are invalid, so the other tools would fail, too.
                     raise SystemExit(line)
                 absent.append(line)
                 continue
@@ -217,7 +217,7 @@ def run_all(
         pandas.concat(rows).to_csv(arguments.csv)
     print(report(tables, arguments.by))
     width = max(map(len, tables))
-    print("\npeak of memory, MB")
+    print("\npeak memory, MB")
     for name, peak in memory.items():
         print(f"{name.rjust(width)}  {peak:.0f}")
 
@@ -251,18 +251,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--csv", metavar="OUT", type=output_file,
         help="file for the score of every pair",
     )  # fmt: skip
-    # What a process beside is started with: files, where to, which kind, and which.
+    # Arguments of the process of a tool: files, output folder, kind, and name.
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.pairs is None and arguments.work is None:
-        parser.error("--pairs: name a folder of pairs")
+        parser.error("--pairs is required: give a folder of pairs")
     return arguments
 
 
 def asked(
     arguments: argparse.Namespace,
 ) -> list[tuple[str, Peer | None, tuple[str, str]]]:
-    """Name of each tool, what it is, and what finds it in another process."""
+    """List the selected tools: name, tool, and how another process finds the tool."""
     tools: list[tuple[str, Peer | None, tuple[str, str]]] = [
         (NOTHING, None, ("nothing", ""))
     ]
@@ -273,7 +273,7 @@ def asked(
 
 
 def run_beside(files: Path, out: Path, what: tuple[str, str]) -> str | None:
-    """Enhance all files in another process; what went wrong, or None."""
+    """Enhance all files in another process; return the error, or None."""
     threads = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
     )
@@ -293,12 +293,12 @@ def run_beside(files: Path, out: Path, what: tuple[str, str]) -> str | None:
 
 
 def work(files: str, out: str, kind: str, name: str) -> int:
-    """Enhance all files here, and tell of the times and of the peak of memory.
+    """Enhance all files in this process, and store the times and the peak memory.
 
-    `files` is a file with their paths. What is made of them is numbered.
+    `files` is a file that contains their paths. The names of the outputs are numbers.
     """
     if kind == "nothing":
-        enhance: Enhance = lambda x: x  # noqa: E731 - as the others are
+        enhance: Enhance = lambda x: x  # noqa: E731 - like the other tools
     else:
         enhance = PEERS[name].load() if kind == "peer" else FILES[kind].load(name)
     paths = json.loads(Path(files).read_text(encoding="utf-8"))
@@ -308,7 +308,7 @@ def work(files: str, out: str, kind: str, name: str) -> int:
         if rate != SAMPLE_RATE:
             raise ValueError(f"{path} must be at {SAMPLE_RATE} Hz, got {rate}.")
         if k == 0:
-            enhance(noisy.copy())  # what is only done once does not count
+            enhance(noisy.copy())  # warm-up
         begin = time.perf_counter()
         enhanced = np.asarray(enhance(noisy.copy()))
         seconds.append(time.perf_counter() - begin)
@@ -321,19 +321,19 @@ def work(files: str, out: str, kind: str, name: str) -> int:
 
 
 def as_long(enhanced: np.ndarray, n_samples: int) -> np.ndarray:
-    """Cut or fill up what a tool gives, of whole frames for instance."""
+    """Trim or zero-pad an output to the length of the input."""
     if enhanced.ndim != 1:
         raise ValueError(
-            f"the tool must give a waveform, got an array of shape {enhanced.shape}."
+            f"the tool must return a waveform, got an array of shape {enhanced.shape}."
         )
     missing = max(0, n_samples - len(enhanced))
     return np.pad(enhanced, (0, missing))[:n_samples]
 
 
 def peak_mb() -> float:
-    """Greatest memory that this process has held."""
+    """Return the peak memory of this process in MB."""
     try:
-        # What getrusage tells on Linux counts that of the process that started it too.
+        # On Linux, getrusage includes the memory of the parent process.
         with open("/proc/self/status", encoding="ascii") as file:
             [line] = [line for line in file if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024 / 1e6
@@ -341,7 +341,7 @@ def peak_mb() -> float:
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        # macOS counts bytes, the others kibibytes.
+        # Bytes on macOS, kibibytes elsewhere.
         return peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
 
 
@@ -353,7 +353,7 @@ def score(
     told: dict[str, Any],
     metrics: Sequence[str],
 ) -> Any:
-    """Scores of what lies in a folder, with the times that were told."""
+    """Score the files in a folder, and add the times."""
     from skvae.datasets import AudioFile
     from skvae.evaluation.scores import evaluate
 

@@ -1,12 +1,13 @@
-"""How good the enhancers are on pairs of noisy and clean speech.
+"""Quality of the enhancers on pairs of noisy and clean speech.
 
     python benchmarks/quality.py --pairs PAIRS --models spectral-subtraction wiener
 
 PAIRS is a folder with clean/, noisy/ and pairs.csv, whose columns are pair, speaker,
-environment, noise_file, snr_db and seconds; ``validation_pairs.py`` makes one. All
-pairs, and those of each SNR or noise, get a table: means with 95 % bootstrap intervals,
-the noisy speech first. The last table holds paired differences to the noisy speech,
-which tell small gains from none where two intervals overlap.
+environment, noise_file, snr_db and seconds; ``validation_pairs.py`` creates one. The
+script prints a table for all pairs, and one for each SNR or noise: means with 95 %
+bootstrap intervals. The first row is the noisy speech. The last table contains paired
+differences to the noisy speech. They show small gains even if the intervals of the
+means overlap.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from skvae.evaluation.scores import DEFAULT_METRICS, evaluate
 from skvae.evaluation.summary import compare, format_summary, summarize
 from skvae.storage.pretrained import list_models, load_pretrained
 
-#: What --by takes: the column of pairs.csv, and how the title of a table puts it.
+#: Options of --by: column of pairs.csv, and format of the titles.
 GROUPS = {"snr": ("snr_db", "{} dB"), "noise": ("environment", "{}")}
 
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             verbose=not arguments.quiet,
         )
         if arguments.csv is not None:
-            # After each model, so that nothing is lost where a later one fails.
+            # After each model, so that no scores are lost if a later one fails.
             rows = [table.assign(model=model) for model, table in tables.items()]
             pandas.concat(rows).to_csv(arguments.csv)
     print(report(tables, arguments.by))
@@ -61,11 +62,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", required=True, help="folder of pairs")
     parser.add_argument(
         "--models", nargs="+", default=names, metavar="MODEL", type=model_name,
-        help=f"any of {', '.join(names)}, or files that `skvae train` wrote; all of "
-        "the former by default",
+        help=f"any of {', '.join(names)}, or files that `skvae train` wrote; default: "
+        "all of the former",
     )  # fmt: skip
     parser.add_argument(
-        "--speech", metavar="FOLDER", help="clean speech that models are fitted on"
+        "--speech", metavar="FOLDER", help="clean speech to fit models on"
     )
     parser.add_argument("--by", choices=GROUPS, default="snr")
     parser.add_argument(
@@ -83,7 +84,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def read_pairs(
     folder: str,
 ) -> tuple[pandas.DataFrame, list[AudioFile], list[AudioFile]]:
-    """What is known of the pairs, and their files, whatever their format."""
+    """Return the table of the pairs, the noisy files and the clean files."""
     pairs = pandas.read_csv(os.path.join(folder, "pairs.csv"))
     corpus = load_pairs(folder, sample_rate=None)
     info = pairs[["speaker", "environment", "noise_file", "snr_db"]]
@@ -91,7 +92,7 @@ def read_pairs(
 
 
 def load(name: str, speech: list[AudioFile] | None):
-    """Fitted model; only those that learn here are given the speech."""
+    """Return a fitted model; the speech is only for models that learn."""
     learns = any(model.name == name and model.learns for model in list_models())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -99,7 +100,7 @@ def load(name: str, speech: list[AudioFile] | None):
 
 
 def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
-    """Means of all; of what is beside the noisy speech, differences to it and times."""
+    """Format the means, the differences to the noisy speech, and the times."""
     column, title = GROUPS[by]
     summary = pandas.concat(
         summarize(table, by=column).assign(model=model)
@@ -119,7 +120,7 @@ def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
         differences(table, tables["noisy"]).assign(model=model)
         for model, table in others.items()
     )
-    name = "over noisy, paired"
+    name = "paired differences to noisy"
     parts += [name, "-" * len(name), format_summary(model_first(over_noisy)), ""]
 
     width = max(map(len, tables))
@@ -132,7 +133,7 @@ def report(tables: dict[str, pandas.DataFrame], by: str) -> str:
 
 
 def differences(table: pandas.DataFrame, other: pandas.DataFrame) -> pandas.DataFrame:
-    """Paired differences, in the form of a summary."""
+    """Compute paired differences, in the form of a summary."""
     compared = compare(table, other).drop(columns=["mean", "other"])
     names = {"difference": "mean", "dropped": "undefined"}
     return compared.rename(columns=names).assign(errors=0)

@@ -1,12 +1,13 @@
-"""What enhancement costs beside the Fourier transform, and how fast it starts.
+"""Time of enhancement relative to the Fourier transform, and time of a cold start.
 
     python benchmarks/speed.py [--models NAME ...] [--seconds 10] [--rounds 21]
 
-Each round times the transform and its inverse alone, and then every model in a random
-order, on one thread. What is printed are medians over the rounds, and ratios formed
-within a round: whatever slows the machine down for a while slows down both parts. The
-exit status is 1 if spectral subtraction costs more than LIMIT times the transforms, or
-if the command line starts later than LATEST_START on a core that is free for it.
+Each round measures the transform and its inverse alone, and every model, in random
+order and on one thread. The script prints medians over the rounds. Ratios are computed
+within a round, so that slow phases of the machine affect both parts. The exit status is
+1 if spectral subtraction takes more than LIMIT times the time of the transforms, or if
+the cold start of the command line takes more than LATEST_START seconds, which needs an
+idle core.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ from skvae.storage.pretrained import list_models, load_pretrained
 
 RATE = 16_000
 
-#: What spectral subtraction may cost, in units of the transform and its inverse.
+#: Maximum time of spectral subtraction, relative to the transform and its inverse.
 LIMIT, LIMITED = 2.0, "spectral-subtraction"
 
-#: The transform and its inverse alone, as a line of the table.
+#: Name of the row for the transform and its inverse alone.
 ALONE = "STFT + ISTFT"
 
-#: Models that have taken this many seconds sit out the rounds after the third.
+#: Models that took this many seconds in total skip the rounds after the third.
 PATIENCE, FEWEST_ROUNDS = 10.0, 3
 
-#: Seconds of audio in the file that the command line is started on.
+#: Seconds of audio for the cold start.
 FILE_SECONDS = 10
 
-#: Seconds in which a method without training should have enhanced it.
+#: Maximum time of the cold start in seconds, with a method without training.
 LATEST_START = 2.0
 
-#: What a command that computes nothing, but needs SciPy and scikit-learn, starts with.
+#: Reference of the cold start: imports of SciPy and scikit-learn.
 BARE = "import scipy.signal, sklearn.base"
 
-#: Variables that keep the libraries of a new process to one thread.
+#: Environment variables that limit the libraries of a new process to one thread.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     passed = True
-    # One warning of synthetic speech would be enough, and speed does not mind it.
+    # Training on synthetic speech causes warnings, which are irrelevant here.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", UserWarning)
         models = {name: load_pretrained(name) for name in arguments.models}
@@ -87,8 +88,8 @@ def make_noisy(seconds: float) -> np.ndarray:
 
 
 def report_costs(models: dict, noisy: np.ndarray, n_rounds: int) -> bool:
-    """Print a line a model; False if the limited one is too slow."""
-    # The bare transforms: the estimators validate, and STFT() computes nothing yet.
+    """Print a line per model; return False if spectral subtraction is too slow."""
+    # The transforms without the validation by the estimators STFT and ISTFT.
     framing = STFT().framing()
     tasks: dict[str, Callable[[], object]] = {
         ALONE: lambda: framing.synthesise(framing.analyse(noisy), len(noisy))
@@ -121,7 +122,7 @@ def report_costs(models: dict, noisy: np.ndarray, n_rounds: int) -> bool:
 def time_rounds(
     tasks: dict[str, Callable[[], object]], n_rounds: int
 ) -> dict[str, np.ndarray]:
-    """Seconds of every task in every round, all tasks in each round before the next."""
+    """Measure the seconds of every task in rounds that run each task once."""
     rng = np.random.default_rng(0)
     names = list(tasks)
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -140,7 +141,7 @@ def time_rounds(
 
 
 def report_cold_start(n_starts: int) -> bool:
-    """Print what a start takes; False if that is too long."""
+    """Print the time of a cold start; return False if it is too long."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +166,7 @@ def report_cold_start(n_starts: int) -> bool:
 
 
 def start(command: list[str]) -> Callable[[], object]:
-    """Task that runs a command in a new process."""
+    """Return a task that runs a command in a new process."""
     environment = {**os.environ, **ONE_THREAD}
     return lambda: subprocess.run(
         command, check=True, stdout=subprocess.DEVNULL, env=environment

@@ -1,15 +1,15 @@
-r"""What learns from noise, and VAE-NMF, which does not: one table.
+r"""Comparison of methods that learn from noise with VAE-NMF, which does not.
 
     skvae train benchmarks/recipes/dnn-irm.toml --clean DATA/speech/train \
         --noise DATA/noise/train -o MODELS/dnn-irm.safetensors
     ...
     python benchmarks/supervised.py --models MODELS --pairs PAIRS
 
-MODELS is a folder of model files with the names of the recipes; systems without a file
-are left out, and said to be. Each training goes on after an interruption when the same
-command is given again, and takes a GPU where there is one. PAIRS is a folder as for
-``quality.py``. Each system gets a line: its means, and paired differences to the first
-one, with 95 % bootstrap intervals.
+MODELS is a folder of model files with the names of the recipes. Systems without a file
+are skipped, with a message. To resume an interrupted training, run the same command
+again; training uses a GPU if there is one. PAIRS is a folder as for ``quality.py``. The
+script prints the means of each system, and paired differences to the first system, with
+95 % bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ METRICS = ("si_sdr", "sdr", "pesq", "estoi")
 
 
 class System(NamedTuple):
-    """A row of the table: whose weights, and which parameters are others."""
+    """A row of the table: model file, and parameters that differ from the file."""
 
     file: str
     changes: dict[str, Any] | None = None
@@ -48,19 +48,19 @@ def published(n_iter: int = 200, **parameters: Any) -> GradientVEM:
     )
 
 
-#: VAE-NMF as published: nothing leads it, no averages.
+#: VAE-NMF as published: without a guide and without smoothing of the mask.
 _ALONE = {
     "guide": None,
     "mask_smoothing": 1,
     "n_components": 5,
     "inference": published(),
 }
-#: DnVAE-NMF as published: noise from random numbers, the Wiener gain alone. But one
-#: draw of the latent variables where the paper takes ten, for nine times the time; ten
-#: are taken where the iterations are few.
+#: DnVAE-NMF as published: random initial noise, and the Wiener gain alone. One draw of
+#: the latent variables replaces the paper's ten, which would take nine times as long.
+#: Variants with few iterations use ten draws.
 _PUBLISHED = {"start": "random", "mask_weight": 0.0, "inference": published()}
 _EARLY = {**_PUBLISHED, "inference": published(10, n_samples=10)}
-#: The same as by default, but for the prior.
+#: The default with another prior.
 _EQ_2, _FIXED = {"prior": "standard"}, {"prior": "fixed"}
 
 SYSTEMS = {
@@ -117,12 +117,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", required=True, help="folder of pairs")
     parser.add_argument(
         "--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS,
-        metavar="NAME", help="the first one is what the others are compared with",
+        metavar="NAME", help="systems; the first is the reference of the comparison",
     )  # fmt: skip
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument(
         "--csv", metavar="OUT", type=output_file,
-        help="file for the score of every pair; what it holds is not computed again",
+        help="file for all scores; existing scores are not computed again",
     )  # fmt: skip
     return parser.parse_args(argv)
 
@@ -130,7 +130,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def present(
     folder: Path, names: Sequence[str], clean: list[Any]
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Systems whose model file is there, each with what makes it."""
+    """Yield the systems whose model file exists, each with a function to create it."""
     for name in names:
         file, changes = SYSTEMS[name]
         path = folder / f"{file}.safetensors"

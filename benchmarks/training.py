@@ -1,18 +1,19 @@
-"""What training costs beside its bare steps, and how much memory a long corpus takes.
+"""Overhead of training beyond its steps, and memory for a long corpus.
 
     python benchmarks/training.py [--data DATA] [--epochs 5] [--hours 15]
 
-DATA/speech/train is trained on for some epochs, on one thread. After each of them bare
-steps are timed: forward, backward and Adam on frames in memory. The ratio of their
-speeds, frames a second, says what reading, transforming and shuffling leave; it is
-formed within an epoch, so that whatever slows the machine down is in both parts. What
-comes before the first epoch, reading all audio and taking its statistics, is told
-apart. Without --data this part is left out.
+The script trains on DATA/speech/train for some epochs, on one thread. After each epoch,
+it measures bare steps: forward pass, backward pass and Adam on frames in memory. It
+prints the speed of an epoch relative to that of the bare steps. The difference is the
+cost of reading, transforming and shuffling. The ratio is computed within an epoch, so
+that slow phases of the machine affect both parts. The time before the first epoch, for
+reading all audio and computing its statistics, is printed separately. Without --data,
+this part is skipped.
 
-Then a corpus of --hours is made of synthetic speech, in files that are links to a few,
-and one epoch is trained on it by another process, whose peak memory is told. The exit
-status is 1 if an epoch is slower than LEAST_RATIO times the bare steps, or if the
-process took more than MOST_MEMORY.
+Then the script creates a corpus of --hours of synthetic speech, whose files are links
+to a few recordings. Another process trains on it for one epoch. The script prints the
+peak memory of this process. The exit status is 1 if the relative speed is below
+LEAST_RATIO, or if the process needs more than MOST_MEMORY.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ from skvae.utils.threads import one_thread
 
 RATE = 16_000
 
-#: What an epoch must reach of the speed of bare steps, and what the process may take.
+#: Minimum relative speed of an epoch, and maximum memory of the process in bytes.
 LEAST_RATIO, MOST_MEMORY = 0.6, 2e9
 
-#: Frames in memory that bare steps are timed on, and how often each time.
+#: Frames in memory for the bare steps, and passes over them per measurement.
 N_FRAMES, N_PASSES = 16_384, 2
 
-#: The generated corpus: different recordings, their length, and the noise in them.
+#: Generated corpus: number of recordings, their length in seconds, and noise in dB.
 N_RECORDINGS, SECONDS, NOISE_DB = 12, 30, -50.0
 
-#: Variables that keep the libraries of a new process to one thread.
+#: Environment variables that limit the libraries of a new process to one thread.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", help="folder of speech/train")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--hours", type=float, default=15.0, help="0 leaves it out")
+    parser.add_argument("--hours", type=float, default=15.0, help="0 skips this part")
     parser.add_argument("--train-on", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.train_on is not None:
@@ -97,7 +98,7 @@ def report_speed(data: str, n_epochs: int) -> bool:
 
 
 class Stopwatch(FitCallback):
-    """Times each epoch, and bare steps right after it."""
+    """Callback that measures each epoch, and bare steps after it."""
 
     def __init__(self):
         self.epochs: list[float] = []
@@ -108,35 +109,35 @@ class Stopwatch(FitCallback):
         self._begin = time.perf_counter()
 
     def setup(self, estimator, context):
-        """Nothing to set up: the clock runs since this object was made."""
+        """Do nothing: the clock starts in the constructor."""
 
     def teardown(self, estimator, context):
-        """Nothing to tear down."""
+        """Do nothing."""
 
     def on_fit_task_begin(self, estimator, context):
-        """Start the clock when the epochs begin."""
+        """Start the clock at the first epoch."""
         if context.task_name == "fit":
             self.preparation = self._lap()
 
     def on_fit_task_end(self, estimator, context):
-        """Stop the clock, time bare steps, start the clock."""
+        """Stop the clock, measure bare steps, and start the clock again."""
         if context.task_name == "epoch":
             self.epochs.append(self._lap())
             self.bare.append(self._steps.seconds_per_frame())
             self._lap()
 
     def count(self, vae, speech) -> None:
-        """Find out how many frames were trained on."""
+        """Count the frames of the training data."""
         utterances, _ = vae._utterances(speech)
         training, _ = vae._split(utterances, np.random.default_rng(vae.seed_))
         self.n_frames = sum(utterance.n_frames for utterance in training)
 
     def ratios(self) -> np.ndarray:
-        """Speed of each epoch in units of the bare steps' speed after it."""
+        """Speed of each epoch, relative to the bare steps after it."""
         return self.n_frames * np.array(self.bare) / np.array(self.epochs)
 
     def line(self, label: str) -> str:
-        """A line of the table."""
+        """Format a line of the table."""
         low, median, high = np.quantile(self.ratios(), [0.25, 0.5, 0.75])
         return (
             f"{label:18} {self.n_frames:7d}  {np.median(self.epochs):7.2f}"
@@ -149,7 +150,7 @@ class Stopwatch(FitCallback):
 
 
 class BareSteps:
-    """Steps of the same networks on frames in memory, written plainly."""
+    """Training steps of the same network on frames in memory."""
 
     def __init__(self):
         import torch
@@ -178,9 +179,9 @@ class BareSteps:
         self._epoch = epoch
 
     def seconds_per_frame(self) -> float:
-        """Time them now."""
+        """Measure the time per frame."""
         with one_thread():
-            self._epoch()  # what is in the caches is that of the epoch before
+            self._epoch()  # warm-up of the caches
             begin = time.perf_counter()
             for _ in range(N_PASSES):
                 self._epoch()
@@ -188,7 +189,7 @@ class BareSteps:
 
 
 def report_memory(hours: float) -> bool:
-    """Print the peak memory of a process that trains on a corpus of some hours."""
+    """Print the peak memory of a process that trains on a long corpus."""
     with tempfile.TemporaryDirectory() as folder:
         n_files = make_corpus(folder, hours)
         print(f"{n_files} files of {SECONDS} s, {hours:g} h")
@@ -210,7 +211,7 @@ def report_memory(hours: float) -> bool:
 
 
 def make_corpus(folder: str, hours: float) -> int:
-    """Write some recordings, and links to them until the hours are full."""
+    """Write some recordings, and links to them up to the number of hours."""
     import soundfile
 
     paths = []
@@ -225,13 +226,13 @@ def make_corpus(folder: str, hours: float) -> int:
         target = os.path.join(folder, f"link_{k}.flac")
         try:
             os.link(source, target)
-        except OSError:  # a file system without links
+        except OSError:  # file system without links
             shutil.copyfile(source, target)
     return n_files
 
 
 def train_and_measure(folder: str) -> None:
-    """Train an epoch; print the memory in bytes before and at the peak, and seconds."""
+    """Train for one epoch; print the memory before, the peak, and the seconds."""
     import torch  # noqa: F401
 
     before = peak_memory()
@@ -242,12 +243,12 @@ def train_and_measure(folder: str) -> None:
 
 def peak_memory() -> float:
     try:
-        # Of this program alone: what getrusage tells began before it was loaded.
+        # On Linux, getrusage would include the memory of the parent process.
         with open("/proc/self/status", encoding="ascii") as status:
             [line] = [line for line in status if line.startswith("VmHWM")]
         return 1024 * float(line.split()[1])
     except (OSError, ValueError):
-        # In kilobytes, but in bytes on macOS.
+        # Kilobytes, except on macOS, where it is bytes.
         unit = 1 if sys.platform == "darwin" else 1024
         return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

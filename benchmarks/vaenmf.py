@@ -1,16 +1,17 @@
-"""What makes the difference in VAE-NMF: inferences, and one thing changed at a time.
+"""Variants of VAE-NMF: inferences, and single parameters that differ.
 
     python benchmarks/vaenmf.py --model vae-nmf.safetensors --pairs PAIRS
 
-MODEL is a file that ``skvae train --method vae-nmf`` wrote; its speech model and its
-guide serve all variants, so that none is trained again; ``--speech-models`` takes files
-of other speech models, which then replace its own:
+MODEL is a file that ``skvae train --recipe vae-nmf`` wrote. All variants use its speech
+model and its guide, so nothing is trained again. ``--speech-models`` takes files of
+other speech models, which replace the one in MODEL:
 
-    skvae train --method speech-vae --set features=power ... -o power.safetensors
+    skvae train --recipe speech-vae --set features=power ... -o power.safetensors
     python benchmarks/vaenmf.py ... --speech-models power.safetensors
 
-PAIRS is a folder as for ``quality.py``. Each variant gets a line: its means, and paired
-differences of SI-SDR and PESQ to the model as it is, with 95 % bootstrap intervals.
+PAIRS is a folder as for ``quality.py``. The script prints the mean SI-SDR and PESQ of
+each variant, and paired differences to the unchanged model, with 95 % bootstrap
+intervals.
 """
 
 from __future__ import annotations
@@ -112,16 +113,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", required=True, help="folder of pairs")
     parser.add_argument(
         "--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS,
-        metavar="NAME", help="the first one is what the others are compared with",
+        metavar="NAME", help="variants; the first is the reference of the comparison",
     )  # fmt: skip
     parser.add_argument(
         "--speech-models", nargs="+", type=Path, default=[], metavar="FILE",
-        help="files of speech models that take the place of the enhancer's own",
+        help="files of speech models that replace that of the enhancer",
     )  # fmt: skip
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument(
         "--csv", metavar="OUT", type=output_file,
-        help="file for the score of every pair; what it holds is not computed again",
+        help="file for all scores; existing scores are not computed again",
     )  # fmt: skip
     return parser.parse_args(argv)
 

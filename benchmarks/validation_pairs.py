@@ -1,13 +1,13 @@
-"""Mix pairs to make choices on, so that the test pairs serve for reports only.
+"""Validation pairs for choices, so that the test pairs are only used for reports.
 
     python benchmarks/validation_pairs.py OUT --data DATA
 
-Speech comes from DATA/speech/valid. Noise comes from those environments of
-DATA/noise/train that are set aside for this: nothing that is compared on these pairs
-may have been fitted on them. (For what has been fitted on no recorded noise at all,
-``--environments all`` takes every one.) Environments and SNRs take turns, so that with
-enough pairs every environment meets every SNR. OUT receives clean/, noisy/ and
-pairs.csv, as ``quality.py`` reads.
+The speech comes from DATA/speech/valid. The noise comes from environments of
+DATA/noise/train that are reserved for validation: models that are compared on these
+pairs must not have been trained on them. For models that were trained on no recorded
+noise at all, ``--environments all`` uses all environments. Environments and SNRs
+alternate, so that with enough pairs every environment occurs at every SNR. The script
+writes clean/, noisy/ and pairs.csv to OUT, in the layout of ``quality.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from skvae.datasets import find_audio
 from skvae.datasets.mixing.pairs import mix_pairs, take_turns, write_pairs
 
-#: Noises set aside for choices, and the ratios in dB of the test pairs.
+#: Environments reserved for validation, and SNRs of the test pairs in dB.
 ENVIRONMENTS = (
     "dishes",
     "stream",
@@ -40,11 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("out", help="folder to write to")
     parser.add_argument("--data", required=True, help="folder of speech/ and noise/")
-    parser.add_argument("--pairs", type=int, default=60, help="how many (60)")
+    parser.add_argument("--pairs", type=int, default=60, help="number of pairs (60)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--environments", nargs="+", default=list(ENVIRONMENTS), metavar="NAME",
-        help="folders of DATA/noise/train, or all; default: those set aside",
+        help="folders of DATA/noise/train, or all; default: the reserved ones",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
 

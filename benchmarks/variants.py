@@ -1,4 +1,4 @@
-"""A trained enhancer with other parameters, and tables of such variants."""
+"""Variants of a trained enhancer with other parameters, and tables of their scores."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from skvae.evaluation.scores import evaluate
 from skvae.evaluation.summary import format_summary, summarize
 
-#: Parameters that hold what was trained; fitted it has the same name and "_".
+#: Parameters with trained parts. The fitted attribute has the same name and "_".
 TRAINED_PARTS = ("vae", "guide", "dvae")
 
 
 def variant(model: Any, changes: dict[str, Any]) -> Any:
-    """The enhancer with other parameters, its trained parts as they are."""
+    """Return the enhancer with other parameters and the same trained parts."""
     parameters = model.get_params(deep=False)
     for part in parameters.keys() & set(TRAINED_PARTS):
         fitted = getattr(model, f"{part}_")
@@ -41,10 +41,10 @@ def print_table(
     n_jobs: int | None,
     csv: str | None = None,
 ) -> None:
-    """Score each system and print its means, and paired differences to the first.
+    """Score each system; print the means and the paired differences to the first.
 
-    Systems are made one after the other. With `csv` the scores go to that file after
-    each, and those that it holds are not computed again.
+    The systems are created one after the other. With `csv`, the scores are written to
+    that file after each system, and existing scores are not computed again.
     """
     tables = {}
     if csv is not None and os.path.exists(csv):
@@ -65,6 +65,6 @@ def print_table(
         if first is None:
             first = name
         else:
-            print(f"over {first!r}, paired")
+            print(f"paired differences to {first!r}")
             print(format_summary(differences(table, tables[first])))
         print(flush=True)

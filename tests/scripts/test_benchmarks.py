@@ -91,7 +91,7 @@ def test_quality_prints_a_table_for_each_snr(pairs, tmp_path, capsys):
         assert lines[at + 2].split() == ["model", "n", "si_sdr", "sdr", "pesq", "estoi"]
         models = [line.split()[0] for line in lines[at + 3 : at + 6]]
         assert models == ["noisy", "wiener", "spectral-subtraction"]
-    assert "over noisy, paired" in lines
+    assert "paired differences to noisy" in lines
 
     table = pandas.read_csv(tmp_path / "out.csv")
     assert table["model"].value_counts().tolist() == [4, 4, 4]
@@ -198,7 +198,7 @@ def systems_in(out):
     """Systems of a table of variants; all but the first are compared with it."""
     lines = out.splitlines()
     names = [line.split("  ")[0] for line in lines if "per second" in line]
-    assert lines.count(f"over {names[0]!r}, paired") == len(names) - 1
+    assert lines.count(f"paired differences to {names[0]!r}") == len(names) - 1
     return names
 
 
@@ -320,7 +320,7 @@ def test_narrow_bands_tells_what_is_lost_beside_the_whole_band(pairs, capsys):
             *(line.rsplit("  4  ", 1) for line in lines[at + 3 : at + 6]), strict=True
         )
         assert [name.strip() for name in names] == [
-            "noisy", "wiener", "wiener, whole band",
+            "noisy", "wiener", "wiener, full band",
         ]  # fmt: skip
         noisy, narrow, whole = (float(mean.split()[0]) for mean in means)
         assert noisy + 1 < whole
@@ -398,7 +398,7 @@ def test_scaling_judges_the_command_by_real_time_and_by_what_two_jobs_gain(capsy
     scaling = script("scaling")
     real_times, ratio = scaling.compare_commands("wiener", 2)
     assert real_times > 0 and ratio > 0
-    assert "2 files of 10 s by wiener" in capsys.readouterr().out
+    assert "2 files of 10 s with wiener" in capsys.readouterr().out
     assert scaling.fast_enough(10.0, 0.58)
     assert not scaling.fast_enough(9.9, 0.58)
     assert not scaling.fast_enough(10.0, 0.6)

@@ -104,8 +104,8 @@ def test_where_nothing_is_installed_the_noisy_speech_is_scored_and_all_is_listed
     for title in ("all pairs", "-5 dB", "10 dB"):
         assert lines[lines.index(title) + 3].split()[0] == "noisy"
     # There is nothing to compare.
-    assert "over noisy" not in out and "seconds of work" not in out
-    assert "peak of memory, MB" in lines
+    assert "differences to noisy" not in out and "seconds of work" not in out
+    assert "peak memory, MB" in lines
     assert lines[-6:] == [
         "noisereduce, stationary: skipped, pip install noisereduce",
         "noisereduce, not stationary: skipped, pip install noisereduce",
@@ -219,7 +219,7 @@ def test_models_of_this_package_are_run_like_the_others(peers, pairs, tmp_path, 
     csv = tmp_path / "scores.csv"
     arguments = ["--pairs", str(pairs), "--metrics", "si_sdr", "--csv", str(csv)]
     peers.main([*arguments, "--peers", "--models", "wiener"])
-    assert "peak of memory, MB" in capsys.readouterr().out
+    assert "peak memory, MB" in capsys.readouterr().out
     means = pandas.read_csv(csv).groupby("model")["si_sdr"].mean()
     assert means["wiener"] > means["noisy"]
 
@@ -232,7 +232,7 @@ def test_what_tools_give_becomes_as_long_as_what_they_got(peers, n_samples):
 
 
 def test_what_is_no_waveform_is_refused(peers):
-    with pytest.raises(ValueError, match=r"must give a waveform, .* \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"must return a waveform, .* \(2, 5\)"):
         peers.as_long(np.ones((2, 5)), 5)
 
 
