@@ -1,15 +1,20 @@
-"""Tables 1 and 2 of Bando et al. (2018): VAE-NMF in noise that was seen and was not.
+"""Tables 1 and 2 of Bando et al. (2018): VAE-NMF in known and in unseen noise.
 
     python benchmarks/papers/bando2018.py --data DATA --models MODELS
 
-VAE-NMF by MCMC, DNN-IRM, RPCA and the input, SDR by environment: where DNN-IRM has
-learned the kinds of noise ("known", Table 1), and where it has not ("unseen", Table 2).
+The script prints the SDR of VAE-NMF with MCMC, DNN-IRM, RPCA and the input, by
+environment. DNN-IRM was trained on the kinds of noise of Table 1 ("known"), but not on
+those of Table 2 ("unseen").
 
-DATA is the open corpus, with speech/ and noise/; or with --corpus chime4 a folder with
-chime4/ and demand/, as in the paper; or with --corpus voicebank VoiceBank-DEMAND with
-its log, whose test noises are all unseen. chime4/ needs isolated_ext, the speech as the
-microphones receive it, which the challenge's CHiME4_simulate_data writes. Models:
-vae-nmf and dnn-irm.
+The data depend on --corpus:
+
+open        DATA is the open corpus, with speech/ and noise/.
+chime4      DATA contains chime4/ and demand/, as in the paper. chime4/ needs
+            isolated_ext/, the speech as received by the microphones, which
+            CHiME4_simulate_data of the challenge writes.
+voicebank   DATA is VoiceBank-DEMAND with its log. All its test noises are unseen.
+
+The models are vae-nmf and dnn-irm.
 
 Y. Bando, M. Mimura, K. Itoyama, K. Yoshii, T. Kawahara: Statistical speech enhancement
 based on probabilistic integration of variational autoencoder and non-negative matrix
@@ -49,21 +54,21 @@ from skvae.datasets import Corpus, load_chime
 
 METRICS = ("sdr", "si_sdr", "pesq")
 
-#: The paper's ratio for DEMAND, in dB, and about that of its CHiME-3 pairs (5.8).
+#: SNR of the paper for DEMAND in dB. That of its CHiME-3 pairs is similar (5.8).
 SNR = 5.0
 
-#: The paper's subway, cafe, town square and living room.
+#: Environments of the paper: subway, cafe, town square and living room.
 DEMAND = ("TMETRO", "PCAFETER", "SPSQUARE", "DLIVING")
 
 INPUT = "input"
 
 
 def _by_place(*values: float) -> dict[str, float]:
-    """Numbers of a row of Table 2."""
+    """Return a row of Table 2."""
     return dict(zip((ALL, *DEMAND), values, strict=True))
 
 
-#: SDR in dB: Tables 1 and 2.
+#: SDR in dB, from Tables 1 and 2.
 PAPER = {
     "known": {
         "VAE-NMF": {ALL: 10.06, "BUS": 9.40, "CAF": 10.55, "PED": 11.04, "STR": 9.27},
@@ -79,11 +84,11 @@ PAPER = {
     },
 }
 
-#: What the paper leaves to nobody: no guide, no averages.
+#: The form of the paper: without a guide and without smoothing of the mask.
 PLAIN = {"guide": None, "mask_smoothing": 1, "n_components": 5}
 
-#: The sampler as in the paper, but for one or both of two changes of the package: five
-#: Metropolis steps of z in a sweep, and a prior of H that lets the data decide.
+#: The sampler of the paper, and with one or both changes of the package: five
+#: Metropolis steps of z per sweep, and a weak prior of the bases.
 PUBLISHED = {"n_latent_steps": 1, "rate": (1.0, None)}
 STEPS, PRIOR, BOTH = "VAE-NMF, five steps", "VAE-NMF, weak prior", "VAE-NMF, both"
 SAMPLERS = {
@@ -93,25 +98,26 @@ SAMPLERS = {
     BOTH: {},
 }
 
-#: What the package makes of the same model of speech.
+#: The package's default with the same speech model.
 PACKAGE = "VAE-NMF, the package's"
 
 DIFFERENCES = (
-    "Speech model: the recipe of vae-nmf (32 latent variables, logarithms) instead of "
-    "the paper's 10 and powers.",
-    "DNN-IRM: the recipe of dnn-irm.",
-    f"Not in the paper: {STEPS} of Metropolis for the latent variables in a sweep "
-    f"instead of one; {PRIOR} of the bases; {BOTH}, which is MCMC() as by default; and "
-    f"{PACKAGE}, the recipe of vae-nmf as it is: gradient VEM with 20 bases, led by a "
-    "mask that has learned from made noise, and masks that are averaged over frames.",
+    "Speech model: from the recipe vae-nmf, with 32 latent variables and logarithms as "
+    "input, instead of 10 latent variables and powers.",
+    "DNN-IRM: from the recipe dnn-irm.",
+    f"Not in the paper: {STEPS!r} uses five Metropolis steps for the latent variables "
+    f"per sweep instead of one. {PRIOR!r} uses a weak prior of the bases. {BOTH!r} "
+    f"combines both, which is the default of MCMC(). {PACKAGE!r} is the enhancer of "
+    "the recipe vae-nmf: gradient VEM with 20 bases, guided by a mask network that was "
+    "trained on synthetic noise, with smoothed masks.",
 )
 
 
 def open_material(run: Run) -> Material:
     told = (
-        f"Open recordings, all at {SNR:g} dB, instead of CHiME-3 (5.8 dB on average) "
-        "and DEMAND (5 dB); about an hour and a half of speech to learn from instead "
-        "of 15 hours of WSJ0.",
+        f"Data: open recordings, all at {SNR:g} dB, instead of CHiME-3 (5.8 dB on "
+        "average) and DEMAND (5 dB). About an hour and a half of training speech "
+        "instead of 15 hours of WSJ0.",
         MADE_AS_THEY_LEARN,
     )
     return Material(lambda: open_training(run.data), open_sets(run, [SNR]), told)
@@ -131,8 +137,8 @@ def chime_material(run: Run) -> Material:
         ),
     }
     told = (
-        "The speech model learns from the speech of tr05 instead of all of WSJ0.",
-        "The speech that is scored against is that at microphone 5.",
+        "The speech model was trained on the speech of tr05 instead of all of WSJ0.",
+        "The reference for the scores is the speech at microphone 5.",
         WRITTEN_ONCE,
     )
     return Material(lambda: chime_training(run.data), sets, told)
@@ -172,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def systems(models: Models) -> dict[str, Callable[[], Any]]:
-    """Systems by name, each with what makes it."""
+    """Return the systems by name, each with a function to create it."""
     sampled = {
         name: lambda sampler=sampler: models.variant(
             "vae-nmf", {**PLAIN, "inference": MCMC(**sampler)}
@@ -190,7 +196,7 @@ def systems(models: Models) -> dict[str, Callable[[], Any]]:
 
 
 def claims() -> list[Claim]:
-    """List what the paper finds, and what else one would ask."""
+    """List the findings of the paper, and further questions."""
     pairs = {
         "known": [("DNN-IRM", "VAE-NMF"), ("VAE-NMF", "RPCA"), ("VAE-NMF", INPUT)],
         "unseen": [("VAE-NMF", "DNN-IRM"), ("VAE-NMF", "RPCA"), ("VAE-NMF", INPUT)],
@@ -222,7 +228,7 @@ def paper_table(name: str) -> str:
 def draw(run: Run, found: pandas.DataFrame, tables: Tables) -> None:
     names = list(dict.fromkeys(name for name, _ in tables))
     n_groups = found.groupby("set")["group"].nunique().max()
-    # Half an inch for a group and its systems, and room for the legend.
+    # Width per group of systems, and space for the legend.
     width = 4.0 + 0.7 * n_groups
     figure, axes = new_figure(len(names), 1, width, 3.6 * len(names))
     for name, ax in zip(names, axes[:, 0], strict=True):

@@ -1,16 +1,21 @@
-"""Tables 1 and 2 of Bando et al. (2020): DnVAE-NMF and its variants beside masks.
+"""Tables 1 and 2 of Bando et al. (2020): DnVAE-NMF and its variants, and masks.
 
     python benchmarks/papers/bando2020.py --data DATA --models MODELS
 
-SDR, PESQ and STOI of masks, VAE-NMF and all variants of DnVAE-NMF, in noise of kinds
-that they have learned from ("known", Table 1) and in other noise ("unseen", Table 2).
+The script prints SDR, PESQ and STOI of masks, VAE-NMF and all variants of DnVAE-NMF.
+The systems were trained on the kinds of noise of Table 1 ("known"), but not on those of
+Table 2 ("unseen").
 
-DATA is the open corpus, with speech/ and noise/; or with --corpus chime4 a folder with
-chime4/, timit/ and rouen/, as in the paper; or with --corpus voicebank
-VoiceBank-DEMAND with its log, whose test noises are all unseen. chime4/ needs
-isolated_ext, the speech as the microphones receive it, which the challenge's
-CHiME4_simulate_data writes. Models: those of benchmarks/recipes/ and, for what is
-beyond the paper, vae-nmf and dnvae-nmf.
+The data depend on --corpus:
+
+open        DATA is the open corpus, with speech/ and noise/.
+chime4      DATA contains chime4/, timit/ and rouen/, as in the paper. chime4/ needs
+            isolated_ext/, the speech as received by the microphones, which
+            CHiME4_simulate_data of the challenge writes.
+voicebank   DATA is VoiceBank-DEMAND with its log. All its test noises are unseen.
+
+The models are those of benchmarks/recipes/ and, for systems that are not in the paper,
+vae-nmf and dnvae-nmf.
 
 Y. Bando, K. Sekiguchi, K. Yoshii: Adaptive neural speech enhancement with a denoising
 variational autoencoder, INTERSPEECH 2020.
@@ -56,15 +61,15 @@ from supervised import SYSTEMS
 from skvae.datasets import load_chime, load_rouen
 from skvae.evaluation.summary import compare
 
-#: PESQ as the paper scores it, from -0.5 to 4.5, and as most do now.
+#: Includes PESQ on the scale of the paper, -0.5 to 4.5, and on today's scale.
 METRICS = ("sdr", "pesq_nb_raw", "stoi", "pesq", "si_sdr")
 
-#: Ratios in dB whose mean is the paper's, 7.5 dB.
+#: SNRs in dB. Their mean is that of the paper, 7.5 dB.
 SNRS = (0.0, 5.0, 10.0, 15.0)
 
 NOISY = "Noisy mixture"
 
-#: Rows of the tables, and the systems of benchmarks/supervised.py that they are.
+#: Rows of the tables, and their systems in benchmarks/supervised.py.
 ROWS = {
     "BiLSTM-MSA": "BiLSTM-MSA",
     "BiLSTM-PSA": "BiLSTM-PSA",
@@ -75,10 +80,10 @@ ROWS = {
     "DnVAE-NMF w/ MTL, Eq. (9)": "DnVAE-NMF, Eq. 9, 200 its",
 }
 
-#: What the paper proposes.
+#: The proposal of the paper.
 OURS = "DnVAE-NMF w/ MTL, Eq. (9)"
 
-#: What else is of interest: fewer iterations, and the package's own forms.
+#: Systems that are not in the paper: fewer iterations, and the package's variants.
 FEW = "DnVAE-NMF w/ MTL, Eq. (9), 10 its"
 PACKAGE = "DnVAE-NMF w/ MTL, Eq. (9), with its mask"
 MASK = "the mask of DnVAE-NMF w/ MTL"
@@ -94,7 +99,7 @@ BEYOND = {
     LED: "VAE-NMF, led by a mask",
 }
 
-#: SDR in dB, PESQ and STOI: Tables 1 and 2.
+#: SDR in dB, PESQ and STOI, from Tables 1 and 2.
 PAPER = {
     "known": {
         "BiLSTM-MSA": (14.22, 2.74, 0.93),
@@ -120,23 +125,24 @@ PAPER = {
 PAPER_METRICS = ("sdr", "pesq_nb_raw", "stoi")
 
 DIFFERENCES = (
-    "Networks: the recipes of benchmarks/recipes/ (two BiLSTM layers of 128 units, "
-    "some ten passes over the speech) instead of three of 512 and 200 epochs; without "
-    "dropout; DnVAE-NMF with alpha = 30, which balances its two errors, instead of 1.",
-    "200 iterations take one draw of the latent variables instead of ten.",
-    "Rows from the noisy mixture on are not in the paper: ten iterations, with ten "
-    "draws, instead of 200; the package's DnVAE-NMF, whose noise starts from its mask, "
-    "for five iterations, and whose mask takes part in the result; that mask alone; "
-    "both after a long training; and the package's VAE-NMF, led by a mask that has "
-    "learned from made noise only.",
+    "Networks: from benchmarks/recipes/, with two BiLSTM layers of 128 units, without "
+    "dropout, and with about ten passes over the speech, instead of three layers of "
+    "512 units and 200 epochs. DnVAE-NMF uses alpha = 30, which balances its two "
+    "errors, instead of 1.",
+    "Inference: 200 iterations with one draw of the latent variables instead of ten.",
+    "Not in the paper are the rows below the noisy mixture: (1) ten iterations with "
+    "ten draws instead of 200 iterations; (2) the package's DnVAE-NMF with five "
+    "iterations, whose noise is initialized by its mask and whose result includes the "
+    "mask; (3) this mask alone; (4, 5) both after a long training; (6) the package's "
+    "VAE-NMF, guided by a mask network that was trained on synthetic noise only.",
 )
 
 
 def open_material(run: Run) -> Material:
     told = (
-        "Open recordings, at 0, 5, 10 and 15 dB (7.5 dB on average, as in the paper), "
-        "instead of CHiME-4 and of TIMIT with LITIS ROUEN; 94 minutes of speech to "
-        "learn from instead of some 15 hours.",
+        "Data: open recordings at 0, 5, 10 and 15 dB (7.5 dB on average, as in the "
+        "paper), instead of CHiME-4 and of TIMIT with LITIS ROUEN. 94 minutes of "
+        "training speech instead of about 15 hours.",
         MADE_AS_THEY_LEARN,
     )
     return Material(lambda: open_training(run.data), open_sets(run, SNRS), told)
@@ -148,12 +154,12 @@ def chime_material(run: Run) -> Material:
     unseen = mixed(
         timit_speech(run.data),
         load_rouen(subfolder(run.data, "rouen")),
-        # As in the paper: the ratios of the one set are those of the other.
+        # As in the paper, both sets have the same SNRs.
         known.snrs.tolist(),
         run.scale.pairs,
         run.seed + 1,
     )
-    told = ("The speech that is scored against is that at microphone 5.", WRITTEN_ONCE)
+    told = ("The reference for the scores is the speech at microphone 5.", WRITTEN_ONCE)
     sets = {"known": known, "unseen": unseen}
     return Material(lambda: chime_training(run.data), sets, told)
 
@@ -204,7 +210,7 @@ def _maker(models: Models, system: str) -> Callable[[], Any]:
 
 
 def claims() -> list[Claim]:
-    """List what the paper finds, and what else one would ask."""
+    """List the findings of the paper, and further questions."""
     others = {
         "known": ["BiLSTM-PSA", "BiLSTM-MSA", "VAE-NMF, Eq. (2)"],
         "unseen": list(ROWS)[:-1],
@@ -215,7 +221,7 @@ def claims() -> list[Claim]:
         for k, metric in enumerate(PAPER_METRICS)
         for other in compared
     ]
-    # A paper that rounds to two digits says nothing of what is equal in them.
+    # The paper rounds to two digits, so equal numbers are not a finding.
     found = [claim for claim in found if round(claim.paper, 3) != 0]
     asked = [
         *((PACKAGE, MASK), (PACKAGE, OURS), (PACKAGE, "BiLSTM-PSA")),
@@ -241,7 +247,7 @@ def paper_numbers() -> dict[tuple[str, str, str, str], float]:
 
 
 def draw(run: Run, tables: Tables) -> None:
-    """Draw gains over the mixture: unlike scores they compare across corpora."""
+    """Draw the gains over the mixture, which are comparable between corpora."""
     names = list(dict.fromkeys(name for name, _ in tables))
     rows = [system for _, system in tables if system != NOISY]
     shown = list(dict.fromkeys(rows))[::-1]
@@ -280,7 +286,7 @@ def _draw_gains(
     for place, system in enumerate(shown):
         if (name, system) not in tables:
             continue
-        # The first set above the second.
+        # The first set is above the second.
         places.append(place + 0.3 * ((n_sets - 1) / 2 - k))
         [gain] = compare(tables[name, system], tables[name, NOISY], metric).to_dict(
             "records"

@@ -1,14 +1,17 @@
-"""Figures 1 and 2 and Table 1 of Pariente et al. (2019): VEM beside MCEM.
+"""Figures 1 and 2 and Table 1 of Pariente et al. (2019): VEM and MCEM.
 
     python benchmarks/papers/pariente2019.py --data DATA --models MODELS
 
-SDR against the number of draws, for the heuristic, MCEM and VEM (Figure 1); against
-iterations and against time, and how much less VEM costs to get as far (Figure 2); and
-with three ways to reconstruct the speech (Table 1). All at 0 dB.
+The script prints the SDR at an SNR of 0 dB
 
-DATA is the open corpus, with speech/ and noise/; or with --corpus timit-demand a folder
-with timit/ and demand/, as in the paper. Models: vae-power, which is the paper's, and
-vae-nmf, whose encoder reads logarithms. Figure 2 is made with the former.
+- against the number of draws, for the heuristic, MCEM and VEM (Figure 1),
+- against iterations and against time, with the ratio of the costs of VEM and MCEM
+  (Figure 2),
+- for three ways to reconstruct the speech (Table 1).
+
+DATA is the open corpus, with speech/ and noise/. With --corpus timit-demand, it is a
+folder with timit/ and demand/, as in the paper. The models are vae-power, which is that
+of the paper, and vae-nmf, whose encoder reads logarithms. Figure 2 uses vae-power.
 
 M. Pariente, A. Deleforge, E. Vincent: A statistically principled and computationally
 efficient approach to speech enhancement using variational autoencoders, INTERSPEECH
@@ -49,42 +52,41 @@ from skvae.evaluation.summary import summarize
 
 METRICS = ("sdr", "si_sdr")
 
-#: The paper's ratio in dB.
+#: SNR of the paper in dB.
 SNR = 0.0
 
-#: Draws for an expectation, in Figure 1.
+#: Numbers of draws per expectation in Figure 1.
 DRAWS = (1, 2, 5, 10)
 
-#: Draws of the two methods in Figure 2 and Table 1.
+#: Numbers of draws of the two methods in Figure 2 and Table 1.
 DRAWS_OF_VEM, DRAWS_OF_MCEM = 1, 5
 
-#: Iterations, and those after which Figure 2 looks. The SDR after some iterations is
-#: that of an inference that ends there: it draws the same numbers as a longer one.
+#: Number of iterations, and iterations that Figure 2 shows. The SDR after k iterations
+#: is that of an inference with k iterations, which draws the same random numbers.
 N_ITER = 100
 LOOKS = (1, 2, 3, 5, 8, 12, 20, 35, 60, 100)
 
-#: Share of the pairs that Figure 2 is made of: there, everything is inferred as often
-#: as there are looks.
+#: Fraction of the pairs for Figure 2, which needs an inference for each of its points.
 CONVERGING_SHARE = 0.5
 
-#: For an iteration's time: iterations that are compared, pairs, and rounds.
+#: Time of an iteration: two numbers of iterations, number of pairs and of rounds.
 FEW_ITERATIONS, MANY_ITERATIONS, N_TIMED, N_ROUNDS = 1, 11, 3, 7
 
-#: How near the final SDR counts as there, in dB.
+#: Maximum difference in dB to the final SDR that counts as converged.
 TOLERANCE = 0.5
 
 SPEECH_MODELS = ("vae-power", "vae-nmf")
 
-#: The models of speech that read logarithms, for which there is one more VEM.
+#: Speech models that read logarithms, for which there is an additional VEM.
 READ_LOGARITHMS = ("vae-nmf",)
 
-#: The wider VEM: what is fed to the encoder is what it was trained on.
+#: VEM whose encoder gets the same kind of input as in training.
 EXPECTED_LOG = "VEM, E[log]"
 
-#: In the order of their colours.
+#: Methods in the order of their colors.
 METHODS = ("heuristic", "MCEM", "VEM", EXPECTED_LOG)
 
-#: SDR in dB: Table 1. The paper tells no numbers for its figures but these.
+#: SDR in dB, from Table 1. The paper gives no other numbers for its figures.
 PAPER = {
     "VEM, MH-Wiener": 11.8,
     "VEM, S-Wiener": 11.4,
@@ -97,13 +99,13 @@ PAPER = {
 PAPER_RATIO, PAPER_SECONDS = 36, {"VEM": 0.055, "MCEM": 0.753}
 
 DIFFERENCES = (
-    "All inferences run 100 iterations instead of to the stopping criterion of "
-    "Leglaive et al. (2018).",
-    "vae-power: the paper's network (64 latent variables, 128 hidden units), at levels "
-    "drawn at random. vae-nmf: the package's, which reads logarithms of powers with a "
-    "floor.",
-    f"{EXPECTED_LOG}: VEM whose encoder is fed exp(E[log |s|^2]), what one that reads "
-    "logarithms was trained on, instead of E|s|^2; not in the paper.",
+    "Inference: 100 iterations instead of the stopping criterion of Leglaive et al. "
+    "(2018).",
+    "Speech models: vae-power has the network of the paper (64 latent variables, 128 "
+    "hidden units) and was trained at random levels. vae-nmf is the speech model of "
+    "the package, which reads logarithms of powers with a floor.",
+    f"Not in the paper: {EXPECTED_LOG!r} is VEM whose encoder gets exp(E[log |s|^2]) "
+    "instead of E|s|^2. An encoder that reads logarithms was trained on this input.",
 )
 
 
@@ -115,7 +117,7 @@ def open_material(run: Run) -> Material:
         run.scale.pairs,
         run.seed,
     )
-    told = ("Open recordings instead of TIMIT and DEMAND.",)
+    told = ("Data: open recordings instead of TIMIT and DEMAND.",)
     return Material(lambda: open_training(run.data), {"pairs": pairs}, told)
 
 
@@ -127,7 +129,7 @@ def timit_material(run: Run) -> Material:
         run.scale.pairs,
         run.seed,
     )
-    told = ("Which sentence meets which noise is drawn anew.",)
+    told = ("The pairs of sentences and noises are drawn again.",)
     return Material(lambda: timit_training(run.data), {"pairs": pairs}, told)
 
 
@@ -151,13 +153,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             scored |= {(speech, a): scored[speech, b] for a, b in SAME.items()}
         tables |= scored
     if not tables:
-        raise SystemExit("there is no model of speech, and none is to be trained.")
+        raise SystemExit("no speech model exists: run without --no-training.")
     report.note("Differences in set-up", [*material.differences, *DIFFERENCES])
     found = means(tables, METRICS, paper=paper_numbers())
     for speech in dict.fromkeys(name for name, _ in tables):
         rows = found[found["set"] == speech]
         report.add(
-            f"{speech}: SDR in dB by draws for an expectation (Figure 1)",
+            f"{speech}: SDR in dB by draws per expectation (Figure 1)",
             grid(by_draws(rows), "sdr", "system", "group"),
         )
         is_way = rows["system"].str.endswith("-Wiener")
@@ -181,8 +183,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if curves is not None:
         ratios, text = cost(curves)
         report.add(
-            f"{first}: what VEM costs less to get as far (Figure 2), on {len(some)} of "
-            "the pairs",
+            f"{first}: ratio of the costs of MCEM and VEM (Figure 2), on {len(some)} "
+            "of the pairs",
             text,
         )
         curves.means.to_csv(run.path("-convergence.csv"), index=False)
@@ -194,14 +196,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def inferences(speech: str) -> dict[str, Any]:
-    """Inferences by name: those of Figure 1, then what Table 1 has beside them."""
+    """Return the inferences of Figure 1, and the others of Table 1, by name."""
     reads_logarithms = speech in READ_LOGARITHMS
     plain = {"smoothing": 1, "with_gain": False}
     shared = {"encoder_input": "power", **plain}
     found: dict[str, Any] = {}
     for n in DRAWS:
         found[f"heuristic, {n}"] = VEM(N_ITER, n_samples=n, covariance=False, **shared)
-        # As many draws again are dropped as count, times three.
+        # The burn-in is three times as long as the draws.
         found[f"MCEM, {n}"] = MCEM(N_ITER, n_burn_in=3 * n, n_samples=n, smoothing=1)
         found[f"VEM, {n}"] = VEM(N_ITER, n_samples=n, **shared)
         if reads_logarithms:
@@ -214,7 +216,7 @@ def inferences(speech: str) -> dict[str, Any]:
     return found
 
 
-#: Rows of Table 1 that are points of Figure 1 too.
+#: Rows of Table 1 that are also points of Figure 1.
 SAME = {
     "VEM, MH-Wiener": f"VEM, {DRAWS_OF_VEM}",
     "heuristic, MH-Wiener": f"heuristic, {DRAWS_OF_VEM}",
@@ -223,7 +225,7 @@ SAME = {
 
 
 def make(models: Models, speech: str, inference: Any) -> VAENMFEnhancer:
-    """Make VAE-NMF as in the paper: no guide, no averages, ten bases."""
+    """Create VAE-NMF as in the paper: no guide, no smoothing of the mask, ten bases."""
     model = models.load(speech)
     vae = getattr(model, "vae_", model)
     if not isinstance(vae, FrozenEstimator):
@@ -243,7 +245,7 @@ def _maker(models: Models, speech: str, inference: Any) -> Callable[[], Any]:
 
 
 def by_draws(rows: pandas.DataFrame) -> pandas.DataFrame:
-    """Means whose system is the method, and whose group is the number of draws."""
+    """Select the means of Figure 1: system is the method, group the number of draws."""
     parts = rows["system"].str.rsplit(", ", n=1, expand=True)
     is_number = parts[1].fillna("").str.isdigit()
     rows = rows[is_number].assign(system=parts[0], group=parts[1])
@@ -253,7 +255,7 @@ def by_draws(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def claims() -> list[Claim]:
-    """List what the paper finds."""
+    """List the findings of the paper."""
     few, many = DRAWS[0], DRAWS[-1]
     found = []
     for speech in SPEECH_MODELS:
@@ -268,7 +270,7 @@ def claims() -> list[Claim]:
                 expected=0,
             ),
             Claim(speech, f"VEM, {many}", f"VEM, {few}", "sdr", expected=0),
-            # Read off Figure 1: only the signs are told.
+            # Only the signs are known, from Figure 1.
             Claim(speech, f"MCEM, {many}", f"MCEM, {few}", "sdr", expected=1),
             Claim(speech, f"VEM, {few}", f"MCEM, {few}", "sdr", expected=1),
             Claim(speech, f"MCEM, {many}", f"VEM, {many}", "sdr", expected=1),
@@ -293,7 +295,7 @@ def claims() -> list[Claim]:
 
 
 def claims_of_looks(curves: Curves) -> list[Claim]:
-    """Ask who is ahead at each look, and who still gains at the end of Figure 2."""
+    """Compare the methods at each point of Figure 2, and each with its last point."""
     [name] = {name for name, _ in curves.tables}
     *_, last = curves.looks
     found = [Claim(name, f"VEM, {k}", f"MCEM, {k}", "sdr") for k in curves.looks]
@@ -313,20 +315,20 @@ def paper_numbers() -> dict[tuple[str, str, str, str], float]:
 
 
 class Curves(NamedTuple):
-    """What Figure 2 shows.
+    """Content of Figure 2.
 
     Attributes
     ----------
     looks : tuple of int
-        Iterations.
+        Numbers of iterations.
     tables : dict of (str, str) to DataFrame
-        What was scored, by test set and system: "VEM, 8" and so on.
+        Scores by test set and system, such as "VEM, 8".
     scores : dict of str to ndarray, shape (n_looks, n_pairs)
         SDR of each method.
     means : DataFrame
-        The same, averaged, with intervals.
+        Mean SDR with intervals.
     seconds : dict of str to float
-        Of work for an iteration and a second of audio.
+        Time of an iteration of each method, per second of audio.
     """
 
     looks: tuple[int, ...]
@@ -337,13 +339,13 @@ class Curves(NamedTuple):
 
 
 def spread(pairs: Corpus, share: float) -> Corpus:
-    """Take a share of the pairs, from all over."""
+    """Select a fraction of the pairs, evenly spaced."""
     n = max(2, round(share * len(pairs)))
     return pairs[np.unique(np.linspace(0, len(pairs) - 1, n).round().astype(int))]
 
 
 def converge(run: Run, report: Report, speech: str, pairs: Corpus) -> Curves | None:
-    """Score both methods after some iterations, and time an iteration of each."""
+    """Score both methods after some iterations, and measure the time per iteration."""
     most = run.scale.n_iter or N_ITER
     looks = tuple(k for k in LOOKS if k <= most)
     name = f"{speech}, convergence"
@@ -392,11 +394,10 @@ def converge(run: Run, report: Report, speech: str, pairs: Corpus) -> Curves | N
 def time_iterations(
     makers: dict[str, Callable[[int], Any]], pairs: Corpus, most: int
 ) -> pandas.DataFrame:
-    """Time an iteration of each method, in rounds in which all have their turn.
+    """Measure the time of an iteration of each method, in alternating rounds.
 
-    The difference between a longer and a shorter inference leaves out what both do at
-    the start and at the end. What counts is the processor's time, in which there is no
-    waiting for others.
+    The difference between a longer and a shorter inference excludes the work at the
+    start and at the end. CPU time excludes waiting for other processes.
     """
     few, many = FEW_ITERATIONS, min(MANY_ITERATIONS, most)
     waveforms = [np.asarray(noisy) for noisy in pairs.noisy[:N_TIMED]]
@@ -406,7 +407,7 @@ def time_iterations(
     }
     least = time.get_clock_info("process_time").resolution
     records = []
-    # The first round warms up.
+    # The first round is a warm-up.
     for round_number in range(N_ROUNDS + 1):
         spent = {}
         for key, enhancer in enhancers.items():
@@ -428,7 +429,7 @@ def time_iterations(
 
 
 def cost(curves: Curves) -> tuple[dict[str, float], str]:
-    """How much less VEM costs, as the paper counts it, and to get as far as MCEM."""
+    """Compare the costs of MCEM and VEM, as in the paper and up to the same SDR."""
     per_iteration = curves.seconds["MCEM"] / curves.seconds["VEM"]
     own = {
         method: [
@@ -462,19 +463,19 @@ def cost(curves: Curves) -> tuple[dict[str, float], str]:
     paper = PAPER_SECONDS["MCEM"] / PAPER_SECONDS["VEM"]
     lines += [
         [
-            "an iteration of MCEM over one of VEM",
+            "time of an iteration, MCEM / VEM",
             f"{per_iteration:.1f}",
             f"{paper:.1f}",
         ],
         [
-            f"cost to the own final SDR less {TOLERANCE} dB, mean of the ratios",
+            f"time to {TOLERANCE} dB below the own final SDR, MCEM / VEM, mean",
             f"{row['mean']:.1f} [{row['low']:.1f}, {row['high']:.1f}]",
             str(PAPER_RATIO),
         ],
         ["the same, median", f"{found['median']:.1f}", ""],
-        ["pairs on which VEM gets as far as MCEM", f"{reached.mean():.0%}", ""],
+        ["pairs on which VEM reaches that SDR of MCEM", f"{reached.mean():.0%}", ""],
         [
-            "cost to get that far, median where it does",
+            "time to that SDR of MCEM, MCEM / VEM, median of these pairs",
             f"{np.median(strict):.1f}" if len(strict) else "",
             "",
         ],
@@ -485,7 +486,7 @@ def cost(curves: Curves) -> tuple[dict[str, float], str]:
 def iterations_to_reach(
     looks: Sequence[int], scores: np.ndarray, target: float
 ) -> float:
-    """Iterations until a score is reached, in between by interpolation, or NaN.
+    """Return the interpolated number of iterations to reach a score, or NaN.
 
     >>> iterations_to_reach([1, 10, 20], np.array([0.0, 4.0, 8.0]), 6.0)
     15.0
@@ -513,7 +514,7 @@ def draw(run: Run, found: pandas.DataFrame, curves: Curves | None) -> None:
                 apart = 0.08 * (k - 1)
                 draw_means(ax, np.add(places, apart), of_method, method, **style(k))
         ax.set_xticks(range(len(DRAWS)), [str(n) for n in DRAWS])
-        ax.set_xlabel("draws for an expectation")
+        ax.set_xlabel("draws per expectation")
         ax.set_title(f"{name}, {run.scale.n_iter or N_ITER} iterations", loc="left")
     if curves is not None:
         _draw_curves(axes[0, -2:], curves)

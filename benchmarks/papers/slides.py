@@ -1,13 +1,14 @@
-"""The slides' tables: SI-SDR against SNR, in white noise and in recorded noise.
+"""Tables of the slides: SI-SDR against SNR, in white noise and in recorded noise.
 
     python benchmarks/papers/slides.py --data DATA --models MODELS
 
-VAE-NMF whose encoder has learned to read noisy speech, in two steps (NAE) and jointly,
-VAE-NMF, spectral subtraction (SS) and Wiener filter (WF), from -10 to 10 dB.
+The script compares VAE-NMF with a noise-aware encoder, trained in two steps (NAE) and
+jointly, with VAE-NMF, spectral subtraction (SS) and the Wiener filter (WF), at -10 to
+10 dB SNR.
 
-DATA is the open corpus, with speech/ and noise/; or with --corpus voicebank a folder
-with voicebank/ and demand/, or VoiceBank-DEMAND itself, for white noise alone. Models:
-vae-nmf, nae-two-step and nae-joint.
+DATA is the open corpus, with speech/ and noise/. With --corpus voicebank, it is a
+folder with voicebank/ and demand/, or VoiceBank-DEMAND itself for white noise only. The
+models are vae-nmf, nae-two-step and nae-joint.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ SNRS = (-10.0, -5.0, 0.0, 5.0, 10.0)
 
 NOISY = "noisy"
 
-#: SI-SDR in dB for these ratios: the table with white noise, and the other one.
+#: SI-SDR in dB at these SNRs, from the two tables of the slides.
 PAPER = {
     "white": {
         "NAE": (10.98, 12.76, 12.18, 12.98, 13.32),
@@ -66,7 +67,7 @@ PAPER = {
     },
 }
 
-#: By MCEM, with a gain of each frame, as the slides have it.
+#: The form of the slides: MCEM, with a gain per frame.
 PLAIN = {
     "guide": None,
     "mask_smoothing": 1,
@@ -74,18 +75,18 @@ PLAIN = {
     "inference": MCEM(smoothing=1),
 }
 
-#: VAE-NMF otherwise than in the slides.
+#: VAE-NMF with a guide, which is not in the slides.
 LED = "VAE-NMF, led by a mask"
 
 DIFFERENCES = (
-    "The slides do not say how mixtures of VoiceBank-DEMAND, which has 2.5 to 17.5 dB, "
-    "come to -10 to 10 dB, and some of their gains over the mixture are above 20 dB: "
-    "compare the order of the systems, not the numbers.",
-    "SS and WF: the package's, with tracking of the noise, instead of noise from the "
-    "first frames.",
-    "Networks by the recipes nae-two-step, nae-joint and vae-nmf.",
-    f"{LED}: the package's VAE-NMF as its recipe has it, not in the slides. Its mask "
-    "has learned from made noise, white noise among it.",
+    "SNRs: VoiceBank-DEMAND has SNRs of 2.5 to 17.5 dB, and the slides do not explain "
+    "how they obtain mixtures at -10 to 10 dB. Some of their gains over the mixture "
+    "exceed 20 dB. Compare the order of the systems, not the numbers.",
+    "SS and WF: those of the package, which track the noise, instead of a noise "
+    "estimate from the first frames.",
+    "Networks: from the recipes nae-two-step, nae-joint and vae-nmf.",
+    f"Not in the slides: {LED!r} is the enhancer of the recipe vae-nmf. Its mask "
+    "network was trained on synthetic noise, including white noise.",
 )
 
 
@@ -102,8 +103,8 @@ def open_material(run: Run) -> Material:
         ),
     }
     told = (
-        "Open recordings instead of VoiceBank-DEMAND. NAE and joint have learned from "
-        "other recorded noise.",
+        "Data: open recordings instead of VoiceBank-DEMAND. NAE and joint were trained "
+        "on other recorded noise.",
         MADE_AS_THEY_LEARN,
     )
     return Material(lambda: open_training(run.data), sets, told)
@@ -111,7 +112,7 @@ def open_material(run: Run) -> Material:
 
 def voicebank_material(run: Run) -> Material:
     folder = subfolder(run.data, "voicebank")
-    # Its own noise is not used, nor is the log that tells it.
+    # The noise of the corpus is not used, so its log is not needed.
     pairs = load_voicebank_demand(folder, "test", log=False)
     speech = Corpus("VoiceBank", pairs.clean, None, pairs.utterances, pairs.speakers)
     sets = {"white": _in_white(speech, run)}
@@ -152,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def systems(models: Models) -> dict[str, Callable[[], Any]]:
-    """Systems by name, each with what makes it."""
+    """Return the systems by name, each with a function to create it."""
     return {
         "NAE": lambda: models.variant("nae-two-step", PLAIN),
         "joint": lambda: models.variant("nae-joint", PLAIN),
@@ -165,7 +166,7 @@ def systems(models: Models) -> dict[str, Callable[[], Any]]:
 
 
 def claims() -> list[Claim]:
-    """List what the slides find on average over the ratios."""
+    """List the findings of the slides, averaged over the SNRs."""
     pairs = [
         *(("NAE", "VAE-NMF"), ("NAE", "joint"), ("VAE-NMF", "joint")),
         *(("NAE", "SS"), ("NAE", "WF"), ("VAE-NMF", "SS"), ("VAE-NMF", "WF")),

@@ -545,7 +545,7 @@ def test_the_papers_corpora_are_found_in_their_folders(tmp_path, tiny):
         training = found.training()
         assert len(training.clean) == len(training.noisy) == 1
         told = " ".join(found.differences)
-        assert "own mixtures" in told and "made as they learn" not in told
+        assert "mixtures of the corpus" in told and "new mixtures" not in told
     assert set(found.sets["unseen"].snrs) == set(found.sets["known"].snrs)
     assert "DLIVING" in material(bando, "bando2018", "chime4").sets["unseen"].noises
 

@@ -1,9 +1,9 @@
-"""What the scripts of the papers share: corpora, models, scores, tables, figures."""
+"""Code shared by the scripts: corpora, models, scores, tables and figures."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-# The other benchmarks, whose variants and systems serve here too, are no package.
+# Import variants and systems from the other benchmarks, which are not a package.
 sys.path.append(str(Path(__file__).resolve().parents[2]))

@@ -1,7 +1,7 @@
-"""Corpora as the papers use them: what is trained on, and what is tested on.
+"""Corpora of the papers: training and test data.
 
-A folder of data holds the corpus itself or, where a script takes several, folders that
-are called after them: chime4, demand, timit, rouen, voicebank.
+The data folder is the corpus itself. If a script needs several corpora, the data folder
+contains one folder for each: chime4, demand, timit, rouen, voicebank.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from skvae.datasets import (
 
 SAMPLE_RATE = 16_000
 
-#: The environment of DEMAND that its archives at 16 kHz do not have.
+#: Environment of DEMAND that is missing in its archives at 16 kHz.
 ONLY_AT_48_KHZ = "SCAFE"
 
-#: Seconds of white noise that stretches are taken from.
+#: Seconds of white noise from which mixtures take parts.
 WHITE_SECONDS = 60
 
 
 class Training(NamedTuple):
-    """What models are trained on.
+    """Training data.
 
     Attributes
     ----------
     told : str
-        What it is, for the model files.
+        Description for the model files.
     clean : list of waveforms
         Clean speech.
     noisy : list of waveforms or None
-        The noisy speech that belongs to it. None where it is mixed with `noise`.
+        Noisy speech for `clean`. None means that `clean` is mixed with `noise`.
     noise : list of waveforms or None
-        Recordings of noise; None means noise that is made.
+        Recordings of noise. None means synthetic noise.
     """
 
     told: str
@@ -58,7 +58,7 @@ class Training(NamedTuple):
     noise: list[Any] | None = None
 
     def first(self, n: int | None) -> Training:
-        """Take some of it."""
+        """Select the first `n` recordings; None means all."""
         return Training(
             self.told,
             self.clean[:n],
@@ -67,26 +67,26 @@ class Training(NamedTuple):
         )
 
 
-#: Where networks see their mixtures, as they learn or before.
+#: Differences in the mixtures of the training data.
 MADE_AS_THEY_LEARN = (
-    "Networks that learn from noise learn from mixtures that are made as they learn, a "
-    "quarter of them with made noise (seventeen kinds, white noise and engines among "
-    "them), instead of from ones that were written once."
+    "Training of networks that learn from noise: new mixtures in every epoch instead "
+    "of fixed mixtures. A quarter of them contain synthetic noise of seventeen kinds, "
+    "including white noise and engines."
 )
-WRITTEN_ONCE = "Networks that learn from noise learn from the corpus's own mixtures."
+WRITTEN_ONCE = "Training of networks that learn from noise: mixtures of the corpus."
 
 
 class Material(NamedTuple):
-    """What a corpus gives a paper.
+    """Data of a corpus for a paper.
 
     Attributes
     ----------
     training : callable
-        Finds what models are trained on.
+        Function that returns the training data.
     sets : dict of str to Corpus
-        Pairs to test on.
+        Test pairs.
     differences : tuple of str
-        How the set-up differs from the paper's.
+        Differences to the set-up of the paper.
     """
 
     training: Callable[[], Training]
@@ -97,7 +97,7 @@ class Material(NamedTuple):
 def find_material(
     corpora: Mapping[str, Callable[[Run], Material]], run: Run
 ) -> Material:
-    """Find what the corpus of a run gives, or end with what is missing."""
+    """Find the data of a run, or exit with a message about missing data."""
 
     def found(find: Callable[[], Any]) -> Any:
         try:
@@ -110,12 +110,12 @@ def find_material(
 
 
 def subfolder(data: Path, name: str) -> Path:
-    """Folder of one of several corpora, or the only one itself."""
+    """Return the folder of a corpus: a subfolder, or the data folder itself."""
     return data / name if (data / name).is_dir() else data
 
 
 def open_training(data: Path) -> Training:
-    """Find the open corpus's speech and noise to train on."""
+    """Find the training speech and noise of the open corpus."""
     return Training(
         "the open corpus's speech/train, mixed with its noise/train",
         find_audio(data / "speech" / "train", sample_rate=SAMPLE_RATE),
@@ -124,17 +124,17 @@ def open_training(data: Path) -> Training:
 
 
 def open_speech(data: Path) -> Corpus:
-    """List the open corpus's speech to test on."""
+    """List the test speech of the open corpus."""
     return load_folders(data / "speech" / "test", name="open")
 
 
 def open_noises(data: Path, split: str) -> dict[str, list[Any]]:
-    """List the open corpus's noises: "test_seen" has kinds that are trained on."""
+    """List noises of the open corpus; "test_seen" has kinds of the training data."""
     return load_noises(data / "noise" / split)
 
 
 def open_sets(run: Run, snrs: Sequence[float]) -> dict[str, Corpus]:
-    """Mix the open corpus's speech with known and with unseen kinds of noise."""
+    """Mix the test speech of the open corpus with known and with unseen noise."""
     speech = open_speech(run.data)
     splits = {"known": "test_seen", "unseen": "test"}
     return {
@@ -146,7 +146,7 @@ def open_sets(run: Run, snrs: Sequence[float]) -> dict[str, Corpus]:
 
 
 def chime_training(data: Path) -> Training:
-    """Find the simulated training data of CHiME-3 and 4, as pairs."""
+    """Find the simulated training pairs of CHiME-3 and CHiME-4."""
     root = subfolder(data, "chime4")
     pairs = load_chime(root, "tr05")
     noise = [audio for kind in load_chime_backgrounds(root).values() for audio in kind]
@@ -160,10 +160,10 @@ def voicebank_training(data: Path) -> Training:
 
 
 def voicebank_material(run: Run) -> Material:
-    """Test on VoiceBank-DEMAND as it is."""
+    """Return the data of VoiceBank-DEMAND."""
     pairs = load_voicebank_demand(subfolder(run.data, "voicebank"), "test")
     told = (
-        "VoiceBank-DEMAND's test set, at 2.5 to 17.5 dB; nothing in it is known noise.",
+        "Data: the test set of VoiceBank-DEMAND, 2.5 to 17.5 dB. All noise is unseen.",
         WRITTEN_ONCE,
     )
     sets = {"unseen": some(pairs, run.scale.pairs, run.seed)}
@@ -171,19 +171,19 @@ def voicebank_material(run: Run) -> Material:
 
 
 def timit_training(data: Path) -> Training:
-    """Find TIMIT's speech to train on; what learns from noise has made ones."""
+    """Find the training speech of TIMIT; the training noise is synthetic."""
     return Training("TIMIT, TRAIN", load_timit(subfolder(data, "timit"), "train").clean)
 
 
 def timit_speech(data: Path) -> Corpus:
-    """List TIMIT's speech to test on, without the sentences that are trained on."""
+    """List the test speech of TIMIT, without the sentences of the training data."""
     return load_timit(subfolder(data, "timit"), "test", sentences=("SX", "SI"))
 
 
 def demand_noises(
     data: Path, environments: Sequence[str] | None = None
 ) -> dict[str, list[Any]]:
-    """List DEMAND's noises, of some environments or of all that are in its archives."""
+    """List the noises of DEMAND, by default of all environments at 16 kHz."""
     if environments is None:
         environments = [name for name in DEMAND_ENVIRONMENTS if name != ONLY_AT_48_KHZ]
     return load_demand(subfolder(data, "demand"), environments)
@@ -196,13 +196,13 @@ def mixed(
     n_pairs: int,
     seed: int,
 ) -> Corpus:
-    """Mix about so many pairs, as many of each environment."""
+    """Mix approximately `n_pairs` pairs, with equal numbers per environment."""
     n_each = max(1, round(n_pairs / len(noises)))
     return mix_corpus(speech, noises, snrs, n_each * len(noises), seed)
 
 
 def some(pairs: Corpus, n_pairs: int, seed: int) -> Corpus:
-    """Take about so many of the pairs that there are, as many of each noise."""
+    """Select approximately `n_pairs` pairs, with equal numbers per noise."""
     rng = np.random.default_rng(seed)
     kinds = sorted(set(pairs.noises.tolist()))
     n_each = max(1, round(n_pairs / len(kinds)))
@@ -214,7 +214,7 @@ def some(pairs: Corpus, n_pairs: int, seed: int) -> Corpus:
 
 
 class WhiteNoise:
-    """White noise that is made when it is read, the same each time."""
+    """White noise that is synthesized on demand, identical every time."""
 
     dtype = np.dtype(np.float64)
     sample_rate = SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""Figures like the papers', readable in grey and by the colour-blind."""
+"""Figures like those of the papers, readable in grayscale and by the colorblind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from skvae.plot.style import LINES, MARKERS, NEUTRAL_COLOUR, colour
 
-#: Dots per inch of what is written.
+#: Resolution of the figures in dots per inch.
 RESOLUTION = 130
 
-#: What axes call the metrics.
+#: Axis labels of the metrics.
 LABELS = {
     "si_sdr": "SI-SDR (dB)",
     "sdr": "SDR (dB)",
@@ -26,20 +26,20 @@ LABELS = {
     "estoi": "ESTOI",
 }
 
-#: Share of a group's place that its points are spread over.
+#: Width of the points of a group, as a fraction of the distance between groups.
 SPREAD = 0.6
 
 
 def new_figure(
     n_rows: int, n_columns: int, width: float, height: float, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """Figure with axes, shape (n_rows, n_columns), of a size in inches."""
+    """Create a figure, sized in inches, with axes of shape (n_rows, n_columns)."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(n_rows, n_columns, squeeze=False, **options)
 
 
 def style(k: int, *, is_reference: bool = False) -> dict[str, Any]:
-    """Colour, marker and line of the k-th system; grey for what others are held to."""
+    """Return color, marker and line of the k-th system; the reference is gray."""
     return {
         "color": NEUTRAL_COLOUR if is_reference else colour(k),
         "marker": "." if is_reference else MARKERS[k % len(MARKERS)],
@@ -54,7 +54,7 @@ def draw_means(
     name: str,
     **options: Any,
 ) -> None:
-    """Draw means, with their intervals as bars."""
+    """Draw means with their intervals as error bars."""
     mean, low, high = rows[["mean", "low", "high"]].to_numpy(float).T
     errors = np.nan_to_num([mean - low, high - mean])
     ax.errorbar(places, mean, errors, label=name, capsize=2.5, markersize=5, **options)
@@ -63,9 +63,9 @@ def draw_means(
 def draw_groups(
     ax: Axes, found: pandas.DataFrame, systems: Sequence[str], reference: str
 ) -> None:
-    """Draw means by group, the systems side by side, groups in alphabetical order.
+    """Draw means by group, with the systems side by side.
 
-    The group of all pairs comes first.
+    The first group is that of all pairs; the others are in alphabetical order.
     """
     groups = sorted(set(found["group"]) - {"all"})
     groups = ["all", *groups]
@@ -87,7 +87,7 @@ def draw_groups(
 
 
 def tidy(ax: Axes) -> None:
-    """Give axes a quiet grid, behind what is drawn."""
+    """Add a light grid in the background."""
     ax.grid(axis="y", color="0.92")
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Models of the papers' systems: found in a folder, or trained by their recipes."""
+"""Models of the papers' systems, loaded from a folder or trained from recipes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from skvae.storage.recipe_files import (
     read_recipe,
 )
 
-#: Added to the name of a model for that of the checkpoint, as ``skvae train`` does it.
+#: Suffix of the checkpoint of a model, as in ``skvae train``.
 CHECKPOINT = ".checkpoint"
 
-#: Before the names of models that a quick run has trained.
+#: Prefix of the models that a quick run trains.
 HASTY = "quick-"
 
-#: Where recipes are looked for, before those of the package.
+#: Folders of recipes that take precedence over those of the package.
 RECIPES = [Path(__file__).resolve().parents[k] / "recipes" for k in (1, 2)]
 
-#: What fits an enhancer whose trained parts are all there.
+#: Data to fit an enhancer whose parts are already trained.
 NOTHING = [np.zeros(10)]
 
 
-class MissingModel(Exception):  # noqa: N818 - what is missing is no error of anybody
-    """There is no such model, and none is to be trained."""
+class MissingModel(Exception):  # noqa: N818 - a missing model is not an error
+    """The model does not exist, and training is disabled."""
 
 
 class Models:
@@ -48,9 +48,9 @@ class Models:
     run : Run
         The run.
     training : callable
-        Finds what there is to train on; called only if something is trained.
+        Function that returns the training data, called only if a model is trained.
     record : Record
-        Where the models that are used are noted.
+        Record to which the models are added.
     """
 
     def __init__(self, run: Run, training: Callable[[], Training], record: Record):
@@ -60,7 +60,7 @@ class Models:
         self._loaded: dict[str, Any] = {}
 
     def load(self, name: str) -> Any:
-        """Load a model, which is trained if it is missing."""
+        """Load a model; train it if it is missing."""
         if name not in self._loaded:
             path = self._find(name)
             model = load_pretrained(path)
@@ -69,7 +69,7 @@ class Models:
         return self._loaded[name]
 
     def variant(self, name: str, changes: dict[str, Any] | None) -> Any:
-        """Give a model other parameters, its trained parts as they are."""
+        """Return a model with other parameters and the same trained parts."""
         model = self.load(name)
         if not changes:
             return model
@@ -99,7 +99,7 @@ class Models:
             path = folder / f"{HASTY}{name}.safetensors"
         if not path.exists():
             if not self._run.trains:
-                raise MissingModel(f"there is no model {name!r}")
+                raise MissingModel(f"model {name!r} does not exist")
             self._train(name, path)
         return path
 
@@ -125,7 +125,7 @@ class Models:
             checkpoint.unlink()
 
     def _set_up(self, recipe: Recipe, path: Path) -> None:
-        """Give each part its seed, its checkpoint, and less to do in a quick run."""
+        """Set the seed and checkpoint of each part, and the limits of a quick run."""
         for name, part in parts(recipe.estimator):
             known = part.get_params(deep=False)
             changes = dict(self._run.scale.training)
@@ -145,5 +145,5 @@ def find_recipe(name: str) -> Path:
         if (folder / f"{name}.toml").exists():
             return folder / f"{name}.toml"
     if name not in method_names():
-        raise SystemExit(f"there is no recipe {name!r}.")
+        raise SystemExit(f"recipe {name!r} does not exist.")
     return find_method(name)

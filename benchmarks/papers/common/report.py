@@ -1,4 +1,4 @@
-"""What a run makes: scores, means, findings, a text of them, and a record."""
+"""Results of a run: scores, means, findings, a text, and a record."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from common.scores import Scores, Tables
 from common.tables import Claim, format_claims, judge, title
 from skvae.evaluation.summary import compare, format_comparison
 
-#: Columns of text that people read.
+#: Width of the text in columns.
 WIDTH = 88
 
 
 class Report:
-    """The results of a run, as they come.
+    """Results of a run, printed and collected.
 
     Attributes
     ----------
     models : Models
-        What systems are made of.
+        Models of the systems.
     scores : Scores
-        Of all pairs, in ``...-scores.csv``.
+        Scores of all pairs, in ``...-scores.csv``.
     record : Record
-        What the results are of, in ``....json``.
+        Set-up of the run, in ``....json``.
     """
 
     def __init__(self, run: Run, material: Material, metrics: Sequence[str]):
@@ -40,10 +40,10 @@ class Report:
         head = f"{run.name}: {'; '.join(map(_describe, material.sets.items()))}"
         self._say("\n".join(textwrap.wrap(head, WIDTH)))
         if run.is_quick:
-            self._say("A quick run: whether all works, and figures of no meaning.")
+            self._say("A quick run: the numbers are meaningless.")
 
     def note(self, what: str, lines: Iterable[str]) -> None:
-        """Add a list."""
+        """Add a section with a list."""
         told = [
             textwrap.fill(line, WIDTH, initial_indent="* ", subsequent_indent="  ")
             for line in lines
@@ -51,32 +51,32 @@ class Report:
         self.add(what, "\n".join(told))
 
     def add(self, what: str, text: str) -> None:
-        """Add a part with a title."""
+        """Add a section."""
         self._say(f"{title(what)}\n{text}")
 
     def judge(self, claims: Iterable[Claim], tables: Tables) -> None:
-        """Add what the data say of the paper's findings."""
+        """Add the findings of the paper with the results of this run."""
         judged = judge(claims, tables)
         judged.to_csv(self._run.path("-findings.csv"), index=False)
         self.add(
-            "Findings: first less second [95 % interval of the paired difference], and "
-            "the interval over other kinds of noise",
+            "Findings: paired difference, first - second [95 % interval], and interval "
+            "with the kinds of noise as clusters",
             format_claims(judged),
         )
 
     def by_noise(
         self, tables: Tables, name: str, first: str, second: str, metric: str = "sdr"
     ) -> None:
-        """Add what makes a difference more or less: that in each kind of noise."""
+        """Add the difference of two systems in each kind of noise."""
         if (name, first) in tables and (name, second) in tables:
             pair = tables[name, first], tables[name, second]
             self.add(
-                f"{name}: {first} less {second}, by noise",
+                f"{name}: difference {first} - {second}, by noise",
                 format_comparison(compare(*pair, metric, by="noise")),
             )
 
     def finish(self, found: pandas.DataFrame, tables: Tables, **more: object) -> None:
-        """Write the means, the text and the record."""
+        """Write the means, the text and the record to files."""
         found.to_csv(self._run.path("-table.csv"), index=False)
         work: dict[str, dict[str, float]] = {}
         for (name, system), table in tables.items():

@@ -1,4 +1,4 @@
-"""The command line of the scripts, what a run is, and the record that it leaves."""
+"""Command line of the scripts, settings of a run, and its record."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from skvae.storage.estimators import describe
 from skvae.storage.tensor_files import stored_bytes, stored_order
 from skvae.utils.files import written_whole
 
-#: Where results go that are kept.
+#: Default folder of the results.
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
-#: What scores depend on beside this package.
+#: Packages on which the scores depend.
 PACKAGES = (
     *("skvae", "numpy", "scipy", "torch", "scikit-learn", "pandas"),
     *("soundfile", "soxr", "pesq", "pystoi"),
@@ -27,18 +27,18 @@ PACKAGES = (
 
 
 class Scale(NamedTuple):
-    """How much is done.
+    """Amount of computation.
 
     Attributes
     ----------
     pairs : int
-        About how many there are in each test set.
+        Approximate number of pairs in each test set.
     n_iter : int or None
-        Iterations of an inference at most; None means those of the paper.
+        Maximum number of iterations of an inference. None means that of the paper.
     n_train : int or None
-        Recordings that models are trained on at most; None means all.
+        Maximum number of training recordings. None means all.
     training : dict
-        Parameters of all that is trained, instead of those of the recipes.
+        Training parameters that replace those of the recipes.
     """
 
     pairs: int
@@ -49,7 +49,7 @@ class Scale(NamedTuple):
 
 FULL = Scale(80, None, None, {})
 
-#: Minutes on one core: whether everything works, and no more.
+#: Scale of a quick test, which takes some minutes on one core.
 QUICK = Scale(
     8,
     5,
@@ -64,21 +64,21 @@ class Run(NamedTuple):
     Attributes
     ----------
     name : str
-        That of its results: the paper, the corpus, and "quick" where it is.
+        Prefix of the result files: the paper, the corpus, and "quick" for a quick run.
     corpus : str
-        The corpus.
+        Name of the corpus.
     data, models, out : Path
         Folders.
     scale : Scale
-        How much is done.
+        Amount of computation.
     is_quick : bool
-        Whether that is little.
+        Whether the run is a quick test.
     trains : bool
-        Whether models that are missing are trained.
+        Whether missing models are trained.
     n_jobs : int or None
-        Utterances side by side.
+        Number of utterances in parallel.
     seed : int
-        Of mixtures, trainings and inferences.
+        Seed of mixtures, training and inferences.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Run(NamedTuple):
     seed: int
 
     def path(self, ending: str) -> Path:
-        """Path of a file of results."""
+        """Return the path of a result file."""
         self.out.mkdir(parents=True, exist_ok=True)
         return self.out / f"{self.name}{ending}"
 
@@ -104,35 +104,34 @@ def parse(
     corpora: Mapping[str, Callable],
     argv: Sequence[str] | None,
 ) -> Run:
-    """Read a command line that all scripts have."""
+    """Parse the command line, which is the same for all scripts."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--corpus", choices=corpora, default=next(iter(corpora)))
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR",
-        help="folder of the corpus, or of folders that are called after the corpora",
+        help="folder of the corpus, or of several folders named after the corpora",
     )  # fmt: skip
     parser.add_argument(
         "--models", type=Path, required=True, metavar="DIR",
-        help="folder of model files, trained on this corpus; those that are missing "
-        "are trained by their recipes and written there, which goes on after an "
-        "interruption",
+        help="folder of model files that were trained on this corpus; missing models "
+        "are trained from their recipes; an interrupted training is resumed",
     )  # fmt: skip
     parser.add_argument(
         "--no-training", action="store_true",
-        help="leave out systems whose model is missing",
+        help="skip systems whose model is missing",
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true",
-        help="few pairs, short inferences and tiny trainings: figures of no meaning",
+        help="few pairs, short inferences and trainings: the results are meaningless",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=RESULTS, metavar="DIR",
-        help="folder for results; scores that it holds are not computed again",
+        help="folder for results; existing scores are not computed again",
     )  # fmt: skip
     parser.add_argument(
-        "--pairs", type=int, help=f"about how many in each set ({FULL.pairs})"
+        "--pairs", type=int, help=f"approximate number per set ({FULL.pairs})"
     )
     parser.add_argument("--n-jobs", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)
@@ -157,10 +156,10 @@ def parse(
 
 
 class Record:
-    """What is told beside the results: what they are of, and where they were made.
+    """Record of the set-up, the models, the machines and the versions.
 
-    Results of another set-up are refused, so that no table is made of two. Several
-    machines and versions are not: they are all told.
+    A run with another set-up is refused, so that a table never mixes two set-ups.
+    Several machines and versions are allowed and all of them are recorded.
     """
 
     def __init__(self, run: Run):
@@ -180,7 +179,7 @@ class Record:
             self._computed_by = before["computed_by"]
 
     def add_model(self, name: str, model: Any, training_data: str) -> None:
-        """Note which model is used, or refuse one that is not the one before."""
+        """Record a model; refuse a model that differs from the previous run."""
         told = {"sha256": fingerprint(model), "training_data": training_data}
         if name in self._models:
             before = self._models[name]["sha256"]
@@ -189,14 +188,14 @@ class Record:
         self.write()
 
     def add_computation(self) -> None:
-        """Note that some of the results are made here and now."""
+        """Record that this machine computes some of the results."""
         here = {"machine": machine(), "versions": versions()}
         if here not in self._computed_by:
             self._computed_by.append(here)
             self.write()
 
     def write(self, **more: Any) -> None:
-        """Write the file, with what else there is to tell."""
+        """Write the file, with additional entries."""
         told = {
             "setup": self._setup,
             "models": dict(sorted(self._models.items())),
@@ -213,13 +212,13 @@ class Record:
                 f"{key} {before.get(key)!r}, not {now[key]!r}" for key in differing
             )
             raise SystemExit(
-                f"{self._path} is of another set-up ({told}): name another --out, or "
+                f"{self._path} is from another set-up ({told}): use another --out, or "
                 "remove its results."
             )
 
 
 def fingerprint(model: Any) -> str:
-    """Checksum of all that a model computes with, in whichever file it lies."""
+    """Compute the checksum of the settings and weights of a model."""
     description, arrays = describe(model)
     checksum = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in stored_order(arrays):
@@ -228,14 +227,14 @@ def fingerprint(model: Any) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What is known of the machine, but for its name."""
+    """Describe the machine, without its name."""
     model = platform.processor()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             lines = [line for line in file if line.startswith("model name")]
         model = lines[0].partition(":")[2].strip() if lines else model
     except OSError:
-        pass  # no Linux
+        pass  # not Linux
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": model,
@@ -245,7 +244,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what scores depend on."""
+    """Return the versions of Python and of the packages."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Scores of systems on test sets, which are kept as they come."""
+"""Scores of systems on test sets, which are stored as they are computed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from skvae import evaluate
 from skvae.datasets import Corpus
 from skvae.utils.files import written_whole
 
-#: Pairs between two writings of the file, for each that is scored beside others.
+#: Pairs per parallel job between two updates of the file.
 CHUNK = 8
 
-#: What a row belongs to, and what it must be of to count.
+#: Columns that identify a row, and columns that must agree with the pairs.
 KEYS = ["set", "system", "pair"]
 NAMES = ["utterance", "speaker", "noise"]
 LABELS = [*NAMES, "snr"]
@@ -29,18 +29,18 @@ Tables = dict[tuple[str, str], pandas.DataFrame]
 
 
 class Scores:
-    """Scores in a CSV file, a row for each test set, system and pair.
+    """Scores in a CSV file, with one row per test set, system and pair.
 
     Parameters
     ----------
     path : Path
-        The file; what it holds is not computed again.
+        CSV file. Existing scores are not computed again.
     metrics : sequence of str
-        What is scored.
+        Names of the metrics.
     record : Record
-        Where it is noted if something is computed.
+        Record to which computations are added.
     n_jobs : int or None
-        Pairs side by side.
+        Number of pairs in parallel.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Scores:
         self._n_jobs = n_jobs
         self._rows = pandas.DataFrame(columns=[*KEYS, *LABELS, *metrics])
         if path.exists():
-            # Names that look like numbers are names nonetheless.
+            # Names can look like numbers.
             names = ["set", "system", *NAMES]
             self._rows = pandas.read_csv(path, dtype=dict.fromkeys(names, "str"))
             self._rows[NAMES] = self._rows[NAMES].fillna("")
@@ -64,9 +64,9 @@ class Scores:
     def table(
         self, name: str, system: str, pairs: Corpus, make: Callable[[], Any]
     ) -> pandas.DataFrame:
-        """Scores of a system on a test set, as :func:`skvae.evaluate` returns them.
+        """Return the scores of a system, in the form of :func:`skvae.evaluate`.
 
-        The system is only made if scores are missing.
+        The system is created only if scores are missing.
         """
         known = pandas.DataFrame(pairs.info)
         rows = self._kept(name, system, known)
@@ -98,7 +98,7 @@ class Scores:
         sets: Mapping[str, Corpus],
         systems: Mapping[str, Callable[[], Any]],
     ) -> Tables:
-        """Score all systems on all sets, but for those whose model is missing."""
+        """Score all systems on all sets, except systems whose model is missing."""
         tables: Tables = {}
         for system, make in systems.items():
             for name, pairs in sets.items():
@@ -112,7 +112,7 @@ class Scores:
     def _kept(
         self, name: str, system: str, known: pandas.DataFrame
     ) -> pandas.DataFrame:
-        """Rows that are there, which must be of the first of these pairs."""
+        """Return the existing rows, and check that they belong to the first pairs."""
         is_wanted = (self._rows["set"] == name) & (self._rows["system"] == system)
         rows = self._rows[is_wanted].sort_values("pair").reset_index(drop=True)
         same = known.head(len(rows))
@@ -121,8 +121,8 @@ class Scores:
         ratios = [table["snr"].to_numpy(float) for table in (rows, same)]
         if not fits or not np.allclose(*ratios, atol=0, equal_nan=True):
             raise SystemExit(
-                f"{self._path} holds scores of other pairs of {name!r}: name another "
-                "--out, or remove it."
+                f"{self._path} contains scores of other pairs of {name!r}: use another "
+                "--out, or remove the file."
             )
         return rows
 

@@ -1,4 +1,4 @@
-"""Means beside the paper's, and which of its findings the data bear out."""
+"""Means compared with those of the paper, and tests of its findings."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import pandas
 from common.scores import Tables
 from skvae.evaluation.summary import compare, summarize
 
-#: The group of all pairs.
+#: Name of the group of all pairs.
 ALL = "all"
 
-#: Decimals of metrics that are in dB, and of the others.
+#: Number of decimals for metrics in dB, and for others.
 DECIBELS, OTHERS = 2, 3
 
 
 class Claim(NamedTuple):
-    """A finding of a paper: that one system is better than another, or as good.
+    """A finding of a paper: a system is better than another, or equally good.
 
     Attributes
     ----------
     set : str
-        The test set.
+        Test set.
     first, second : str
         The two systems.
     metric : str
-        What they are compared by.
+        Metric of the comparison.
     paper : float or None
-        The paper's difference of means, first less second, where it tells one.
+        Difference of the means in the paper, first - second, if it is known.
     expected : {1, 0, -1} or None
-        What the paper says: that the first is better, as good, or worse. None means as
-        its difference has it; without one, the question is not the paper's.
+        Statement of the paper: the first system is better, equally good, or worse. None
+        means the sign of `paper`. If both are None, the question is not in the paper.
     """
 
     set: str
@@ -45,13 +45,13 @@ class Claim(NamedTuple):
 
     @property
     def sign(self) -> int | None:
-        """What the paper says."""
+        """Statement of the paper: 1, 0, -1, or None."""
         if self.expected is None and self.paper is not None:
             return int(np.sign(self.paper))
         return self.expected
 
 
-#: Columns of what :func:`judge` finds.
+#: Columns of the result of :func:`judge`.
 FINDINGS = [
     *Claim._fields,
     *("difference", "low", "high", "n", "noises_low", "noises_high"),
@@ -65,18 +65,18 @@ def means(
     by: str | None = None,
     paper: Mapping[tuple[str, str, str, str], float] | None = None,
 ) -> pandas.DataFrame:
-    """Means with their intervals, and the paper's.
+    """Compute means with their intervals, and add those of the paper.
 
     Parameters
     ----------
     tables : dict of (str, str) to DataFrame
         Scores by test set and system.
     metrics : sequence of str
-        Columns.
+        Names of the metrics.
     by : str or None
-        Column whose values are groups, beside all pairs.
+        Column whose values define groups, in addition to the group of all pairs.
     paper : mapping of (set, system, group, metric) to float
-        What the paper reports.
+        Means in the paper.
 
     Returns
     -------
@@ -99,21 +99,21 @@ def means(
 
 
 def label(value: object) -> str:
-    """Name of a group."""
+    """Return the name of a group."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def judge(claims: Iterable[Claim], tables: Tables) -> pandas.DataFrame:
-    """Hold each claim against paired differences and their 95 % intervals.
+    """Compare each claim with the paired difference and its 95 % interval.
 
     Returns
     -------
     DataFrame
-        The columns of :class:`Claim`, `difference`, `low`, `high`, `n`, `finding`
-        ("a > b" and "a < b" only where the interval leaves out zero, else "a ? b"),
-        `noises_low` and `noises_high`, the interval over other kinds of noise (NaN
-        where there is one kind), and `verdict`, which ends in "in these noises" where
-        only that interval holds zero.
+        The columns are those of :class:`Claim`; `difference`, `low`, `high` and `n`;
+        `noises_low` and `noises_high`, the interval with the kinds of noise as clusters
+        (NaN for a single kind); `finding`; and `verdict`. The finding is "a > b" or "a
+        < b" if the first interval does not contain zero, and "a ? b" otherwise. The
+        verdict ends with "in these noises" if only the second interval contains zero.
     """
     records = []
     for claim in claims:
@@ -141,7 +141,7 @@ def judge(claims: Iterable[Claim], tables: Tables) -> pandas.DataFrame:
 
 
 def _read(claim: Claim, sign: int) -> tuple[str, str]:
-    """What is found, and what that says of the paper's claim."""
+    """Return the finding and the verdict on the claim of the paper."""
     relation = {1: ">", -1: "<", 0: "?"}[sign]
     finding = f"{claim.first} {relation} {claim.second}"
     if claim.sign is None:
@@ -154,7 +154,7 @@ def _read(claim: Claim, sign: int) -> tuple[str, str]:
 
 
 def format_claims(judged: pandas.DataFrame) -> str:
-    """Lay out what :func:`judge` found."""
+    """Format the result of :func:`judge`."""
     rows = [["", "set", "metric", "paper", "here", "n", "other noises", ""]]
     for row in judged.to_dict("records"):
         digits = decimals(row["metric"])
@@ -174,7 +174,7 @@ def format_claims(judged: pandas.DataFrame) -> str:
 
 
 def _told(row: Mapping, digits: int) -> str:
-    """What the paper says of a difference."""
+    """Format the statement of the paper on a difference."""
     if not pandas.isna(row["paper"]):
         return f"{row['paper']:+.{digits}f}"
     if pandas.isna(row["expected"]):
@@ -183,9 +183,9 @@ def _told(row: Mapping, digits: int) -> str:
 
 
 def grid(found: pandas.DataFrame, metric: str | None, rows: str, columns: str) -> str:
-    """Lay out means: a line for each value of one column, a place for each of another.
+    """Format means as a table with rows and columns from two columns of `found`.
 
-    A place is "mean [low, high]", and then "/ paper's" where there is one.
+    A cell is "mean [low, high]", followed by "/ mean of the paper" if it is known.
     """
     if metric is not None:
         found = found[found["metric"] == metric]
@@ -200,7 +200,7 @@ def grid(found: pandas.DataFrame, metric: str | None, rows: str, columns: str) -
 
 
 def cell(row: Mapping) -> str:
-    """A mean, its interval, and the paper's."""
+    """Format a mean, its interval, and the mean of the paper."""
     digits = decimals(row["metric"])
     text = interval(row["mean"], row["low"], row["high"], digits)
     paper = row["paper"]
@@ -208,24 +208,24 @@ def cell(row: Mapping) -> str:
 
 
 def interval(value: float, low: float, high: float, digits: int, sign: str = "") -> str:
-    """A number and its interval; one utterance has none."""
+    """Format a number and its interval. A single utterance has no interval."""
     return f"{value:{sign}.{digits}f} {bounds(low, high, digits, sign)}".rstrip()
 
 
 def bounds(low: float, high: float, digits: int, sign: str = "") -> str:
-    """An interval, where there is one."""
+    """Format an interval; NaN gives an empty string."""
     if np.isnan(low):
         return ""
     return f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
 def decimals(metric: str) -> int:
-    """How many decimals of a metric are told."""
+    """Return the number of decimals for a metric."""
     return DECIBELS if metric in ("si_sdr", "sdr") else OTHERS
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
-    """Columns of text, the first one to the left."""
+    """Align columns of text: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -236,5 +236,5 @@ def align(rows: Sequence[Sequence[str]]) -> str:
 
 
 def title(text: str) -> str:
-    """A line and what underlines it."""
+    """Underline a title."""
     return f"{text}\n{'-' * len(text)}"
