@@ -1,15 +1,14 @@
-"""Check built pages: links, images, what is loaded, search, and how they look.
+"""Check the built documentation: links, images, resources, search and layout.
 
 ::
 
     python doc/check_site.py doc/_build/html [--screenshots FOLDER | --no-browser]
 
-Links within the site must lead to a page and a place on it, images must be there and
-have a text for those who do not see them, nothing may be loaded from elsewhere, and the
-search index must know some words. Where there is a Chromium, it opens every page, as
-wide as a telephone and as a desk, looks whether anything sticks out, and searches;
-where there is none, that is said and left out. The exit status is 1 if something is
-wrong.
+Internal links must lead to an existing page and anchor. Images must exist and have an
+alternative text. Pages must not load resources from other sites. The search index must
+find some words. If Chromium is installed, the script opens every page at the width of a
+phone and of a desktop, checks that nothing is wider than the window, and tests the
+search page. The exit status is 1 if a check fails.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-#: Widths of a window in pixels, by what it is a window of.
+#: Width of the window in pixels, by device.
 WIDTHS = {"phone": 390, "desktop": 1280}
-#: Height of a picture, and how many pages are opened at once.
+#: Height of the window in pixels, and number of pages opened at once.
 HEIGHT, AT_ONCE = 1600, 60
-#: Pages that pictures are taken of, where they are there.
+#: Pages for screenshots.
 PICTURED = (
     "index.html",
     "quick_start.html",
@@ -45,15 +44,17 @@ PICTURED = (
     "api.html",
     "generated/skvae.VAENMFEnhancer.html",
 )
-#: Words, and the page that a search for each of them must find.
+#: Words, and the page that a search for the word must find.
 SEARCHED = {
     "musical": "user_guide/classical.html",
     "posterior": "user_guide/vaenmf.html",
     "streaming": "faq.html",
+    "latency": "faq.html",
+    "stereo": "faq.html",
 }
-#: What the Debian and other packages call the browser.
+#: Names of the browser in different packages.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-#: Attributes by which a page loads something that it is made of.
+#: Tags and attributes by which a page loads resources.
 LOADING = {
     ("script", "src"),
     ("img", "src"),
@@ -62,34 +63,34 @@ LOADING = {
     ("video", "src"),
     ("iframe", "src"),
 }
-#: What a style sheet loads from another place.
+#: Resources that a style sheet loads from another site.
 ELSEWHERE = re.compile(r"(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')\s]+)")
-#: Page that measures others in frames of some width; its path is no file's.
+#: Path of the page that measures the width of other pages. It is not a file.
 MEASURING_PATH = "/-/measure.html"
-#: Pixels that scroll bars and rounding are allowed.
+#: Tolerance in pixels for scroll bars and rounding.
 TOLERANCE = 1
-#: Seconds for one run of the browser, and how long a search may take by its own clock.
+#: Time limit of the browser in seconds, and virtual time for a search in ms.
 TIMEOUT, VIRTUAL_MS = 600, 10_000
 
 
 class Page(HTMLParser):
-    """What a page refers to, and the places on it.
+    """Links, resources and anchors of a page.
 
     Parameters
     ----------
     text : str
-        The page.
+        HTML of the page.
 
     Attributes
     ----------
     links : list of str
-        Where it leads.
+        Targets of the links.
     loaded : list of str
-        What it is made of.
+        Resources of the page.
     places : set of str
-        What may follow a # in a link to it.
+        Anchors of the page.
     unnamed : list of str
-        Images without a text.
+        Images without an alternative text.
     """
 
     def __init__(self, text: str):
@@ -101,7 +102,7 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of a tag."""
+        """Record a tag."""
         given = {name: value or "" for name, value in attrs}
         for name in ("id", "name"):
             if name in given:
@@ -113,13 +114,13 @@ class Page(HTMLParser):
         for name in given:
             if (tag, name) in LOADING:
                 self.loaded.append(given[name])
-        # An empty text is one: that of decoration.
+        # An empty text is valid: it marks a decorative image.
         if tag == "img" and "alt" not in given:
             self.unnamed.append(given.get("src", "?"))
 
 
 def check_pages(pages: Mapping[Path, Page], root: Path) -> Iterator[str]:
-    """Yield what is wrong with links, images and what is loaded."""
+    """Yield problems with links, images and resources."""
     for path, page in pages.items():
         name = path.relative_to(root)
         for target in page.loaded:
@@ -127,41 +128,41 @@ def check_pages(pages: Mapping[Path, Page], root: Path) -> Iterator[str]:
                 continue
             parts = urlsplit(target)
             if parts.scheme or parts.netloc:
-                yield f"{name}: loads {target} from elsewhere"
+                yield f"{name}: loads {target} from another site"
             elif not _file_of(target, path, root).is_file():
-                yield f"{name}: {target} is not there"
+                yield f"{name}: {target} does not exist"
         for source in page.unnamed:
-            yield f"{name}: the image {source} has no text"
+            yield f"{name}: image {source} has no alternative text"
         for target in page.links:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc:
                 continue
             file = _file_of(target, path, root)
             if not file.is_file():
-                yield f"{name}: {target} leads nowhere"
+                yield f"{name}: {target} is a broken link"
             elif (
                 parts.fragment
                 and file in pages
                 and unquote(parts.fragment) not in pages[file].places
             ):
-                yield f"{name}: {target} leads to no place on that page"
+                yield f"{name}: the anchor of {target} does not exist"
 
 
 def check_styles(root: Path) -> Iterator[str]:
-    """Yield style sheets that load something from elsewhere."""
+    """Yield style sheets that load resources from other sites."""
     for path in sorted(root.rglob("*.css")):
         text = path.read_text(encoding="utf-8", errors="replace")
         for target in ELSEWHERE.findall(text):
-            yield f"{path.relative_to(root)}: loads {target} from elsewhere"
+            yield f"{path.relative_to(root)}: loads {target} from another site"
 
 
 def check_index(root: Path) -> Iterator[str]:
-    """Yield words that the search index does not find where they are."""
+    """Yield words that the search index does not find on their page."""
     from sphinx.search.en import SearchEnglish
 
     path = root / "searchindex.js"
     if not path.is_file():
-        yield "there is no search index"
+        yield "the search index does not exist"
         return
     text = path.read_text(encoding="utf-8")
     index = json.loads(text[text.index("(") + 1 : text.rindex(")")])
@@ -178,7 +179,7 @@ def check_index(root: Path) -> Iterator[str]:
 def check_in_browser(
     browser: str, pages: Mapping[Path, Page], root: Path, screenshots: Path | None
 ) -> Iterator[str]:
-    """Yield what sticks out of the window, and searches that fail; take pictures."""
+    """Yield pages wider than the window, and failed searches; take screenshots."""
     names = [path.relative_to(root).as_posix() for path in pages]
     with _served(root, names) as address, tempfile.TemporaryDirectory() as profile:
         run = partial(_run_browser, browser, profile)
@@ -201,7 +202,7 @@ def check_in_browser(
                 continue
             for kind, width in WIDTHS.items():
                 picture = screenshots / f"{name.replace('/', '-')}-{kind}.png"
-                # A window is never narrower than 500 pixels; a frame in it may be.
+                # The minimum width of a window is 500 pixels; a frame can be narrower.
                 size = f"--window-size={max(width, 500)},{HEIGHT}"
                 start = names.index(name)
                 url = f"{address}{MEASURING_PATH}?{width}&{start}&{start + 1}"
@@ -209,18 +210,18 @@ def check_in_browser(
 
 
 def _too_wide(dom: str, names: list[str], kind: str) -> Iterator[str]:
-    """Yield the pages that the measuring page found to be wider than the window."""
+    """Yield the pages that are wider than the window."""
     match = re.search(r'<pre id="result">(.*?)</pre>', dom, re.DOTALL)
     measured = html.unescape(match[1]).split() if match else []
     if len(measured) != len(names):
-        yield f"the browser did not open {names[0]} to {names[-1]} as on a {kind}"
+        yield f"the browser failed to open {names[0]} to {names[-1]} ({kind})"
         return
     for name, width in zip(names, map(int, measured), strict=True):
         if width > WIDTHS[kind] + TOLERANCE:
             yield f"{name}: {width} pixels wide on a {kind} of {WIDTHS[kind]}"
 
 
-#: It opens some pages in frames, and says how wide each of them is.
+#: Page that opens other pages in frames and writes their widths.
 MEASURING_PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0 }} iframe {{ border: 0; display: block; height: {height}px }}
 </style><body><script>
@@ -240,7 +241,7 @@ onload = () => {{
 
 @contextmanager
 def _served(root: Path, names: list[str]) -> Iterator[str]:
-    """Serve the pages on this machine alone, and the page that measures them."""
+    """Serve the pages and the measuring page on the local interface."""
     page = MEASURING_PAGE.format(names=json.dumps(names), height=HEIGHT).encode()
 
     class Handler(SimpleHTTPRequestHandler):
@@ -294,14 +295,14 @@ def _file_of(target: str, page: Path, root: Path) -> Path:
 
 
 def main() -> int:
-    """Check, and print what is wrong."""
+    """Run all checks and print the problems."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", type=Path, help="folder of the built pages")
     parser.add_argument(
-        "--screenshots", type=Path, metavar="FOLDER", help="where pictures go"
+        "--screenshots", type=Path, metavar="FOLDER", help="folder for screenshots"
     )
     parser.add_argument(
-        "--no-browser", action="store_true", help="look at the files alone"
+        "--no-browser", action="store_true", help="skip the checks that need a browser"
     )
     arguments = parser.parse_args()
     root = arguments.root.resolve()
@@ -311,14 +312,14 @@ def main() -> int:
         if "_static" not in path.parts
     }
     if not pages:
-        print(f"{root}: there are no pages", file=sys.stderr)
+        print(f"{root} contains no pages", file=sys.stderr)
         return 1
     problems = [*check_pages(pages, root), *check_styles(root), *check_index(root)]
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if arguments.no_browser:
-        print("nothing was opened in a browser, as asked for")
+        print("skipped the checks that need a browser")
     elif browser is None:
-        print("nothing was opened in a browser, since no Chromium was found")
+        print("skipped the checks that need a browser: Chromium was not found")
     else:
         problems += check_in_browser(browser, pages, root, arguments.screenshots)
     for problem in problems:
