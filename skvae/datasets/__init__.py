@@ -1,4 +1,4 @@
-"""Waveforms: from files and corpora, from mixtures, from a synthesiser."""
+"""Waveforms from files, corpora, mixtures and synthesis."""
 
 from skvae.datasets.audio import AudioFile, load_audio
 from skvae.datasets.audio_folder import find_audio

@@ -1,8 +1,8 @@
-"""Audio files as waveforms that read themselves when they are asked.
+"""Audio files as waveforms that are read on demand.
 
-A corpus is a list of :class:`AudioFile`: it holds paths and numbers, and no audio. No
-file is opened before its length, its rate or its samples are asked for, and none stays
-open afterwards.
+A corpus is a list of :class:`AudioFile` objects, which hold paths and numbers and no
+audio. A file is opened when its length, its sample rate or its samples are needed, and
+closed again at once.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 from skvae.utils.parameters import check_real
 from skvae.utils.waveforms import check_sample_rate
 
-#: soxr's quality: 20 bits, far below the noise of any recording.
+#: Quality of soxr's resampling: 20 bits, far below the noise of any recording.
 QUALITY = "HQ"
 
-#: Samples, at the lower of the two rates, read on both sides of a part that is to be
-#: resampled. The filter of "HQ" reaches less than 128 of them to each side.
+#: Samples of context on both sides of a part that is resampled, at the lower of the two
+#: rates. The filter of "HQ" extends over less than 128 samples on each side.
 CONTEXT = 256
 
-#: Encodings in which libsndfile finds a sample exactly (measured for all that 1.2.2 can
-#: write). MP3, Ogg Vorbis, GSM and others come out wrong after a seek, for a while or
-#: for good, so they are decoded from their beginning; and so are two containers.
+#: Encodings in which libsndfile seeks exactly (measured for all that 1.2.2 can write).
+#: MP3, Ogg Vorbis, GSM and others, and the two containers below, are decoded wrongly
+#: after a seek. They are therefore read from the beginning.
 SEEKABLE_ENCODINGS = frozenset(
     {
         "PCM_S8",
@@ -54,61 +54,60 @@ class _Header(NamedTuple):
 
 
 class AudioFile:
-    """A waveform in a file, or a part of it, read when it is asked for.
+    """Waveform in a file, or a part of it, that is read on demand.
 
-    It serves wherever a waveform does: it has a length, a dtype and ``__array__``. It
-    is immutable and small: copies are the object itself, and a pickle holds the path
-    and four numbers. Slices are again such objects and read their own part only.
+    An AudioFile can be used wherever a waveform can: it has a length, a dtype and
+    ``__array__``. It is immutable and small: a copy is the object itself, and a pickle
+    holds the path and four numbers. A slice is another AudioFile, which reads only its
+    own part of the file.
 
     Parameters
     ----------
     path : str or path-like
-        The file, in any format that soundfile reads.
+        Path of the file, in any format that soundfile reads.
     start : int, default=0
-        First sample, counted at the rate that comes out.
+        Index of the first sample, counted at the output rate.
     stop : int or None, default=None
-        One past the last sample, counted at the rate that comes out. None, like any
-        number beyond the end, means the end of the file.
+        Index after the last sample, counted at the output rate. None, or an index
+        beyond the end, means the end of the file.
     sample_rate : int or None, default=None
-        Rate in Hz to resample to (soxr, "HQ"); None keeps the file's own.
+        Sample rate in Hz to resample to (soxr, "HQ"). None means the rate of the file.
     channel : "mean" or int, default="mean"
-        The mean of all channels, or one of them, counted from 0.
+        Channel to read, counted from 0. "mean" averages all channels.
 
     Attributes
     ----------
     path : str
-        The file.
+        Path of the file.
     sample_rate : int
-        Rate in Hz of the samples that come out.
+        Sample rate of the output in Hz.
     duration : float
-        Length in seconds.
+        Duration in seconds.
     dtype : numpy.dtype
-        float32, always.
+        Dtype of the samples, always float32.
 
     Raises
     ------
     OSError
-        When the file is missing or cannot be opened. This and the next are raised when
-        the file is first read, not when the object is made.
+        If the file is missing or cannot be opened. Errors of the file occur when it is
+        first read, not when the object is created.
     ValueError
-        When the file is not audio, ends too early, or has no such channel.
+        If the file is not audio, is truncated, or does not have the channel.
 
     See Also
     --------
-    find_audio : The audio files of a folder.
+    find_audio : List the audio files of a folder.
     load_audio : Read a file at once.
 
-    Notes
-    -----
-    A part of a resampled file is read with some context on both sides, so that it
-    agrees with that part of the whole resampled file to about 1e-5 of full scale.
+    Notes ----- A part of a resampled file is read with some context on both sides. It
+    differs by about 1e-5 of full scale from the same part of the whole resampled file.
 
-    Parts of WAV, FLAC and other files without loss are read where they are. MP3, Ogg
-    and other compressed files are decoded from their beginning, as libsndfile does not
-    find places in them exactly: convert long ones of which parts are needed.
+    WAV, FLAC and other lossless formats are read only where needed. MP3, Ogg and other
+    compressed formats are decoded from the beginning, because libsndfile cannot seek in
+    them exactly. Convert long compressed files if you need parts of them.
 
-    Equality, hashes and caches go by the path and the numbers: a file that changes on
-    the disk is not noticed. A relative path stays relative.
+    Equality, hashes and caches use the path and the numbers. A change of the file on
+    disk is not detected. Relative paths are kept relative.
 
     Examples
     --------
@@ -148,22 +147,22 @@ class AudioFile:
 
     @property
     def path(self) -> str:
-        """The file."""
+        """Path of the file."""
         return self._path
 
     @property
     def sample_rate(self) -> int:
-        """Rate in Hz of the samples that come out."""
+        """Sample rate of the output in Hz."""
         return self._sample_rate or self._read_header().sample_rate
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return len(self) / self.sample_rate
 
     @property
     def dtype(self) -> np.dtype:
-        """The dtype of the samples: float32."""
+        """Dtype of the samples: float32."""
         return np.dtype(np.float32)
 
     def __len__(self) -> int:
@@ -173,14 +172,14 @@ class AudioFile:
     def __getitem__(self, part: slice) -> AudioFile:
         if not isinstance(part, slice):
             raise TypeError(
-                "an AudioFile takes slices, such as audio[:16000]; "
-                "np.asarray(audio) gives the samples."
+                "an AudioFile supports slices only, such as audio[:16000]: use "
+                "np.asarray(audio) to read the samples."
             )
         first, last, step = part.indices(len(self))
         if step != 1:
             raise ValueError(f"a slice of an AudioFile must have step 1, got {step}.")
         start, stop = self._bounds()
-        # Where the end stays, so does a None: audio[:] equals audio.
+        # Keep `stop` if the end is the same, so that audio[:] equals audio.
         end = self._stop if start + last == stop else start + max(first, last)
         return type(self)(
             self._path, start + first, end, self._sample_rate, self._channel
@@ -191,7 +190,7 @@ class AudioFile:
     ) -> np.ndarray:
         if copy is False:
             raise ValueError(
-                "an AudioFile is read from its file: copy=False cannot be."
+                "copy=False is not supported: an AudioFile is read from its file."
             )
         samples = self._read()
         return samples if dtype is None else samples.astype(dtype, copy=False)
@@ -230,7 +229,7 @@ class AudioFile:
         return self._header
 
     def _bounds(self) -> tuple[int, int]:
-        """Start and stop, clipped to the file."""
+        """Return start and stop, clipped to the length of the file."""
         header = self._read_header()
         total = resampled_length(
             header.n_samples, header.sample_rate, self._sample_rate
@@ -259,29 +258,29 @@ def load_audio(
     Parameters
     ----------
     path : str or path-like
-        The file, in any format that soundfile reads.
+        Path of the file, in any format that soundfile reads.
     sample_rate : int or None, default=None
-        Rate in Hz to resample to (soxr, "HQ"); None keeps the file's own.
+        Sample rate in Hz to resample to (soxr, "HQ"). None means the rate of the file.
     mono : bool, default=True
         Whether to average the channels.
 
     Returns
     -------
     samples : ndarray of shape (n_samples,) or (n_channels, n_samples)
-        The audio in float32: one channel, or all of them with ``mono=False``.
+        Samples in float32: the mean of the channels, or all of them if `mono` is False.
     sample_rate : int
-        Its rate in Hz.
+        Sample rate in Hz.
 
     Raises
     ------
     OSError
-        When the file is missing or cannot be opened.
+        If the file is missing or cannot be opened.
     ValueError
-        When the file is not audio or ends too early.
+        If the file is not audio or is truncated.
 
     See Also
     --------
-    AudioFile : Read a file, or a part of it, when it is needed.
+    AudioFile : Read a file, or a part of it, on demand.
 
     Examples
     --------
@@ -304,21 +303,21 @@ def load_audio(
 
 
 def resampled_length(n_samples: int, rate_in: int, rate_out: int | None) -> int:
-    """Length of a waveform after resampling.
+    """Return the length of a waveform after resampling.
 
     Parameters
     ----------
     n_samples : int
-        Its length before.
+        Length before resampling.
     rate_in : int
-        Its rate in Hz.
+        Sample rate before, in Hz.
     rate_out : int or None
-        The new rate; None means the same.
+        Sample rate after, in Hz. None means no change.
 
     Returns
     -------
     int
-        ``n_samples * rate_out / rate_in``, halves rounded up, as soxr does.
+        ``n_samples * rate_out / rate_in``, with halves rounded up as in soxr.
 
     Examples
     --------
@@ -341,12 +340,12 @@ def _check_channel(channel: Any) -> Channel:
 
 
 def with_hint(error: OSError, hint: str) -> OSError:
-    """Return the same error with advice in its message."""
+    """Return a copy of an error with advice in its message."""
     return type(error)(error.errno, f"{error.strerror} ({hint})", error.filename)
 
 
 def _cannot_read(path: str, error: Exception) -> Exception:
-    """Say why soundfile failed: there is no such file, or it holds no audio."""
+    """Return the error for a file that soundfile cannot read."""
     try:
         with open(path, "rb"):
             pass
@@ -355,7 +354,7 @@ def _cannot_read(path: str, error: Exception) -> Exception:
         hint = (
             "find_audio lists the files of a folder"
             if is_folder
-            else ("check the path; a relative one starts at the working directory")
+            else "check the path; relative paths start at the working directory"
         )
         return with_hint(reason, hint)
     return ValueError(
@@ -376,7 +375,7 @@ def _read_header(path: str) -> _Header:
 
 
 def _read_samples(path: str, start: int, stop: int) -> np.ndarray:
-    """Read samples `start` to `stop`, shape (stop - start, n_channels)."""
+    """Read samples `start` to `stop` in shape (stop - start, n_channels)."""
     import soundfile
 
     try:
@@ -388,14 +387,14 @@ def _read_samples(path: str, start: int, stop: int) -> np.ndarray:
             first = start if can_seek else 0
             if first > 0:
                 file.seek(first)
-            # One call, for soundfile seeks after each of them.
+            # Read in one call: soundfile seeks after each call.
             samples = file.read(stop - first, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise _cannot_read(path, error) from error
     if len(samples) < stop - first:
         raise ValueError(
-            f"{path!r} ends at sample {first + len(samples)}, but its header promises "
-            "more: it seems to be cut off."
+            f"{path!r} is truncated: it ends at sample {first + len(samples)}, but its "
+            "header announces more."
         )
     return samples[start - first :]
 
@@ -410,13 +409,13 @@ def _read_part(
 ) -> np.ndarray:
     """Read samples `start` to `stop`, counted at `rate`.
 
-    The shape is (n_samples,), or (n_samples, n_channels) where `channel` is None.
+    The shape is (n_samples,), or (n_samples, n_channels) if `channel` is None.
     """
     if rate is None or rate == header.sample_rate or start == stop:
         return _pick(_read_samples(path, start, stop), channel)
     import soxr
 
-    # Output sample k * up lies exactly on input sample k * down: parts start there.
+    # Output sample k * up coincides with input sample k * down: parts start there.
     common = math.gcd(rate, header.sample_rate)
     down, up = header.sample_rate // common, rate // common
     context = math.ceil(CONTEXT * max(1.0, down / up))
@@ -428,7 +427,7 @@ def _read_part(
 
 
 def _pick(samples: np.ndarray, channel: Channel | None) -> np.ndarray:
-    """Choose from the columns, the channels: one, their mean, or (None) all."""
+    """Return one channel, the mean of all channels, or (None) all channels."""
     if channel is None:
         return samples
     if channel == "mean" and samples.shape[1] > 1:

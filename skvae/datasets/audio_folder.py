@@ -1,4 +1,4 @@
-"""Audio files of a folder: find them, sort them, group them."""
+"""Audio files in folders: found, sorted and grouped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skvae.datasets.audio import AudioFile, with_hint
 from skvae.datasets.corpora.trees import walk
 from skvae.utils.waveforms import check_sample_rate
 
-#: Endings of the audio files that soundfile reads without being told their format.
+#: File extensions from which soundfile recognizes the format.
 EXTENSIONS = frozenset(
     (
         ".aif",
@@ -43,35 +43,37 @@ def find_audio(
 ) -> list[AudioFile]:
     """List the audio files of a folder without opening them.
 
-    Hidden files and folders, whose names begin with a dot, are left out. Links are
-    followed, except to a folder that they lie in; one that leads to nothing is listed,
-    so that whoever reads it is told.
+    Hidden files and folders, whose names begin with a dot, are ignored. Links are
+    followed, except to a folder that contains them. Broken links are listed, so that
+    reading them raises an error.
 
     Parameters
     ----------
     folder : str or path-like
-        Where to look.
+        Folder to search.
     recursive : bool, default=True
-        Whether to look into the folders inside, too.
+        Whether to search subfolders.
     sample_rate : int or None, default=None
-        Rate in Hz to resample to when they are read; None keeps each file's own.
+        Sample rate in Hz to resample to when files are read. None means the rate of
+        each file.
 
     Returns
     -------
     list of AudioFile
-        Sorted by path as people sort: ``take2.wav`` comes before ``take10.wav``.
+        Files, sorted by path with numbers in numeric order: ``take2.wav`` comes before
+        ``take10.wav``.
 
     Raises
     ------
     OSError
-        When the folder is missing or is no folder.
+        If the folder is missing or is not a folder.
     ValueError
-        When there is no audio in it. The message counts what there is.
+        If the folder contains no audio. The message counts the other files.
 
     See Also
     --------
     load_audio : Read a file at once.
-    AudioFile : What the list holds.
+    AudioFile : Item of the list.
 
     Examples
     --------
@@ -91,7 +93,7 @@ def find_audio(
         hint = (
             "AudioFile(path) takes one file"
             if os.path.isfile(folder)
-            else ("check the folder's name")
+            else "check the folder's name"
         )
         raise with_hint(error, hint) from error
     found, others = [], Counter[str]()
@@ -101,31 +103,33 @@ def find_audio(
             if extension in EXTENSIONS:
                 found.append(os.path.join(parent, name))
             else:
-                others[extension or "without an ending"] += 1
+                others[extension or "without an extension"] += 1
         if not recursive:
             break
     if not found:
         held = ", ".join(f"{n} {kind}" for kind, n in others.most_common()) or "nothing"
-        where = "folder or those inside" if recursive else "folder itself"
+        where = (
+            "the folder and its subfolders hold" if recursive else "the folder holds"
+        )
         raise ValueError(
-            f"no audio in {folder!r}: the {where} hold(s) {held}. "
-            f"The endings read are {' '.join(sorted(EXTENSIONS))}."
+            f"no audio in {folder!r}: {where} {held}. "
+            f"The extensions of audio are {' '.join(sorted(EXTENSIONS))}."
         )
     return [AudioFile(path, sample_rate=rate) for path in sorted(found, key=_natural)]
 
 
 def by_folder(recordings: Iterable[AudioFile]) -> dict[str, list[AudioFile]]:
-    """Group recordings by the folders that they lie in.
+    """Group recordings by the folder that contains them.
 
     Parameters
     ----------
     recordings : iterable of AudioFile
-        The recordings.
+        Recordings.
 
     Returns
     -------
     dict of str to list of AudioFile
-        By the names of the folders, in the order in which they come.
+        Recordings by the name of their folder, in the given order.
 
     Examples
     --------
@@ -140,16 +144,17 @@ def by_folder(recordings: Iterable[AudioFile]) -> dict[str, list[AudioFile]]:
 
 
 def folder_name(audio: AudioFile) -> str:
-    """Name of the folder that a recording lies in: its speaker, or kind of noise.
+    """Return the name of a recording's folder: its speaker or its kind of noise.
 
     Parameters
     ----------
     audio : AudioFile
-        The recording.
+        Recording.
 
     Returns
     -------
     str
+        Name of the folder.
 
     Examples
     --------
@@ -160,13 +165,13 @@ def folder_name(audio: AudioFile) -> str:
 
 
 def _natural(path: str) -> tuple[str, str]:
-    """Sort key in which the numbers inside names count as numbers, folder by folder."""
-    # One string, which sorts in a sixth of the time of lists: the end of a name is less
-    # than a number in it, and a number less than a letter.
+    """Sort key that compares the numbers in names as numbers, folder by folder."""
+    # One string sorts six times faster than a list. In it, the end of a name comes
+    # before a number, and a number before a letter.
     return _NUMBER.sub(_as_text, path.casefold()).replace(os.sep, "\0"), path
 
 
 def _as_text(number: re.Match[str]) -> str:
-    """Text that sorts as a number does: how many digits it has, then these."""
+    """Encode a number as text that sorts like it: number of digits, then digits."""
     digits = number[0].lstrip("0")
     return f"\1{chr(len(digits))}{digits}"

@@ -82,7 +82,7 @@ def test_find_audio_says_what_it_found_instead(tmp_path):
         find_audio(tmp_path)
     for name in ("a.m4a", "b.m4a", "README"):
         (tmp_path / name).write_text("")
-    with pytest.raises(ValueError, match=r"2 \.m4a, 1 without an ending.*\.flac"):
+    with pytest.raises(ValueError, match=r"2 \.m4a, 1 without an extension.*\.flac"):
         find_audio(tmp_path)
     with pytest.raises(NotADirectoryError, match="AudioFile"):
         find_audio(tmp_path / "README")

@@ -1,1 +1,1 @@
-"""Readers of corpora."""
+"""Loaders of corpora."""

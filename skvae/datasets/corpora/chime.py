@@ -24,24 +24,24 @@ from skvae.utils.parameters import check_option, check_real
 
 NAME = "CHiME"
 
-#: Subsets, and where the speech lies that they were simulated of: a folder, and the end
-#: of the names in it.
+#: Subsets, and the original speech of their simulation: its folder, and the end of its
+#: file names.
 SUBSETS = {
     "tr05": ("tr05_org", "ORG"),
     "dt05": ("dt05_bth", "BTH.CH0"),
     "et05": ("et05_bth", "BTH.CH0"),
 }
 
-#: What may stand for the clean speech.
+#: Choices of the clean speech.
 REFERENCES = ("image", "original")
 
-#: Microphones of the tablet.
+#: Number of microphones of the tablet.
 N_CHANNELS = 6
 
-#: What an annotation must say.
+#: Required keys of an annotation.
 KEYS = ("speaker", "wsj_name", "environment")
 
-#: Where the audio lies, below the folder that holds the annotations.
+#: Folder of the audio, next to the annotations.
 AUDIO = os.path.join("audio", "16kHz")
 
 
@@ -53,43 +53,42 @@ def load_chime(
     reference: str = "image",
     sample_rate: int | None = 16_000,
 ) -> Corpus:
-    """List the simulated data of CHiME-3 or CHiME-4, one channel.
+    """List one channel of the simulated data of CHiME-3 or CHiME-4.
 
-    Below `path` lies ``annotations/et05_simu.json``, which says what there should be,
-    and beside ``annotations`` the folders ``audio/16kHz/isolated`` with the noisy
-    speech and, for the images, ``audio/16kHz/isolated_ext``.
+    `path` contains ``annotations/et05_simu.json``, which lists the utterances. Next to
+    ``annotations`` lie the folders ``audio/16kHz/isolated`` with the noisy speech and,
+    for the images, ``audio/16kHz/isolated_ext``.
 
     Parameters
     ----------
     path : str or path-like
-        The folder, ``CHiME3`` for instance, or ``CHiME3/data``.
+        Folder of the corpus, for example ``CHiME3`` or ``CHiME3/data``.
     subset : {"tr05", "dt05", "et05"}, default="et05"
-        To train on (7138 pairs), to make choices on (1640), to report on (1320).
+        Subset for training (7138 pairs), development (1640) or testing (1320).
     channel : int, default=5
-        The microphone, from 1 to 6. Microphone 2 looks
-        backwards; 5 is what most reports take.
+        Microphone from 1 to 6. Most publications use 5. Microphone 2 faces backwards.
     reference : {"image", "original"}, default="image"
-        What stands for the clean speech. "image" is the speech as that microphone
-        receives it, which is in the mixture as it is, so that the distortion can be
-        measured: ``isolated_ext/et05_bus_simu/*.CH5.Clean.wav``, which the simulation
-        of CHiME-4 writes and the distribution does not hold. "original" is what was
-        simulated of, as long but neither as loud nor at the same time: ``tr05_org``,
+        Clean speech. "image" is the speech at the microphone as it is contained in the
+        mixture, so that distortion can be measured:
+        ``isolated_ext/et05_bus_simu/*.CH5.Clean.wav``. The simulation of CHiME-4 writes
+        these files; the distribution does not contain them. "original" is the source of
+        the simulation, with the same length but another level and timing: ``tr05_org``,
         or the booth recordings of ``dt05_bth`` and ``et05_bth``.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps their own, 16 kHz.
+        Sample rate in Hz to resample to when files are read. None means the rate of the
+        files, 16 kHz.
 
     Returns
     -------
     Corpus
-        Pairs, in the order of the annotations. The noises are BUS, CAF, PED and STR.
-        The annotations do not tell the ratios: :meth:`Corpus.measure_snrs` measures
-        them against the images.
+        Pairs in the order of the annotations. The noises are BUS, CAF, PED and STR. The
+        annotations do not contain SNRs: use :meth:`Corpus.measure_snrs` with images.
 
     Raises
     ------
     OSError
-        If there is no such folder, or something that is annotated is missing; the
-        message lists it.
+        If the folder does not exist, or if annotated files are missing. The message
+        lists them.
     ValueError
         If the annotations cannot be read, or if a parameter is not valid.
 
@@ -99,8 +98,8 @@ def load_chime(
 
     Notes
     -----
-    The tracks of one and of two channels of CHiME-4 choose other microphones for each
-    utterance; they are not read.
+    The one-channel and two-channel tracks of CHiME-4 choose other microphones for each
+    utterance. They are not supported.
 
     Examples
     --------
@@ -139,13 +138,13 @@ def load_chime(
             original, ending = SUBSETS[subset]
             clean.append(f"isolated/{original}/{name}_{ending}.wav")
     audio = os.path.join(data, AUDIO)
-    # An original stands for up to four mixtures.
+    # An original belongs to up to four mixtures, and is reported once.
     missing = find_missing(audio, [*noisy, *clean])
     if missing:
         is_image = any(file.startswith("isolated_ext") for file in missing)
         hint = (
-            "isolated_ext is written by CHiME4_simulate_data of the challenge's tools; "
-            "without it, reference='original' takes what was simulated of."
+            "CHiME4_simulate_data of the challenge's tools writes isolated_ext. "
+            "Without it, use reference='original'."
         )
         refuse_incomplete(f"{NAME} {subset}", audio, missing, hint if is_image else "")
     return Corpus(
@@ -164,33 +163,35 @@ def load_chime_backgrounds(
     channel: int = 5,
     sample_rate: int | None = 16_000,
 ) -> dict[str, list[AudioFile]]:
-    """List the noise of CHiME-3 or CHiME-4: what the training data were mixed with.
+    """List the background noise of CHiME-3 or CHiME-4.
 
-    They are ``audio/16kHz/backgrounds/BGD_150203_010_BUS.CH5.wav`` and others.
+    The training data are mixtures with this noise. The files are
+    ``audio/16kHz/backgrounds/BGD_150203_010_BUS.CH5.wav`` and others.
 
     Parameters
     ----------
     path : str or path-like
-        The folder, as for :func:`load_chime`.
+        Folder of the corpus, as for :func:`load_chime`.
     channel : int, default=5
-        The microphone, from 1 to 6.
+        Microphone from 1 to 6.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps their own, 16 kHz.
+        Sample rate in Hz to resample to when files are read. None means the rate of the
+        files, 16 kHz.
 
     Returns
     -------
     dict of str to list of AudioFile
-        The recordings of each environment: BUS, CAF, PED, STR.
+        Recordings of each environment: BUS, CAF, PED, STR.
 
     Raises
     ------
     OSError
-        If there is no such folder, or no noise of that channel in it.
+        If the folder does not exist, or if it contains no noise of that channel.
 
     See Also
     --------
     load_chime : The noisy speech.
-    load_noises : Recordings of noise of your own.
+    load_noises : Your own recordings of noise.
 
     Examples
     --------
@@ -223,7 +224,7 @@ def _open(root: str, name: str, sample_rate: int | None) -> AudioFile:
 
 
 def _find_data(root: str) -> str:
-    """Find the folder that holds annotations/ and audio/."""
+    """Find the folder that contains ``annotations/`` and ``audio/``."""
     found = next(find_folders(root, ["annotations"]), None)
     if found is None:
         refuse_incomplete(NAME, root, ["annotations"])
@@ -245,7 +246,7 @@ def _read_annotations(root: str, data: str, name: str) -> list[dict[str, Any]]:
         is_entry = isinstance(entry, dict)
         if not is_entry or not all(isinstance(entry.get(key), str) for key in KEYS):
             raise ValueError(
-                f"{path!r} must tell the {', '.join(KEYS)} of each utterance, got "
+                f"{path!r} must give the {', '.join(KEYS)} of each utterance, got "
                 f"{entry!r} for number {k}."
             )
     return entries

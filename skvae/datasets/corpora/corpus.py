@@ -1,6 +1,6 @@
-"""A corpus: what there is to hear, who speaks, in which noise and at which ratio.
+"""Corpus: utterances with their speakers, noises and SNRs.
 
-Every loader of this package returns one. It holds paths and labels, and no audio.
+All loaders of this package return a corpus. It holds paths and labels, and no audio.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import numpy as np
 from skvae.utils.waveforms import open_waveform
 from skvae.utils.words import counted
 
-#: What stands for a speaker or a noise that nobody has written down.
+#: Label of an unknown speaker or noise.
 UNKNOWN = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Corpus:
-    """Utterances that read themselves, and what is known of them.
+    """Utterances that are read on demand, and their labels.
 
-    ``corpus.noisy`` and ``corpus.clean`` are what ``fit``, ``score`` and
-    :func:`~skvae.evaluate` take; ``corpus.speakers`` are the groups of a grouped
-    cross-validation. ``corpus[selection]`` is a smaller corpus: the selection is a
-    slice, a mask, or a list of numbers.
+    ``corpus.noisy`` and ``corpus.clean`` are arguments of ``fit``, ``score`` and
+    :func:`~skvae.evaluate`; ``corpus.speakers`` are the groups of a grouped
+    cross-validation. ``corpus[selection]`` is a smaller corpus. The selection is a
+    slice, a mask, or a list of indices.
 
     Parameters
     ----------
     name : str
-        What the corpus is called.
+        Name of the corpus.
     clean : list of waveforms or None
-        Clean speech, :class:`AudioFile` as a rule. None where there is none.
+        Clean speech, usually :class:`AudioFile` objects. None if there is none.
     noisy : list of waveforms or None
-        The noisy speech that belongs to it. None for a corpus of clean speech.
+        Noisy speech that corresponds to `clean`. None for a corpus of clean speech.
     utterances : array-like of str, shape (n_utterances,)
-        What the utterances are called.
+        Names of the utterances.
     speakers : array-like of str, shape (n_utterances,), or None
-        Who speaks. None, and an empty string, mean that it is not known.
+        Names of the speakers. None and empty strings mean unknown.
     noises : array-like of str, shape (n_utterances,), or None
-        What the noise is, or where it was recorded; empty where it is not known.
+        Kinds of noise or recording environments. None and empty strings mean unknown.
     snrs : array-like of float, shape (n_utterances,), or None
-        Signal-to-noise ratios in dB; NaN where they are not known.
+        SNRs in dB. None and NaN mean unknown.
 
     Raises
     ------
@@ -52,9 +52,9 @@ class Corpus:
 
     See Also
     --------
-    load_folders : A corpus of your own recordings.
-    load_pairs : A corpus of your own pairs.
-    write_corpus : Writes one to a folder.
+    load_folders : A corpus from folders of your own recordings.
+    load_pairs : A corpus from a table of your own pairs.
+    write_corpus : Write the pairs to a folder.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class Corpus:
                     f"`{key}` must have one entry for each of the {n_utterances} "
                     f"utterances, got {len(values)}."
                 )
-        # A frozen dataclass is filled past its own lock.
+        # A frozen dataclass blocks plain assignment.
         for key, value in {"name": name, **members}.items():
             object.__setattr__(self, key, value)
 
@@ -113,8 +113,8 @@ class Corpus:
         chosen = np.arange(len(self))[selection]
         if chosen.ndim != 1:
             raise TypeError(
-                "a Corpus takes slices, masks and lists of numbers; corpus.noisy[i] "
-                "and corpus.clean[i] are single utterances."
+                "a Corpus supports slices, masks and lists of indices only: use "
+                "corpus.noisy[i] or corpus.clean[i] for a single utterance."
             )
         members: dict[str, Any] = {}
         for member in fields(self)[1:]:
@@ -140,7 +140,7 @@ class Corpus:
 
     @property
     def info(self) -> dict[str, np.ndarray]:
-        """Columns of a table: what ``evaluate(..., info=corpus.info)`` takes."""
+        """Labels as columns, for ``evaluate(..., info=corpus.info)``."""
         return {
             "utterance": self.utterances,
             "speaker": self.speakers,
@@ -149,16 +149,17 @@ class Corpus:
         }
 
     def measure_snrs(self) -> Corpus:
-        """Measure the ratios: of clean speech to what differs from it.
+        """Measure the SNRs from the clean and the noisy speech.
 
-        It reads all audio once, an utterance after the other. The clean speech must be
-        that in the noisy speech, as loud and at the same time; a recording of the same
-        sentence by another microphone gives a number without a meaning.
+        The noise is the difference of noisy and clean speech. The method reads all
+        audio once, one utterance at a time. The clean speech must be contained in the
+        noisy speech with the same level and timing. The same sentence from another
+        microphone gives meaningless values.
 
         Returns
         -------
         Corpus
-            The same with new ``snrs``.
+            Copy of the corpus with measured ``snrs``.
 
         Raises
         ------
@@ -175,8 +176,7 @@ class Corpus:
         """
         if self.clean is None or self.noisy is None:
             raise ValueError(
-                f"{self.name} must have noisy and clean speech for its ratios to be "
-                "measured."
+                f"{self.name} must have noisy and clean speech to measure its SNRs."
             )
         pairs = zip(self.utterances, self.clean, self.noisy, strict=True)
         return replace(self, snrs=np.array([_measure_snr(*pair) for pair in pairs]))

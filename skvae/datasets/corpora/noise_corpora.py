@@ -1,8 +1,8 @@
-"""Corpora of noise: DEMAND, LITIS ROUEN, and a folder for each kind of noise.
+"""Corpora of noise: DEMAND, LITIS ROUEN, and your own folders.
 
-They are listed by environment: a dict of lists, as :func:`mix_corpus` and
-:func:`~skvae.datasets.mixing.pairs.mix_pairs` take it; :class:`Mixer` takes one list of
-all, ``[noise for kind in noises.values() for noise in kind]``.
+The loaders return noises by environment: a dict of lists, for :func:`mix_corpus` and
+:func:`~skvae.datasets.mixing.pairs.mix_pairs`. :class:`Mixer` takes one list of all
+noises, ``[noise for kind in noises.values() for noise in kind]``.
 
 J. Thiemann, N. Ito, E. Vincent: The diverse environments multi-channel acoustic noise
 database, ICA 2013. A. Rakotomamonjy, G. Gasso: Histogram of gradients of time-frequency
@@ -26,7 +26,7 @@ from skvae.datasets.corpora.trees import (
     walk,
 )
 
-#: DEMAND's environments, and what they are.
+#: Environments of DEMAND with descriptions.
 DEMAND_ENVIRONMENTS = {
     "DKITCHEN": "kitchen, domestic",
     "DLIVING": "living room, domestic",
@@ -48,19 +48,19 @@ DEMAND_ENVIRONMENTS = {
     "TMETRO": "subway, transportation",
 }
 
-#: DEMAND's microphones.
+#: Number of microphones of DEMAND.
 DEMAND_CHANNELS = 16
 
-#: What the archives of DEMAND are called beyond the environment.
+#: Suffixes of the environment in the names of DEMAND's archives.
 DEMAND_SUFFIXES = ("", "_16k", "_48k")
 
-#: How many scenes LITIS ROUEN has.
+#: Number of scenes of LITIS ROUEN.
 ROUEN_SCENES = 19
 
-#: The list of LITIS ROUEN's recordings.
+#: Name of the list of LITIS ROUEN's recordings.
 ROUEN_LIST = "relation_wav_examples.txt"
 
-#: Endings of the recordings, the preferred ones first.
+#: Extensions of recordings, the preferred ones first.
 ENDINGS = (".wav", ".flac")
 
 
@@ -73,37 +73,38 @@ def load_demand(
 ) -> dict[str, list[AudioFile]]:
     """List the noises of DEMAND.
 
-    Below `path` lies a folder for each environment with ``ch01.wav`` to ``ch16.wav``,
-    at 48 or at 16 kHz; names such as ``TBUS_16k`` are known.
+    `path` contains a folder for each environment with ``ch01.wav`` to ``ch16.wav``, at
+    48 or 16 kHz. Folder names such as ``TBUS_16k`` are also found.
 
     Parameters
     ----------
     path : str or path-like
-        The folder.
+        Folder of the corpus.
     environments : collection of str or None, default=None
-        Keys of :data:`DEMAND_ENVIRONMENTS`. None means all 18. Note that SCAFE is
-        distributed at 48 kHz only: a tree of the archives at 16 kHz has 17.
+        Keys of :data:`DEMAND_ENVIRONMENTS`. None means all 18. SCAFE is distributed at
+        48 kHz only, so that the archives at 16 kHz contain 17.
     channels : collection of int, default=(1,)
-        Microphones, from 1 to 16. They recorded the same at the same time.
+        Microphones from 1 to 16, which recorded at the same time.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps each file's own.
+        Sample rate in Hz to resample to when files are read. None means the rate of
+        each file.
 
     Returns
     -------
     dict of str to list of AudioFile
-        Recordings of five minutes, one for each channel, by environment.
+        Recordings of five minutes by environment, one for each channel.
 
     Raises
     ------
     OSError
-        If there is no such folder or if something is missing; the message lists it.
+        If the folder does not exist or if files are missing. The message lists them.
     ValueError
-        If an environment or a channel is not known.
+        If an environment or a channel is unknown.
 
     See Also
     --------
     load_rouen : Other environments.
-    load_noises : Recordings of noise of your own.
+    load_noises : Your own recordings of noise.
 
     Examples
     --------
@@ -134,7 +135,7 @@ def load_demand(
         ]
     if missing:
         hint = (
-            "environments= chooses some of them."
+            "Select environments with environments=."
             if environments is None and noises
             else ""
         )
@@ -150,18 +151,19 @@ def load_rouen(
 ) -> dict[str, list[AudioFile]]:
     """List the LITIS ROUEN audio scenes.
 
-    Below `path` lies ``data_rouen`` with recordings such as ``busystreet12.wav``: the
-    scene and a number. ``relation_wav_examples.txt``, which is distributed with them,
-    lists what there should be.
+    `path` contains ``data_rouen`` with recordings such as ``busystreet12.wav``, whose
+    names consist of the scene and a number. ``relation_wav_examples.txt``, which is
+    distributed with them, lists all recordings.
 
     Parameters
     ----------
     path : str or path-like
-        The folder; it may be ``data_rouen`` itself.
+        Folder of the corpus. It may be ``data_rouen`` itself.
     scenes : collection of str or None, default=None
-        Some of the scenes, such as "bus" and "metro-paris". None means all 19.
+        Scenes, such as "bus" and "metro-paris". None means all 19.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps their own, 22.05 kHz.
+        Sample rate in Hz to resample to when files are read. None means the rate of the
+        files, 22.05 kHz.
 
     Returns
     -------
@@ -171,13 +173,13 @@ def load_rouen(
     Raises
     ------
     OSError
-        If there is no such folder, if there are fewer scenes or if something of the
-        list is missing; the message says what.
+        If the folder does not exist, or if scenes or listed recordings are missing. The
+        message lists them.
 
     See Also
     --------
     load_demand : Other environments.
-    load_noises : Recordings of noise of your own.
+    load_noises : Your own recordings of noise.
 
     Examples
     --------
@@ -226,32 +228,33 @@ def load_rouen(
 def load_noises(
     path: str | os.PathLike[str], *, sample_rate: int | None = 16_000
 ) -> dict[str, list[AudioFile]]:
-    """List noises that lie in a folder for each kind.
+    """List your own noises, with one folder for each kind.
 
     Parameters
     ----------
     path : str or path-like
-        The folder of the folders. All audio below it counts, under the name of the
-        folder that it lies in. Links are followed, except to a folder that they lie in.
+        Folder that contains the folders. All audio below it is listed under the name of
+        its own folder. Links are followed, except to a folder that contains them.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps each file's own.
+        Sample rate in Hz to resample to when files are read. None means the rate of
+        each file.
 
     Returns
     -------
     dict of str to list of AudioFile
-        By the names of the folders.
+        Recordings by the name of their folder.
 
     Raises
     ------
     OSError
-        If there is no such folder, or if links lead to nothing; the message lists them.
+        If the folder does not exist, or if links are broken. The message lists them.
     ValueError
-        If there is no audio in it.
+        If the folder contains no audio.
 
     See Also
     --------
     load_demand, load_rouen, load_chime_backgrounds : Published recordings of noise.
-    Mixer : Mixes them with speech.
+    Mixer : Mixtures of speech and noise.
 
     Examples
     --------
@@ -264,7 +267,7 @@ def load_noises(
     """
     root = check_folder(path, "noise")
     broken = [
-        f"{os.path.join(folder, name)} (a link to nothing)"
+        f"{os.path.join(folder, name)} (a broken link)"
         for folder, _, links in walk(root)
         for name in links
     ]
@@ -285,7 +288,7 @@ def _check_choice(name: str, chosen: Collection | None, known: Iterable) -> list
 
 
 def _find_environment(root: str, environment: str) -> str | None:
-    """Folder of the recordings, which may be in one of nearly the same name."""
+    """Find the folder of an environment, which may have a suffix or be nested."""
     for suffix in DEMAND_SUFFIXES:
         for folder in find_folders(root, [environment + suffix], depth=2):
             nested = os.path.join(folder, environment)
@@ -298,7 +301,7 @@ def _scene_of(stem: str) -> str:
 
 
 def _read_rouen_list(root: str, folder: str) -> list[str]:
-    """Names of all recordings, where they are listed: the first word of each line."""
+    """Return the names of all recordings, the first word of each line of the list."""
     for place in (root, folder, os.path.dirname(os.path.abspath(folder))):
         path = os.path.join(place, ROUEN_LIST)
         if os.path.isfile(path):

@@ -1,4 +1,4 @@
-"""Corpora of one's own: plain folders, and a table of pairs."""
+"""Your own corpora: plain folders, and tables of pairs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from skvae.datasets.corpora.trees import (
 )
 from skvae.datasets.mixing.pairs import SIDES, TABLE
 
-#: Endings of audio files. WAV and FLAC first: they are read quickest, also in parts.
+#: Extensions of audio files. WAV and FLAC come first, since they are fastest to read.
 ENDINGS = (".wav", ".flac", *sorted(EXTENSIONS - {".wav", ".flac"}))
 
-#: Columns of a table: what they may be called, ours first, then those of `skvae mix`.
+#: Columns of a table and their possible names, those of `skvae mix` last.
 COLUMNS = {
     "utterance": ("utterance", "pair"),
     "speaker": ("speaker",),
@@ -39,36 +39,36 @@ def load_folders(
 ) -> Corpus:
     """List a folder of clean speech, or two folders with clean and noisy speech.
 
-    A noisy and a clean recording belong together if they lie at the same place in their
-    folders under the same name; the endings may differ. A recording in a folder inside
-    has the speaker that that folder is called after. Links are followed, except to a
-    folder that they lie in.
+    A noisy and a clean recording form a pair if they have the same relative path,
+    except for the extension. A recording in a subfolder has the name of the subfolder
+    as its speaker. Links are followed, except to a folder that contains them.
 
     Parameters
     ----------
     clean : str or path-like
         Folder of clean speech.
     noisy : str or path-like, default=None
-        Folder of the noisy speech that belongs to it.
+        Folder of the corresponding noisy speech. None means clean speech only.
     name : str or None, default=None
-        What the corpus is called; None means as the folder of the clean speech.
+        Name of the corpus. None means the name of the folder of clean speech.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps each file's own.
+        Sample rate in Hz to resample to when files are read. None means the rate of
+        each file.
 
     Returns
     -------
     Corpus
-        Pairs, or clean speech. Noises and ratios are not known.
+        Pairs, or clean speech only. Noises and SNRs are unknown.
 
     Raises
     ------
     OSError
-        If there is no such folder, no audio in it, if one of a pair is missing, or if a
-        link leads to nothing; the message lists them.
+        If a folder does not exist or contains no audio, if one file of a pair is
+        missing, or if a link is broken. The message lists the files.
 
     See Also
     --------
-    find_audio : The audio files of a folder.
+    find_audio : List the audio files of a folder.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def load_folders(
     sides, missing, known = {}, [], set()
     for side, folder in roots.items():
         sides[side], broken = _list_tree(folder)
-        missing += [f"{link} (a link to nothing)" for link in broken]
+        missing += [f"{link} (a broken link)" for link in broken]
         known |= {os.path.splitext(link)[0] for link in broken}
     utterances = sorted({stem for files in sides.values() for stem in files})
     missing += [
@@ -118,45 +118,47 @@ def load_pairs(
     name: str | None = None,
     sample_rate: int | None = 16_000,
 ) -> Corpus:
-    r"""List the pairs of a table, or of a folder that ``skvae mix`` wrote.
+    r"""List the pairs of a table, or of a folder from ``skvae mix``.
 
-    The table is a file of comma-separated values in UTF-8 whose first row names the
-    columns. ``clean`` and ``noisy`` hold paths, which start at the folder of the table;
-    one of the two may be left out. ``utterance``, ``speaker``, ``noise`` and ``snr``
-    (in dB) may be there, and their cells may be empty. Others are passed over::
+    The table is a CSV file in UTF-8 with column names in the first row. The columns
+    ``clean`` and ``noisy`` contain paths relative to the folder of the table. One of
+    the two may be omitted. The columns ``utterance``, ``speaker``, ``noise`` and
+    ``snr`` (in dB) are optional, and their cells may be empty. Other columns are
+    ignored::
 
         noisy,clean,speaker,noise,snr
         mixed/1.wav,speech/ann/1.wav,ann,rain,5
         mixed/2.wav,speech/bob/7.wav,bob,,
 
-    A table of ``skvae mix`` has the column ``pair`` instead of the paths: recordings of
-    that name lie in ``clean/`` and ``noisy/`` beside it.
+    A table of ``skvae mix`` has the column ``pair`` instead of the paths. It names the
+    recordings in ``clean/`` and ``noisy/`` next to the table.
 
     Parameters
     ----------
     path : str or path-like
-        The table; or a folder, in which it is called ``pairs.csv``.
+        Path of the table, or of a folder that contains it as ``pairs.csv``.
     name : str or None, default=None
-        What the corpus is called; None means as the folder.
+        Name of the corpus. None means the name of the folder.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps each file's own.
+        Sample rate in Hz to resample to when files are read. None means the rate of
+        each file.
 
     Returns
     -------
     Corpus
-        In the order of the table.
+        Pairs in the order of the table.
 
     Raises
     ------
     OSError
-        If there is no such file, or if recordings are missing; the message lists them.
+        If the table or recordings are missing. The message lists them.
     ValueError
         If the table cannot be read. The message names the line.
 
     See Also
     --------
-    load_folders : Clean speech alone, of several speakers.
-    write_corpus : Writes such a folder.
+    load_folders : Clean speech only, or pairs without a table.
+    write_corpus : Write such a folder.
 
     Examples
     --------
@@ -208,7 +210,7 @@ def load_pairs(
 
 
 def _list_tree(root: str) -> tuple[dict[str, str], list[str]]:
-    """Paths of audio files by their place in a folder, and those of broken links."""
+    """Return the paths of audio files by their relative stem, and the broken links."""
     files, broken = {}, []
     for folder, names, links in walk(root):
         broken += [os.path.join(folder, name) for name in links]
@@ -221,7 +223,7 @@ def _list_tree(root: str) -> tuple[dict[str, str], list[str]]:
 
 
 def _prefer(names: list[str]) -> list[str]:
-    """Audio files, one for each name without its ending."""
+    """Choose one audio file per stem by the preferred extension."""
     chosen: dict[str, str] = {}
     for name in sorted(names, key=_rank):
         stem, ending = os.path.splitext(name)
@@ -236,7 +238,7 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def _read_table(path: str) -> dict[str, list[str]]:
-    """Columns of a table, with a path or a pair in each row."""
+    """Return the columns of a table, after checking its rows."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
@@ -247,7 +249,7 @@ def _read_table(path: str) -> dict[str, list[str]]:
     needed = [name for name in (*SIDES, "pair") if name in header]
     if not needed:
         raise ValueError(
-            f"{path!r} must have columns called clean and noisy, or pair, got "
+            f"{path!r} must have the columns clean and noisy, or pair, got "
             f"{', '.join(header) or 'nothing'}."
         )
     if len(rows) == 1:
@@ -255,7 +257,7 @@ def _read_table(path: str) -> dict[str, list[str]]:
     for line, row in rows[1:]:
         if len(row) != len(header):
             raise ValueError(
-                f"{path!r}, line {line}: wanted {len(header)} cells, as in the first "
+                f"{path!r}, line {line} must have {len(header)} cells like the first "
                 f"row, got {len(row)}."
             )
         for name in needed:
@@ -267,7 +269,7 @@ def _read_table(path: str) -> dict[str, list[str]]:
 
 
 def _find_by_name(root: str, side: str, names: list[str]) -> list[str]:
-    """Paths of recordings of which only the names are known."""
+    """Return the paths of recordings of which only the names are known."""
     folder = os.path.join(root, side)
     found = _prefer(list_files(folder)) if os.path.isdir(folder) else []
     files = {os.path.splitext(name)[0]: name for name in found}
@@ -283,7 +285,7 @@ def _read_ratios(path: str, cells: list[str] | None) -> list[float] | None:
             ratios.append(math.nan if cell == UNKNOWN else float(cell))
         except ValueError as error:
             raise ValueError(
-                f"{path!r}, pair {number}: the ratio must be a number of dB or empty, "
+                f"{path!r}, pair {number}: the SNR must be a number in dB or empty, "
                 f"got {cell!r}."
             ) from error
     return ratios

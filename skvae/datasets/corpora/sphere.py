@@ -1,7 +1,8 @@
-"""NIST SPHERE files, in which TIMIT and WSJ0 are distributed.
+"""NIST SPHERE files, the format in which TIMIT and WSJ0 are distributed.
 
-libsndfile reads them where their samples are plain or mu-law. On the discs of WSJ0 they
-are compressed by Shorten, which libsndfile does not know; then it says next to nothing.
+libsndfile reads them if their samples are plain or mu-law. On the discs of WSJ0 they
+are compressed with Shorten, which libsndfile cannot read, and its own error message
+does not say so.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-#: How a SPHERE file begins, and how long the header is at the least.
+#: First bytes of a SPHERE file, and minimum length of its header.
 MAGIC = b"NIST_1A"
 HEADER_BYTES = 1024
 
@@ -17,20 +18,20 @@ HEADER_BYTES = 1024
 def refuse_compressed(paths: Iterable[str], corpus: str) -> None:
     r"""Raise an error if there are SPHERE files that libsndfile cannot read.
 
-    The first file is looked at, and the last of each folder and ending: where somebody
-    stopped in the middle of converting a corpus, it is among those that are left.
+    The function checks the first file, and the last file of each folder and extension.
+    This detects corpora that are only partly converted.
 
     Parameters
     ----------
     paths : iterable of str
-        The files of a corpus.
+        Files of a corpus.
     corpus : str
-        What the corpus is called.
+        Name of the corpus.
 
     Raises
     ------
     ValueError
-        If samples are compressed. The message says how to convert the corpus.
+        If files are compressed. The message explains how to convert the corpus.
 
     Examples
     --------
@@ -51,24 +52,25 @@ def refuse_compressed(paths: Iterable[str], corpus: str) -> None:
         if coding is not None and "," in coding:
             raise ValueError(
                 f"{corpus} is compressed ({coding!r} in {path!r}), which libsndfile "
-                "does not read. Convert it once, each file beside the old one, with "
-                "sph2pipe of the LDC or with ffmpeg (ffmpeg -i NAME.wv1 NAME.wav); "
-                "both are found then, and the WAV files are taken."
+                "cannot read. Convert each file to WAV next to the original, with "
+                "sph2pipe of the LDC or with ffmpeg (ffmpeg -i NAME.wv1 NAME.wav): "
+                "the WAV files are then used."
             )
 
 
 def sample_coding(path: str | os.PathLike[str]) -> str | None:
-    """How the header of a SPHERE file says that its samples are coded.
+    """Return the encoding of the samples in the header of a SPHERE file.
 
     Parameters
     ----------
     path : str or path-like
-        A file of any kind.
+        Path of a file of any format.
 
     Returns
     -------
     str or None
-        "pcm" where the header does not say it; None if it is no SPHERE file.
+        Encoding, or "pcm" if the header does not name it. None if the file is not a
+        SPHERE file.
 
     Examples
     --------
@@ -86,6 +88,6 @@ def sample_coding(path: str | os.PathLike[str]) -> str | None:
     for line in header.partition(b"end_head")[0].splitlines():
         key, _, value = line.partition(b" ")
         if key == b"sample_coding":
-            # The value comes after its type, as in "sample_coding -s3 pcm".
+            # The value follows its type, as in "sample_coding -s3 pcm".
             return value.split(b" ", 1)[-1].strip().decode("ascii", "replace")
     return "pcm"

@@ -27,21 +27,21 @@ from skvae.utils.parameters import check_option
 
 NAME = "TIMIT"
 
-#: Subsets: their folders, and what the table of speakers calls them.
+#: Folders of the subsets, and the names of the subsets in the table of speakers.
 SUBSETS = {"train": "TRN", "test": "TST"}
 
 #: Folders of the dialects.
 DIALECTS = tuple(f"DR{k}" for k in range(1, 9))
 
-#: Kinds of sentences, and how many of them each speaker reads: SA are the same two for
-#: all speakers, SX phonetically compact, SI of diverse text.
+#: Kinds of sentences, and their number for each speaker. SA are the same two for all
+#: speakers, SX are phonetically compact, SI are from diverse texts.
 SENTENCES = {"SA": 2, "SX": 5, "SI": 3}
 
-#: Endings of the recordings, the preferred ones first. On the disc, ``.WAV`` is a
-#: SPHERE file; some copies hold a converted ``.WAV.wav`` beside it.
+#: Extensions of recordings, the preferred ones first. On the disc, ``.WAV`` is a SPHERE
+#: file. Some copies contain a converted ``.WAV.wav`` next to it.
 ENDINGS = (".wav", ".flac", ".sph")
 
-#: The table of speakers.
+#: Name of the table of speakers.
 SPEAKER_TABLE = "spkrinfo.txt"
 
 
@@ -52,47 +52,48 @@ def load_timit(
     sentences: Collection[str] = tuple(SENTENCES),
     sample_rate: int | None = 16_000,
 ) -> Corpus:
-    """List TIMIT: clean speech.
+    """List the clean speech of TIMIT.
 
-    Below `path` lie ``TRAIN`` and ``TEST``, in them a folder for each dialect, in these
-    a folder for each speaker: ``TRAIN/DR1/FCJF0/SA1.WAV``. Upper and lower case, SPHERE
-    files as on the disc, WAV and FLAC are all read.
+    `path` contains ``TRAIN`` and ``TEST``, with a folder for each dialect and in it one
+    for each speaker: ``TRAIN/DR1/FCJF0/SA1.WAV``. Names may be in upper or lower case.
+    Files may be SPHERE as on the disc, WAV or FLAC.
 
-    ``SPKRINFO.TXT`` lists the speakers. It is looked for beside ``TRAIN`` and ``TEST``,
-    one folder higher and in `path`, or in ``DOC`` in one of these. Without it nothing
-    says that speakers are missing, unless a dialect has none: compare the number of
-    speakers with those below.
+    ``SPKRINFO.TXT`` lists the speakers. It may lie next to ``TRAIN`` and ``TEST``, one
+    folder higher, in `path`, or in ``DOC`` in one of these folders. Without it, missing
+    speakers are detected only if a dialect has none. Compare the number of speakers
+    with those below.
 
     Parameters
     ----------
     path : str or path-like
-        The folder.
+        Folder of the corpus.
     subset : {"train", "test"}, default="test"
-        "train" has 462 speakers and 4620 sentences, "test" 168 other speakers with 1680
-        sentences.
+        Subset to list. "train" has 462 speakers and 4620 sentences, "test" 168 other
+        speakers and 1680 sentences.
     sentences : collection of {"SA", "SX", "SI"}, default=("SA", "SX", "SI")
         Kinds of sentences. SA are the same two for all speakers, in both subsets.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps their own, 16 kHz.
+        Sample rate in Hz to resample to when files are read. None means the rate of the
+        files, 16 kHz.
 
     Returns
     -------
     Corpus
-        Clean speech. Utterances are called ``DR1/FCJF0/SA1``, speakers ``FCJF0``: the
-        first letter is the sex, F or M.
+        Clean speech. Utterances have names such as ``DR1/FCJF0/SA1``, speakers such as
+        ``FCJF0``. The first letter is the sex, F or M.
 
     Raises
     ------
     OSError
-        If there is no such folder, or if dialects, speakers that ``SPKRINFO.TXT`` lists
-        or sentences are missing; the message lists them.
+        If the folder does not exist, or if dialects, sentences, or speakers of
+        ``SPKRINFO.TXT`` are missing. The message lists them.
     ValueError
-        If `subset` or `sentences` are not known, or if files are compressed.
+        If `subset` or `sentences` is unknown, or if files are compressed.
 
     See Also
     --------
     load_wsj0 : Another corpus of read speech.
-    load_folders : Recordings of your own.
+    load_folders : Your own recordings.
 
     Examples
     --------
@@ -115,7 +116,7 @@ def load_timit(
     kinds = _check_sentences(sentences)
     folder = _find_subset(root, subset)
     if folder is None:
-        hint = f"Wanted is a folder of this name with {', '.join(DIALECTS)} in it."
+        hint = f"A folder of this name must contain {', '.join(DIALECTS)}."
         refuse_incomplete(NAME, root, [subset.upper()], hint)
     dialects = {
         os.path.basename(path).upper(): path
@@ -127,7 +128,7 @@ def load_timit(
     speakers: list[str] = []
     for dialect, dialect_folder in dialects.items():
         inside = list_folder(dialect_folder)
-        missing += [f"{dialect}/{link} (a link to nothing)" for link in inside.broken]
+        missing += [f"{dialect}/{link} (a broken link)" for link in inside.broken]
         if not inside.folders:
             missing.append(f"all speakers of {dialect}")
         for folder_name in sorted(inside.folders):
@@ -178,7 +179,7 @@ def _check_sentences(sentences: Collection[str]) -> list[str]:
 
 
 def _find_subset(root: str, subset: str) -> str | None:
-    """Find the folder of a subset: it is not any of that name, but has dialects."""
+    """Find the folder of a subset by its name and the dialects in it."""
     for dialect_folder in find_folders(root, DIALECTS, depth=DEPTH + 1):
         folder = os.path.dirname(dialect_folder) or os.curdir
         if os.path.basename(os.path.abspath(folder)).casefold() == subset:
@@ -187,7 +188,7 @@ def _find_subset(root: str, subset: str) -> str | None:
 
 
 def _find_table(root: str, folder: str) -> str | None:
-    """Find the table of speakers: beside a subset or higher up, or in DOC there."""
+    """Find the table of speakers near the folder of a subset."""
     beside = os.path.dirname(os.path.abspath(folder))
     for place in (beside, os.path.dirname(beside), root):
         for holder in (place, *find_folders(place, ["doc"], depth=1)):
@@ -198,9 +199,9 @@ def _find_table(root: str, folder: str) -> str | None:
 
 
 def _read_speakers(table: str, subset: str) -> dict[str, str]:
-    """Folders of the speakers of a subset, and their dialects.
+    """Return the folders of a subset's speakers and their dialects.
 
-    A line is ``CJF0  F  1  TRN  ...``: identity, sex, dialect and subset.
+    A line of the table is ``CJF0  F  1  TRN  ...``: identity, sex, dialect and subset.
     """
     with open(table, encoding="latin-1") as file:
         rows = [line.split() for line in file if not line.startswith(";")]

@@ -1,7 +1,7 @@
-"""Folders of corpora: found by the names they go by, listed, complete or refused.
+"""Folder trees of corpora: search, listing and completeness.
 
-A tree of a million files is listed in seconds: folders are read, files are neither
-opened nor asked for their size.
+A tree of a million files is listed in seconds, because only folders are read. Files are
+neither opened nor queried for their size.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
-#: How many missing things a message lists before it counts the others.
+#: Number of missing items that a message lists. It counts the others.
 N_SHOWN = 5
 
-#: How deep below the given path a folder of a corpus is looked for: archives unpack
-#: into a folder of their own, as often as not into one of the same name again.
+#: Depth below the given path to which folders of a corpus are searched. Archives often
+#: unpack into a folder inside a folder of the same name.
 DEPTH = 4
 
 
 def check_folder(path: str | os.PathLike[str], corpus: str) -> str:
-    """Check that a path is a folder.
+    """Raise an error unless a path is a folder.
 
     Parameters
     ----------
     path : str or path-like
-        The path.
+        Path.
     corpus : str
-        What should be there.
+        Name of the expected content, for the error message.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def check_folder(path: str | os.PathLike[str], corpus: str) -> str:
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If it is not.
+        If the path is missing or is a file.
 
     Examples
     --------
@@ -47,30 +47,29 @@ def check_folder(path: str | os.PathLike[str], corpus: str) -> str:
     if os.path.isdir(root):
         return root
     if os.path.exists(root):
-        raise NotADirectoryError(f"{corpus} must be a folder, {root!r} is a file.")
-    raise FileNotFoundError(f"{corpus} must be a folder, there is no {root!r}.")
+        raise NotADirectoryError(f"{corpus} must be a folder, but {root!r} is a file.")
+    raise FileNotFoundError(f"{corpus} must be a folder, but {root!r} does not exist.")
 
 
 def find_folders(
     root: str, names: Collection[str], depth: int = DEPTH
 ) -> Iterator[str]:
-    """Find folders by name, in upper or lower case, the highest ones first.
+    """Find folders by name, regardless of case, in order of depth.
 
     Parameters
     ----------
     root : str
-        Where to look: the folder itself, those in it, those in them.
+        Folder at which the search begins. It may itself be the result.
     names : collection of str
-        The names.
+        Names of folders.
     depth : int, default=4
-        How far down.
+        Maximum depth of the search.
 
     Yields
     ------
     str
-        A folder, each once whatever links lead to it; those as high up as each other
-        are sorted. Inside of one that is found no other is looked for, and no further
-        down than the caller asks for.
+        Path of a folder. Each folder occurs once, even if links lead to it, and folders
+        of the same depth are sorted. Folders that match are not searched.
 
     Examples
     --------
@@ -101,14 +100,14 @@ def find_folders(
 
 
 class Listing(NamedTuple):
-    """Names of what lies in a folder.
+    """Names of the entries of a folder.
 
     Attributes
     ----------
     folders, files : list of str
-        Links count as what they lead to.
+        Names of folders and files, including links to them.
     broken : list of str
-        Links that lead to nothing, to each other, or to what may not be looked at.
+        Names of links whose target is missing, circular or not accessible.
     """
 
     folders: list[str]
@@ -117,18 +116,19 @@ class Listing(NamedTuple):
 
 
 def list_folder(folder: str, hidden: bool = False) -> Listing:
-    """List a folder, in any order.
+    """List a folder in arbitrary order.
 
     Parameters
     ----------
     folder : str
-        The folder.
+        Path of the folder.
     hidden : bool, default=False
-        Whether names that begin with a dot are listed, too.
+        Whether to include names that begin with a dot.
 
     Returns
     -------
     Listing
+        Names of the entries.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def list_folder(folder: str, hidden: bool = False) -> Listing:
             if name.startswith(".") and not hidden:
                 continue
             try:
-                # What a link leads to is asked for once; of others it is known.
+                # Only links cost a further system call.
                 if entry.is_dir():
                     folders.append(name)
                 elif entry.is_symlink() and not entry.is_file():
@@ -159,7 +159,7 @@ def list_folder(folder: str, hidden: bool = False) -> Listing:
 
 
 def list_folders(folder: str) -> list[str]:
-    """Paths of the folders in a folder, without the hidden ones.
+    """Return the sorted paths of the folders in a folder, without hidden ones.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def list_folders(folder: str) -> list[str]:
 
 
 def list_files(folder: str) -> list[str]:
-    """Names of the files in a folder, without the hidden ones and broken links.
+    """Return the sorted names of the files in a folder, without hidden ones.
 
     Examples
     --------
@@ -187,18 +187,19 @@ def list_files(folder: str) -> list[str]:
 
 
 def find_missing(root: str, files: Iterable[str]) -> list[str]:
-    """Those of some files that are not there, by reading each folder once.
+    """Return the files that do not exist, reading each folder once.
 
     Parameters
     ----------
     root : str
-        The folder that relative paths are of.
+        Folder to which paths are relative.
     files : iterable of str
-        Paths; what is named twice is missing once.
+        Paths. Repeated paths are reported once.
 
     Returns
     -------
     list of str
+        Paths of missing files.
 
     Examples
     --------
@@ -224,19 +225,19 @@ def find_missing(root: str, files: Iterable[str]) -> list[str]:
 
 
 def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """List a folder and all inside it, but the hidden ones.
+    """List a folder and all folders below it, without hidden ones.
 
-    Links to folders are followed, except to a folder that they lie in.
+    Links to folders are followed, except to a folder that contains them.
 
     Parameters
     ----------
     root : str
-        The folder.
+        Path of the folder.
 
     Yields
     ------
     tuple of str, list of str and list of str
-        A folder, and the names of its files and of its broken links.
+        Path of a folder, names of its files, and names of its broken links.
 
     Examples
     --------
@@ -260,13 +261,13 @@ def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def _identify(folder: str) -> tuple[int, int]:
-    """What a folder has in common with the links to it."""
+    """Return what identifies a folder, even if it is reached through links."""
     status = os.stat(folder)
     return status.st_dev, status.st_ino
 
 
 def stem_of(name: str) -> str:
-    """Name of a file up to its first dot: what stays when a file is converted.
+    """Return a file name up to its first dot, which survives a conversion of the file.
 
     Examples
     --------
@@ -277,19 +278,19 @@ def stem_of(name: str) -> str:
 
 
 def by_stem(names: Iterable[str], endings: Sequence[str]) -> dict[str, str]:
-    """Choose a file for each stem: that with the first of some endings.
+    """Choose one file per stem by the preferred extension.
 
     Parameters
     ----------
     names : iterable of str
         Names of files.
     endings : sequence of str
-        Endings that count, in lower case, the preferred ones first.
+        Extensions in lower case, the preferred ones first. Other files are ignored.
 
     Returns
     -------
     dict of str to str
-        By the stems as they are written.
+        Names of files by their stem in its original case.
 
     Examples
     --------
@@ -310,18 +311,18 @@ def by_stem(names: Iterable[str], endings: Sequence[str]) -> dict[str, str]:
 def refuse_incomplete(
     corpus: str, root: str, missing: Sequence[str], hint: str = ""
 ) -> NoReturn:
-    """Say what a corpus lacks.
+    """Raise an error that lists what is missing from a corpus.
 
     Parameters
     ----------
     corpus : str
-        What it is called.
+        Name of the corpus.
     root : str
-        Where it lies.
+        Path of the corpus.
     missing : sequence of str
-        What is missing; the first few are shown.
+        Missing items. The message shows the first few.
     hint : str
-        What can be done about it.
+        Advice to the user.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""VoiceBank-DEMAND: 28 or 56 speakers in DEMAND's noises, and two more for the test.
+"""VoiceBank-DEMAND: 28 or 56 speakers in noises of DEMAND, and two more for the test.
 
 C. Valentini-Botinhao, X. Wang, S. Takaki, J. Yamagishi: Investigating RNN-based speech
 enhancement methods for noise-robust text-to-speech, SSW 2016.
@@ -24,18 +24,18 @@ from skvae.utils.parameters import check_option
 
 NAME = "VoiceBank-DEMAND"
 
-#: Subsets, and what stands in the names of their folders: the present name of the
-#: archive first, then older ones.
+#: Subsets, and their names in the names of folders: that of the current archive, then
+#: older ones.
 SUBSETS = {
     "train": ("trainset_28spk", "trainset"),
     "train_56spk": ("trainset_56spk",),
     "test": ("testset",),
 }
 
-#: What people put behind the names of folders and files that they have resampled.
+#: Usual suffixes of the names of resampled folders and files.
 RESAMPLED = ("", "_16k", "_48k")
 
-#: Endings of the recordings, the preferred ones first.
+#: Extensions of recordings, the preferred ones first.
 ENDINGS = (".wav", ".flac")
 
 
@@ -46,44 +46,46 @@ def load_voicebank_demand(
     sample_rate: int | None = 16_000,
     log: bool = True,
 ) -> Corpus:
-    r"""List VoiceBank-DEMAND.
+    r"""List the pairs of VoiceBank-DEMAND.
 
-    Below `path` lie ``clean_testset_wav`` and ``noisy_testset_wav``, or the folders of
-    another subset, as their archives unpack: at 48 kHz, or resampled to 16 kHz with the
-    same names or with ``_16k`` behind them. Both lie in one folder, so that recordings
-    of different rates are not taken for pairs. The log files ``log_testset.txt``,
-    ``log_trainset_28spk.txt`` and ``log_trainset_56spk.txt`` lie beside them, one
-    folder higher or in `path`, or in ``logfiles`` in one of these.
+    `path` contains ``clean_testset_wav`` and ``noisy_testset_wav``, or the folders of
+    another subset, as unpacked from the archives. The files have 48 kHz or are
+    resampled to 16 kHz, with the same names or with the suffix ``_16k``. Both folders
+    must lie in the same folder, so that recordings of different rates are not paired.
+    The log files ``log_testset.txt``, ``log_trainset_28spk.txt`` and
+    ``log_trainset_56spk.txt`` may lie next to them, one folder higher, in `path`, or in
+    ``logfiles`` in one of these folders.
 
     Parameters
     ----------
     path : str or path-like
-        The folder.
+        Folder of the corpus.
     subset : {"train", "train_56spk", "test"}, default="test"
-        "train" has 28 speakers and 11572 pairs, "test" two more speakers and 824.
+        Subset to list. "train" has 28 speakers and 11572 pairs, "test" two other
+        speakers and 824 pairs.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps their own, 48 kHz in
-        the archives.
+        Sample rate in Hz to resample to when files are read. None means the rate of the
+        files, 48 kHz in the archives.
     log : bool, default=True
-        Whether to read the log, which says what the noises and their ratios are, and
-        which utterances there should be. Without it they are not known.
+        Whether to read the log, which lists all utterances with their noises and SNRs.
+        Without it, noises and SNRs are unknown.
 
     Returns
     -------
     Corpus
-        Pairs, by name.
+        Pairs, sorted by name.
 
     Raises
     ------
     OSError
-        If there is no such folder or if something is missing; the message lists it.
+        If the folder does not exist or if files are missing. The message lists them.
     ValueError
         If the log cannot be read.
 
     See Also
     --------
-    load_demand : The noise in it, whole.
-    load_pairs : Pairs of your own.
+    load_demand : Complete recordings of the noise.
+    load_pairs : Your own pairs.
 
     Examples
     --------
@@ -105,8 +107,8 @@ def load_voicebank_demand(
     hints = []
     if missing:
         hints.append(
-            "Both are wanted in one folder. load_folders lists pairs in other folders, "
-            "such as test/clean and test/noisy."
+            "Both must lie in one folder. For other folders, such as test/clean and "
+            "test/noisy, use load_folders."
         )
     lines: dict[str, tuple[str, float]] | None = None
     log_name = f"log_{SUBSETS[subset][0]}.txt"
@@ -114,7 +116,7 @@ def load_voicebank_demand(
         log_path = _find_log(root, sides, log_name)
         if log_path is None:
             missing.append(log_name)
-            hints.append("Without the log, log=False leaves noises and ratios unknown.")
+            hints.append("Use log=False to go without noises and SNRs.")
         else:
             lines = _read_log(log_path)
     if missing:
@@ -150,7 +152,7 @@ def load_voicebank_demand(
 
 
 def _name_sides(subset: str) -> list[dict[str, str]]:
-    """What the two folders of a subset may be called, the preferred names first."""
+    """Return the possible names of a subset's two folders, the preferred ones first."""
     return [
         {side: f"{side}_{part}_wav{suffix}" for side in SIDES}
         for part in SUBSETS[subset]
@@ -159,7 +161,7 @@ def _name_sides(subset: str) -> list[dict[str, str]]:
 
 
 def _find_sides(root: str, subset: str) -> dict[str, str]:
-    """Find the two folders of a subset, of one kind and beside each other, if any."""
+    """Find the two folders of a subset next to each other, or return an empty dict."""
     for names in _name_sides(subset):
         for clean in find_folders(root, [names["clean"]]):
             beside = {
@@ -172,7 +174,7 @@ def _find_sides(root: str, subset: str) -> dict[str, str]:
 
 
 def _name_missing(root: str, subset: str) -> list[str]:
-    """Names of the folders that are missing: one where the other is there."""
+    """Return the names of the missing folders, only one if the other exists."""
     choices = _name_sides(subset)
     for names in choices:
         for side, other in zip(SIDES, reversed(SIDES), strict=True):
@@ -182,8 +184,8 @@ def _name_missing(root: str, subset: str) -> list[str]:
 
 
 def _list_side(folder: str) -> dict[str, str]:
-    """Paths by the names that the log gives the utterances."""
-    # The folder of an archive may hold one of the same name.
+    """Return the paths of recordings by their names in the log."""
+    # An archive may unpack into a nested folder of the same name.
     nested = os.path.join(folder, os.path.basename(folder))
     folder = nested if os.path.isdir(nested) else folder
     files = {}
@@ -195,7 +197,7 @@ def _list_side(folder: str) -> dict[str, str]:
 
 
 def _find_log(root: str, sides: dict[str, str], name: str) -> str | None:
-    """Find a log beside the folders of a subset or one higher, then by `root`."""
+    """Find a log next to the folders of a subset, one folder higher, or near `root`."""
     top = os.path.abspath(root)
     beside = os.path.dirname(os.path.abspath(sides["clean"])) if sides else top
     for folder in (beside, os.path.dirname(beside), top, os.path.dirname(top)):
@@ -207,7 +209,10 @@ def _find_log(root: str, sides: dict[str, str], name: str) -> str | None:
 
 
 def _read_log(path: str) -> dict[str, tuple[str, float]]:
-    """Noise and ratio of each utterance, from lines such as ``p232_001 bus 17.5``."""
+    """Return the noise and SNR of each utterance.
+
+    A line of the log is ``p232_001 bus 17.5``.
+    """
     lines = {}
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
@@ -221,8 +226,8 @@ def _read_log(path: str) -> dict[str, tuple[str, float]]:
                 ratio, noise = math.nan, []
             if not noise or not math.isfinite(ratio):
                 raise ValueError(
-                    f"{path!r}, line {number}: wanted an utterance, its noise and its "
-                    f"ratio in dB, such as 'p232_001 bus 17.5', got {line.strip()!r}."
+                    f"{path!r}, line {number} must be an utterance, its noise and its "
+                    f"SNR in dB, such as 'p232_001 bus 17.5', got {line.strip()!r}."
                 )
             lines[stem.removesuffix(".wav")] = (" ".join(noise), ratio)
     return lines

@@ -1,4 +1,4 @@
-"""WSJ0: read sentences of the Wall Street Journal, the speech of CHiME-3 and 4.
+"""WSJ0: read sentences of the Wall Street Journal, the speech of CHiME-3 and CHiME-4.
 
 J. Garofolo, D. Graff, D. Paul, D. Pallett: CSR-I (WSJ0) complete, LDC93S6A.
 """
@@ -20,11 +20,11 @@ from skvae.datasets.corpora.trees import (
 
 NAME = "WSJ0"
 
-#: Endings of the recordings of the close microphone, the preferred ones first: where
-#: there are both, the files of the discs have been converted because they had to be.
+#: Extensions of the close microphone's recordings, the preferred ones first. Converted
+#: files come before those of the discs, which libsndfile cannot read.
 ENDINGS = (".wav", ".flac", ".sph", ".wv1")
 
-#: What stands in the names of the far microphone's recordings, also converted ones.
+#: Part of the names of the far microphone's recordings, even if they are converted.
 FAR = ".wv2."
 
 
@@ -35,28 +35,30 @@ def load_wsj0(
     index: str | os.PathLike[str] | None = None,
     sample_rate: int | None = 16_000,
 ) -> Corpus:
-    """List WSJ0: clean speech of the close microphone.
+    """List the clean speech of WSJ0 from the close microphone.
 
-    Below `path` lies a folder for the subset, on one disc or, in parts, on several,
-    and in it one for each speaker: ``wsj0/si_tr_s/011/011c0201.wv1`` or
-    ``11-1.1/wsj0/si_tr_s/011/011c0201.wv1``; or converted to WAV or FLAC, which is
-    taken where there are both, beside each other or not. The discs may lie higher and
-    lower. ``011c0201.wv2``, of the far microphone, is not taken.
+    `path` contains a folder for the subset, either on one disc or in parts on several,
+    and in it one folder for each speaker: ``wsj0/si_tr_s/011/011c0201.wv1`` or
+    ``11-1.1/wsj0/si_tr_s/011/011c0201.wv1``. The discs may lie at different depths.
+    Files may be converted to WAV or FLAC. A converted file is preferred, wherever it
+    lies. The far microphone's files, ``011c0201.wv2``, are ignored.
 
     Parameters
     ----------
     path : str or path-like
-        The folder.
+        Folder of the corpus.
     subset : str, default="si_tr_s"
-        Folder of the subset: "si_tr_s" to train on, "si_dt_05" to make choices on,
-        "si_et_05" to report on, or any other.
+        Folder of the subset: "si_tr_s" for training, "si_dt_05" for development,
+        "si_et_05" for testing, or another one.
     index : str or path-like, default=None
-        A file that lists the utterances to be taken, as those in ``doc/indices`` of the
-        discs, with a line such as ``11_1_1:wsj0/si_tr_s/011/011c0201.wv1`` for each;
-        ``tr_s_wv1.ndx`` lists the 7138 of "SI-84", about 15 hours. Without it nothing
-        says what a subset should hold, and all there is is taken.
+        File that lists the utterances to use, such as those in ``doc/indices`` of the
+        discs. Each utterance has a line such as
+        ``11_1_1:wsj0/si_tr_s/011/011c0201.wv1``. ``tr_s_wv1.ndx`` lists the 7138
+        utterances of "SI-84", about 15 hours. None means all utterances of the subset,
+        whose completeness cannot be checked.
     sample_rate : int or None, default=16_000
-        Rate in Hz to resample to when files are read; None keeps their own, 16 kHz.
+        Sample rate in Hz to resample to when files are read. None means the rate of the
+        files, 16 kHz.
 
     Returns
     -------
@@ -66,17 +68,16 @@ def load_wsj0(
     Raises
     ------
     OSError
-        If there is no such folder, if a speaker has no recordings, if a link leads to
-        nothing, or if something of the `index` is missing; the message lists it.
+        If the folder does not exist, if a speaker has no recordings, if a link is
+        broken, or if utterances of the `index` are missing. The message lists them.
     ValueError
-        If files are compressed by Shorten, as they are on the discs: they must be
-        converted.
+        If files are compressed with Shorten, as on the discs, and must be converted.
 
     See Also
     --------
     load_timit : Another corpus of read speech.
     load_chime : The same sentences in noise.
-    load_folders : Recordings of your own.
+    load_folders : Your own recordings.
 
     Examples
     --------
@@ -143,11 +144,11 @@ def _rank(place: str) -> int:
 
 
 def _name_broken(folder: str, links: list[str]) -> list[str]:
-    return [f"{os.path.join(folder, link)} (a link to nothing)" for link in links]
+    return [f"{os.path.join(folder, link)} (a broken link)" for link in links]
 
 
 def _read_index(path: str | os.PathLike[str], subset: str) -> list[str]:
-    """Names of the utterances of a subset in an index, in its order."""
+    """Return the names of a subset's utterances in an index, in its order."""
     with open(path, encoding="latin-1") as file:
         lines = [line.strip() for line in file if not line.startswith(";")]
     places = [line.rpartition(":")[2].lower().split("/") for line in lines if line]

@@ -1,8 +1,8 @@
-"""Random changes of speech and noise, so that a model meets more than was recorded.
+"""Random changes of speech and noise, for more variety than the recordings have.
 
-Both are changed as spectra of the whole cut: taken at another speed, which is another
-number of bins for the same number of samples, and equalised, which is a gain for each
-bin. That costs two Fourier transforms, whatever is changed, and has no aliases.
+Speech and noise are changed in the spectrum of the whole segment. A change of speed
+adds or removes bins, and an equalizer multiplies each bin by a gain. Together they cost
+two Fourier transforms and cause no aliasing.
 """
 
 from __future__ import annotations
@@ -17,63 +17,64 @@ from sklearn.base import BaseEstimator
 
 from skvae.utils.parameters import check_real
 
-#: Speeds are whole multiples of 1 / SPEED_STEPS: lengths before and after are whole.
+#: Speeds are multiples of 1 / SPEED_STEPS, so that all lengths are whole numbers.
 SPEED_STEPS = 100
 
-#: Slowest and fastest speed: two octaves, beyond which little of a sound is left.
+#: Minimum and maximum speed: two octaves, beyond which little of a sound is left.
 SLOWEST, FASTEST = 0.25, 4.0
 
-#: Blocks of SPEED_STEPS samples of silence on both sides of a cut, into which filters
-#: ring that would otherwise reach round to its other end: 19 ms at 16 kHz.
+#: Padding with silence on both sides of a segment, in blocks of SPEED_STEPS samples:
+#: 19 ms at 16 kHz. Filters ring into it instead of wrapping around.
 PADDING = 3
 
-#: An equalizer has this many knots over this many octaves below half the sample rate:
-#: at 16 kHz from 62.5 Hz. Between them, it follows a grid of some points an octave.
+#: Equalizer: number of knots, octaves below half the sample rate that they cover (from
+#: 62.5 Hz at 16 kHz), and grid points per octave between them.
 N_KNOTS, N_OCTAVES, GRID_PER_OCTAVE = 7, 7, 16
 
-#: Level of one noise relative to the other in a sum, in dB, at most.
+#: Maximum difference of level between two summed noises in dB.
 BALANCE = 10.0
 
-#: The random walk of a noise's gain: a step of this standard deviation in dB every so
-#: many seconds, up to a largest gain or loss in dB.
+#: Random walk of a noise's gain: standard deviation of a step in dB, seconds between
+#: steps, and maximum magnitude of the gain in dB.
 GAIN_STEP, GAIN_SECONDS, GAIN_RANGE = 4.0, 0.5, 15.0
 
 
 class Augmentation(BaseEstimator):
     """Random changes of the speech and the noise of a mixture.
 
-    Supervised enhancers learn noise by heart when there is little of it. This makes
-    more of it: other speeds, other colours, sums, and levels that come and go.
+    With little noise to train on, networks memorize it. Augmentation creates more
+    variety: other speeds, other spectra, sums of noises and changing levels.
 
     Parameters
     ----------
     speech_speed : sequence of float, default=(0.9, 1.0, 1.1)
-        Speeds of speech, all equally likely, in steps of 0.01 from 0.25 to 4. Pitch and
-        formants move along, so each is another speaker. A speed above 1 needs more
-        speech than comes out (:meth:`speech_length`); where a cut is too short for it,
-        one of the other speeds is chosen.
+        Speeds of speech from 0.25 to 4 in steps of 0.01, all equally likely. Pitch and
+        formants change as well, so that each speed is another speaker. Speeds above 1
+        need more speech than the mixture is long (:meth:`speech_length`). If a segment
+        is too short for a speed, another speed is used.
     noise_speed : sequence of float, default=(0.7, 0.85, 1.0, 1.2, 1.4)
-        Speeds of noise, likewise; of a longer noise a longer stretch is taken.
+        Speeds of noise, in the same form. Higher speeds use longer segments of long
+        noises.
     sums : float, default=0.3
-        Share of mixtures with two noises, up to 10 dB apart.
+        Fraction of mixtures with two noises, which differ by up to 10 dB.
     gains : float, default=0.3
-        Share of mixtures whose noise has a slowly changing gain: a random walk, by
-        some 4 dB every half second and up to 15 dB to each side.
+        Fraction of mixtures whose noise has a slowly changing gain: a random walk with
+        steps of about 4 dB every half second, within 15 dB.
     speech_equalization : float, default=5.0
-        Largest spread in dB of the speech's equalizer: a gain at seven frequencies, an
-        octave or so apart. Each time the standard deviation is another one, between
-        zero and this. The power of speech is kept.
+        Maximum spread in dB of the speech's equalizer, which has random gains at seven
+        frequencies about an octave apart. Each mixture draws their standard deviation
+        between 0 and this value. The power of the speech is kept.
     noise_equalization : float, default=8.0
-        The same of the noise's equalizer.
+        Maximum spread in dB of the noise's equalizer.
 
     See Also
     --------
-    Mixer : Takes one as its parameter `augment`.
+    Mixer : Uses an augmentation for its mixtures.
 
     Notes
     -----
-    What is slowed down has nothing above its old highest frequency, which is now lower.
-    Before its beginning and after its end a cut is taken to be silent.
+    Sounds that are slowed down are empty above their former band limit, which has moved
+    down. A segment counts as silent before its beginning and after its end.
 
     Examples
     --------
@@ -102,7 +103,7 @@ class Augmentation(BaseEstimator):
         self.noise_equalization = noise_equalization
 
     def check(self) -> None:
-        """Raise a ValueError for a parameter that is out of range.
+        """Raise a ValueError if a parameter is out of range.
 
         Examples
         --------
@@ -119,17 +120,17 @@ class Augmentation(BaseEstimator):
             check_real(name, getattr(self, name), low=0)
 
     def speech_length(self, n_samples: int) -> int:
-        """Number of samples of speech with which any speed can be chosen.
+        """Return the number of samples of speech that suffices for all speeds.
 
         Parameters
         ----------
         n_samples : int
-            Number of samples that are to come out.
+            Number of samples of the output.
 
         Returns
         -------
         int
-            The number for the highest speed, not below `n_samples`.
+            Number of samples at the highest speed, at least `n_samples`.
 
         Examples
         --------
@@ -148,18 +149,18 @@ class Augmentation(BaseEstimator):
         Parameters
         ----------
         speech : ndarray of shape (n_speech,)
-            At least `n_samples` samples. What the speed does not need of them is cut
-            off at random.
+            Speech of at least `n_samples` samples. If the speed needs fewer, a random
+            segment is used.
         n_samples : int
-            Number of samples that come out.
+            Number of samples of the output.
         rng : Generator
-            Where the random numbers come from.
+            Generator of the random changes.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            The changed speech, in its dtype, with the mean power of the part of
-            `speech` that it comes from.
+            Changed speech in the dtype of `speech`, with the mean power of the segment
+            that was used.
 
         Examples
         --------
@@ -198,19 +199,18 @@ class Augmentation(BaseEstimator):
         Parameters
         ----------
         take : callable
-            Gives a stretch of a noise of the length that it is called with, each time
-            another one.
+            Function that returns a new segment of noise of a given length.
         n_samples : int
-            Number of samples that come out.
+            Number of samples of the output.
         sample_rate : int
-            Rate in Hz, by which slow changes are slow.
+            Sample rate in Hz, which sets the speed of the changing gain.
         rng : Generator
-            Where the random numbers come from.
+            Generator of the random changes.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            The noise, about as loud as the first that was taken.
+            Noise, about as loud as the first segment that was taken.
 
         Examples
         --------
@@ -243,17 +243,17 @@ class Augmentation(BaseEstimator):
 
 
 def energy(waveform: np.ndarray) -> float:
-    """Sum of squares, in double precision.
+    """Return the sum of squares in double precision.
 
     Parameters
     ----------
     waveform : ndarray of shape (n_samples,)
-        The waveform.
+        Waveform.
 
     Returns
     -------
     float
-        The sum.
+        Sum of squares.
 
     Examples
     --------
@@ -266,21 +266,21 @@ def energy(waveform: np.ndarray) -> float:
 
 
 def cut_at_random(waveform: Any, n_samples: int, rng: np.random.Generator) -> Any:
-    """Take a stretch of a waveform from a random place.
+    """Cut a segment from a random position of a waveform.
 
     Parameters
     ----------
     waveform : ndarray of shape (n_waveform,) or AudioFile
-        At least `n_samples` long.
+        Waveform of at least `n_samples` samples.
     n_samples : int
-        Length of the stretch.
+        Length of the segment.
     rng : Generator
-        Where the place comes from. It is left alone where there is no choice.
+        Generator of the position. It is not used if the lengths are equal.
 
     Returns
     -------
     ndarray of shape (n_samples,) or AudioFile
-        The stretch: a view, no copy.
+        Segment, as a view.
 
     Examples
     --------
@@ -298,8 +298,9 @@ def cut_at_random(waveform: Any, n_samples: int, rng: np.random.Generator) -> An
 def equalizer(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarray:
     """Draw a smooth gain over frequency.
 
-    Its level in dB is normal at seven frequencies and goes straight between them, over
-    the logarithm of frequency. Below the lowest it stays.
+    Its levels in dB are normally distributed at seven frequencies and interpolated
+    linearly over the logarithm of frequency. Below the lowest frequency the gain is
+    constant.
 
     Parameters
     ----------
@@ -308,12 +309,12 @@ def equalizer(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarra
     spread : float
         Standard deviation in dB.
     rng : Generator
-        Where the random numbers come from.
+        Generator of the levels.
 
     Returns
     -------
     ndarray of shape (n_bins,)
-        The gain in float32.
+        Gain in float32.
 
     Examples
     --------
@@ -322,7 +323,7 @@ def equalizer(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarra
     >>> gain.shape, gain.dtype, bool((gain > 0).all())
     ((513,), dtype('float32'), True)
     """
-    # So many bins take longer to raise to a power than to interpolate.
+    # For many bins, interpolation is faster than exponentiation.
     octave = np.linspace(-N_OCTAVES, 0.0, N_OCTAVES * GRID_PER_OCTAVE + 1)
     knots = np.linspace(-N_OCTAVES, 0.0, N_KNOTS)
     level = np.interp(octave, knots, spread * rng.standard_normal(N_KNOTS))
@@ -332,21 +333,21 @@ def equalizer(n_bins: int, spread: float, rng: np.random.Generator) -> np.ndarra
 
 
 def walk_gain(n_samples: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a gain that walks at random.
+    """Draw a gain that follows a random walk.
 
     Parameters
     ----------
     n_samples : int
-        Length.
+        Number of samples.
     sample_rate : int
-        Rate in Hz.
+        Sample rate in Hz.
     rng : Generator
-        Where the random numbers come from.
+        Generator of the steps.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        The gain in float32.
+        Gain in float32.
 
     Examples
     --------
@@ -376,26 +377,27 @@ def _check_speeds(name: str, speeds: Any) -> None:
 
 
 def _steps(speeds: Sequence[float]) -> list[int]:
-    """Speeds in units of 1 / SPEED_STEPS."""
+    """Convert speeds to units of 1 / SPEED_STEPS."""
     return [round(SPEED_STEPS * speed) for speed in speeds]
 
 
 def _reach(n_samples: int, step: int) -> int:
-    """How many samples lie under `n_samples` that are `step` / SPEED_STEPS apart."""
+    """Return the number of input samples for `n_samples` at a speed of `step`."""
     return 1 - ((1 - n_samples) * step) // SPEED_STEPS
 
 
 def _count_blocks(n_samples: int) -> int:
-    """How many blocks hold a cut and its padding, for a fast transform."""
+    """Return the number of blocks of a padded segment, for a fast transform."""
     n_blocks = math.ceil(n_samples / SPEED_STEPS) + 2 * PADDING
     return int(scipy_fft.next_fast_len(n_blocks, real=True))
 
 
 def _spectrum(stretch: np.ndarray, step: int, n_blocks: int) -> np.ndarray:
-    """Spectrum, for blocks of SPEED_STEPS samples, of a stretch in blocks of `step`.
+    """Return the spectrum of a segment that is played at another speed.
 
-    Either has as many blocks and so the same seconds between its bins, if it is played
-    in as many seconds: bins are cut off, or zeros are added.
+    The segment is padded to blocks of `step` samples, and the result has as many blocks
+    of SPEED_STEPS samples. The spacing of the bins stays the same: bins are removed, or
+    zeros are appended.
     """
     padded = np.zeros(n_blocks * step, dtype=stretch.dtype)
     padded[PADDING * step : PADDING * step + len(stretch)] = stretch
@@ -403,8 +405,8 @@ def _spectrum(stretch: np.ndarray, step: int, n_blocks: int) -> np.ndarray:
     if step == SPEED_STEPS:
         return spectrum
     resampled = np.zeros(n_blocks * SPEED_STEPS // 2 + 1, dtype=spectrum.dtype)
-    # Half the lower sample rate is left out: its bin stands for two frequencies, or for
-    # one, depending on which of the two lengths it belongs to.
+    # Half the lower sample rate is left out: in one of the two lengths its bin stands
+    # for two frequencies, in the other for one.
     n_kept = (n_blocks * min(step, SPEED_STEPS) + 1) // 2
     resampled[:n_kept] = spectrum[:n_kept]
     resampled *= spectrum.real.dtype.type(SPEED_STEPS / step)
@@ -412,7 +414,7 @@ def _spectrum(stretch: np.ndarray, step: int, n_blocks: int) -> np.ndarray:
 
 
 def _waveform(spectrum: np.ndarray, n_samples: int) -> np.ndarray:
-    """The cut that a spectrum of it and its padding holds."""
+    """Return the segment whose padded spectrum is given."""
     size = _count_blocks(n_samples) * SPEED_STEPS
     start = PADDING * SPEED_STEPS
     waveform: np.ndarray = scipy_fft.irfft(spectrum, size)[start : start + n_samples]
@@ -422,5 +424,5 @@ def _waveform(spectrum: np.ndarray, n_samples: int) -> np.ndarray:
 def _draw_equalizer(
     largest_spread: float, n_bins: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw an equalizer of a spread below the largest."""
+    """Draw an equalizer with a random spread below the largest."""
     return equalizer(n_bins, largest_spread * rng.random(), rng)

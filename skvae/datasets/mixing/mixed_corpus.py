@@ -1,4 +1,4 @@
-"""Test sets of mixtures that mix themselves when they are read, the same each time."""
+"""Reproducible test sets: corpora of mixtures that are computed on demand."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from skvae.utils.random import RandomState, draw_seed
 
 
 class Mixture:
-    """Noisy speech that is mixed when it is read.
+    """Noisy speech that is mixed on demand.
 
-    It serves wherever a waveform does: it has a length, a dtype and ``__array__``.
+    A Mixture can be used wherever a waveform can: it has a length, a dtype and
+    ``__array__``.
 
     Parameters
     ----------
     clean : waveform, shape (n_samples,)
-        The speech; an :class:`AudioFile` is read when the mixture is.
+        Clean speech. An :class:`AudioFile` is read when the mixture is.
     noise : waveform, shape (n_noise,)
-        The noise, of which a random stretch is taken.
+        Noise, of which a random segment is used.
     snr : float
-        Signal-to-noise ratio in dB.
+        SNR in dB.
     seed : int or list of int
-        What decides which stretch it is.
+        Seed of the random segment.
 
     See Also
     --------
     mix_corpus : Mixtures of a whole corpus.
-    mix_at_snr : What they are made by.
+    mix_at_snr : Function that computes the mixture.
 
     Examples
     --------
@@ -55,13 +56,13 @@ class Mixture:
 
     @property
     def dtype(self) -> np.dtype:
-        """The dtype of the samples."""
+        """Dtype of the samples."""
         dtype = self.clean.dtype
         return np.dtype(np.float32) if dtype == np.int16 else dtype
 
     @property
     def sample_rate(self) -> int:
-        """Rate in Hz, where the speech tells it."""
+        """Sample rate of the speech in Hz, if it has one."""
         return self.clean.sample_rate
 
     def __len__(self) -> int:
@@ -74,7 +75,9 @@ class Mixture:
         self, dtype: np.dtype | None = None, copy: bool | None = None
     ) -> np.ndarray:
         if copy is False:
-            raise ValueError("a Mixture is made when it is read: copy=False cannot be.")
+            raise ValueError(
+                "copy=False is not supported: a Mixture is computed on demand."
+            )
         rng = np.random.default_rng(self.seed)
         samples = mix_at_snr(self.clean, self.noise, self.snr, rng)
         return samples if dtype is None else samples.astype(dtype, copy=False)
@@ -90,41 +93,42 @@ def mix_corpus(
     n_utterances: int | None = None,
     random_state: RandomState = None,
 ) -> Corpus:
-    """Mix a corpus of clean speech with noise; environments and ratios take turns.
+    """Mix a corpus of clean speech with noise, cycling through environments and SNRs.
 
-    As soon as there are enough mixtures, every environment has met every ratio about
-    equally often. Nothing is read now: mixtures mix themselves when they are asked,
-    and are the same in every order, process and run.
+    With enough mixtures, every environment is combined with every SNR about equally
+    often. Nothing is read at once: mixtures are computed on demand, with the same
+    samples in every order, process and run.
 
     Parameters
     ----------
     speech : Corpus
-        Clean speech, of :func:`load_timit` for instance.
+        Clean speech, from :func:`load_timit` for example.
     noises : mapping of str to sequence of waveforms
-        The noises of each environment, of which one is drawn: what :func:`load_demand`,
-        :func:`load_rouen` and :func:`load_noises` return. Their rate must be that of
-        the speech.
+        Noises of each environment, of which one is drawn, as :func:`load_demand`,
+        :func:`load_rouen` and :func:`load_noises` return them. Their sample rate must
+        be that of the speech.
     snrs : sequence of float
-        Ratios in dB. As many as there are mixtures are each used once.
+        SNRs in dB. If there are as many as mixtures, each is used once.
     n_utterances : int or None, default=None
-        How many mixtures. None mixes each utterance once, in order; a number draws so
-        many, none of them twice before all have been drawn once.
+        Number of mixtures, from utterances in random order. An utterance recurs only
+        after all others have been used as often. None means each utterance once, in
+        order.
     random_state : int, Generator, RandomState or None
-        Where the random numbers come from. A seed gives the same mixtures each time.
+        Seed or generator. A seed gives the same mixtures each time.
 
     Returns
     -------
     Corpus
-        Pairs whose noisy speech are :class:`Mixture` objects.
+        Pairs whose noisy speech consists of :class:`Mixture` objects.
 
     Raises
     ------
     ValueError
-        If there is no clean speech, no noise or no ratio.
+        If there is no clean speech, no noise or no SNR.
 
     See Also
     --------
-    Mixer : Other mixtures in each epoch, to learn by.
+    Mixer : New mixtures in each epoch, for training.
     write_corpus : Write the mixtures to files.
 
     Examples
@@ -147,7 +151,7 @@ def mix_corpus(
         )
     ratios = [float(snr) for snr in snrs]
     if not ratios or not np.isfinite(ratios).all():
-        raise ValueError(f"`snrs` must be finite numbers of dB, got {snrs!r}.")
+        raise ValueError(f"`snrs` must be finite numbers in dB, got {snrs!r}.")
     seed = draw_seed(random_state)
     rng = np.random.default_rng(seed)
     order = _draw_order(len(speech), n_utterances, rng)
@@ -169,30 +173,30 @@ def mix_corpus(
 
 
 def write_corpus(corpus: Corpus, folder: str | os.PathLike[str]) -> None:
-    """Write the pairs of a corpus to files, as ``skvae mix`` does.
+    """Write the pairs of a corpus to files, like ``skvae mix``.
 
     The folder receives ``clean/``, ``noisy/`` and ``pairs.csv``, which
-    :func:`load_pairs` reads. Files have 16 bits. Both of a pair share one gain, at most
-    1, by which neither clips.
+    :func:`load_pairs` reads. The files have 16 bits. Both files of a pair share one
+    gain of at most 1, which prevents clipping.
 
     Parameters
     ----------
     corpus : Corpus
         Pairs.
     folder : str or path-like
-        Where to; a folder that is there must be empty.
+        Folder to write to. An existing folder must be empty.
 
     Raises
     ------
     OSError
-        If something is there already.
+        If the folder is not empty.
     ValueError
-        If the corpus has no pairs, or if their waveforms do not tell their rate.
+        If the corpus has no pairs, or if a waveform has no sample rate.
 
     See Also
     --------
-    load_pairs : Reads what was written.
-    mix_corpus : Makes noisy speech of a clean corpus.
+    load_pairs : Read the folder.
+    mix_corpus : Mix a corpus of clean speech with noise.
 
     Examples
     --------
@@ -232,8 +236,8 @@ def _open_pairs(corpus: Corpus) -> Iterator[LabeledPair]:
         rate = getattr(clean, "sample_rate", getattr(noisy, "sample_rate", None))
         if rate is None:
             raise ValueError(
-                f"{utterance} of {corpus.name} must tell its sample rate, as an "
-                "AudioFile does."
+                f"{utterance} of {corpus.name} must have a sample rate: use an "
+                "AudioFile."
             )
         noise = getattr(getattr(noisy, "noise", None), "path", "")
         yield LabeledPair(
@@ -254,9 +258,9 @@ def _deal_turns(
     n_turns: int,
     rng: np.random.Generator,
 ) -> list[tuple[str, float]]:
-    """Environments and ratios, all pairs of them about equally often, shuffled."""
+    """Combine environments and SNRs about equally often, in random order."""
     turns = list(itertools.islice(alternate(environments, snrs), n_turns))
-    # Utterances have an order too: a sentence must not meet its environment by rule.
+    # Shuffle, so that the order of utterances does not determine their environments.
     return [turns[k] for k in rng.permutation(n_turns)]
 
 

@@ -1,8 +1,4 @@
-"""Mix speech and noise at given signal-to-noise ratios.
-
-:func:`mix_at_snr` makes one mixture. :class:`Mixer` makes any number of them, each with
-another noise and another ratio: the dynamic mixing that supervised enhancers learn by.
-"""
+"""Dynamic mixing: random noise at random SNRs, for training on mixtures."""
 
 from __future__ import annotations
 
@@ -29,50 +25,48 @@ from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, check_generator, draw_seed
 from skvae.utils.waveforms import list_waveforms, open_waveform
 
-#: Largest change of level in dB. Beyond it, float32 overflows before long.
+#: Maximum change of the level in dB, within the range of float32.
 LARGEST_LEVEL = 300.0
 
-#: Rate in Hz of what is made for waveforms that do not tell their own.
+#: Sample rate in Hz of synthetic noise if no waveform has a `sample_rate`.
 DEFAULT_RATE = 16_000
 
 
 class Mixer(BaseEstimator):
-    """Mix clean speech with random noise at random signal-to-noise ratios.
+    """Random mixtures of clean speech and noise.
 
-    This is how a supervised enhancer gets from clean speech to pairs. The parameters
-    are only looked at when something is mixed.
+    A mixer turns clean speech into pairs for training. Parameters are checked when
+    something is mixed.
 
     Parameters
     ----------
     noise : None, list of waveforms, or path of a folder, default=None
-        The noises, all equally likely: waveforms or :class:`AudioFile` objects, or all
-        audio in a folder. None makes a new synthetic noise each time, of a random
-        kind (:func:`make_noise`).
+        Noises, all equally likely: waveforms, :class:`AudioFile` objects, or all audio
+        of a folder. None means new synthetic noise of a random kind for each mixture
+        (:func:`make_noise`).
     snr : float, (float, float), list of float or distribution, default=(-5.0, 10.0)
-        Ratio in dB: a number; a tuple (low, high), between which all are equally
-        likely; a list, of which one is chosen; or a frozen distribution of scipy.stats.
+        SNR in dB: a number; a tuple (low, high) for a uniform distribution; a list of
+        equally likely values; or a frozen distribution of scipy.stats.
     level : None or one of the forms of `snr`, default=None
-        Gain in dB that the mixture and the clean speech are both given. None leaves
-        them as loud as the speech was.
+        Gain in dB of both the mixture and the clean speech. None keeps the level of the
+        speech.
     synthetic : float, default=0.0
-        Share of noises that are made (:func:`make_noise`) although there is `noise`.
+        Fraction of mixtures with synthetic noise (:func:`make_noise`) although `noise`
+        is given.
     augment : bool or Augmentation, default=False
-        Whether speech and noise are changed at random, both, before the ratio is set.
-        True means :class:`Augmentation` as it is by default. The speech that comes out
-        as clean is the changed speech.
+        Random changes of speech and noise before they are mixed. True means
+        :class:`Augmentation` with its defaults. The clean speech of the pair is the
+        changed speech.
     random_state : int, Generator, RandomState or None, default=None
-        Where random numbers come from when a method is not given any.
+        Seed or generator for calls without one.
 
     See Also
     --------
-    mix_at_snr : One mixture of a given speech, noise and ratio.
+    mix_at_snr : One mixture of given speech and noise at a given SNR.
     Augmentation : The random changes.
 
-    Notes
-    -----
-    A clone shares the noise instead of copying it, and of a file only the part that is
-    mixed is read. So neither costs memory. Waveforms are pickled with their samples,
-    files as paths.
+    Notes ----- Clones share the noise instead of copying it, and only the segments in
+    use are read from files. Waveforms are pickled with their samples, files as paths.
 
     Examples
     --------
@@ -101,7 +95,7 @@ class Mixer(BaseEstimator):
         self.random_state = random_state
 
     def speech_length(self, n_samples: int) -> int:
-        """Number of samples of speech that a mixture makes use of at most.
+        """Return the maximum number of samples of speech that a mixture uses.
 
         Parameters
         ----------
@@ -111,7 +105,7 @@ class Mixer(BaseEstimator):
         Returns
         -------
         int
-            More than `n_samples` where speech may be accelerated.
+            Number of samples. It exceeds `n_samples` if speech may be sped up.
 
         Examples
         --------
@@ -124,31 +118,32 @@ class Mixer(BaseEstimator):
     def mix(
         self, clean: Any, rng: RandomState = None, n_samples: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Make one pair.
+        """Mix one pair.
 
         Parameters
         ----------
         clean : waveform, shape (n_speech,)
-            Clean speech: an array, or an :class:`AudioFile`.
+            Clean speech: an array or an :class:`AudioFile`.
         rng : int, Generator, RandomState or None
-            Where the random numbers come from; None takes `random_state`.
+            Seed or generator. None means `random_state`.
         n_samples : int or None, default=None
-            Length of the mixture, at most that of the speech, of which a random part is
-            taken. None means all of it; then there is none left by which it could be
-            accelerated (:meth:`speech_length`).
+            Length of the mixture, at most that of the speech, of which a random segment
+            is used. None means the whole speech, which can then not be sped up
+            (:meth:`speech_length`).
 
         Returns
         -------
         noisy : ndarray of shape (n_samples,)
-            The mixture: float32 or float64 as `clean` is, float32 for 16-bit integers.
+            Mixture, in float32 or float64 like `clean`, and in float32 for 16-bit
+            integers.
         clean : ndarray of shape (n_samples,)
-            The speech in it. It may be the input itself, or a part of it.
+            Speech in the mixture. It may be the input itself or a view of it.
 
         Raises
         ------
         ValueError
-            If a parameter or a waveform is not valid, or if the rates of speech and
-            noise differ.
+            If a parameter or a waveform is not valid, or if the sample rates of speech
+            and noise differ.
 
         Examples
         --------
@@ -164,28 +159,29 @@ class Mixer(BaseEstimator):
     def pairs(
         self, clean_list: Sequence[Any], random_state: RandomState = None
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Make a pair of every utterance.
+        """Mix one pair for each utterance.
 
         Parameters
         ----------
         clean_list : list of waveforms
-            Clean speech. It keeps its length, so it is not accelerated (:meth:`mix`).
+            Clean utterances. They keep their lengths, so they are not sped up
+            (:meth:`mix`).
         random_state : int, Generator, RandomState or None
-            Where the random numbers come from; None takes the mixer's own. What
-            becomes of an utterance depends on the seed and its place in the list, and
-            not on the other utterances.
+            Seed or generator. None means that of the mixer. A mixture depends on the
+            seed and on the position of its utterance in the list, not on the other
+            utterances.
 
         Returns
         -------
         noisy : list of ndarray of shape (n_samples,)
-            The mixtures.
+            Mixtures.
         clean : list of ndarray of shape (n_samples,)
-            The speech in them.
+            Speech in the mixtures.
 
         Raises
         ------
         ValueError
-            As :meth:`mix`. The message names the utterance.
+            As for :meth:`mix`. The message names the utterance.
 
         Examples
         --------
@@ -233,7 +229,7 @@ class Mixer(BaseEstimator):
             )
 
         def take(length: int) -> np.ndarray:
-            """Make noise, or take some of one of the noises."""
+            """Return synthetic noise or a segment of a random noise."""
             is_given = self.synthetic == 0 or rng.random() >= self.synthetic
             if noises is None or not is_given:
                 kind = str(rng.choice(NOISE_KINDS))
@@ -255,7 +251,7 @@ class Mixer(BaseEstimator):
         return noisy, speech
 
     def _check_augmentation(self) -> Augmentation | None:
-        """Check `augment`."""
+        """Validate `augment` and return the augmentation, if any."""
         augment = self.augment
         if not isinstance(augment, bool | np.bool_ | Augmentation):
             raise ValueError(
@@ -267,12 +263,12 @@ class Mixer(BaseEstimator):
         return augment
 
     def _list_noise(self) -> Sequence[Any] | None:
-        """Check `noise`, and list it if it is a folder."""
+        """Validate `noise` and return the noises, if any."""
         noise = self.noise
         if noise is None:
             return None
         if isinstance(noise, str | os.PathLike):
-            # Listed once: thousands of files would take longer to list than to mix.
+            # Keep the list: listing thousands of files takes longer than mixing.
             folder = os.fsdecode(noise)
             if getattr(self, "_listing", (None, []))[0] != folder:
                 self._listing = (folder, find_audio(folder))
@@ -285,7 +281,7 @@ class Mixer(BaseEstimator):
         return noises
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was found in a folder belongs neither to a pickle nor to a hash.
+        # The list of files is no part of the state: pickles and hashes leave it out.
         return {k: v for k, v in super().__getstate__().items() if k != "_listing"}
 
     def __sklearn_clone__(self) -> Mixer:
@@ -296,7 +292,7 @@ class Mixer(BaseEstimator):
 
 
 def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
-    """Draw a number of decibels from one of the forms of `snr` and `level`."""
+    """Draw a value in dB from one of the forms of `snr` and `level`."""
     if hasattr(choice, "rvs"):
         return float(np.asarray(choice.rvs(random_state=rng)).item())
     values = choice if isinstance(choice, list | tuple) else [choice]
@@ -320,7 +316,7 @@ def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
 
 
 def _tell_rate(clean: Any, noises: Sequence[Any] | None) -> int:
-    """Rate in Hz of the speech or else of the noises, where they tell it."""
+    """Return the sample rate of the speech, else of the noises, else the default."""
     for waveform in (clean, *(() if noises is None else noises[:1])):
         if (rate := getattr(waveform, "sample_rate", None)) is not None:
             return int(rate)

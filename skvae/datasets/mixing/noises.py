@@ -1,7 +1,6 @@
-"""Noises made from random numbers: no recording is needed.
+"""Synthetic noise of several kinds, from white noise to a crowd of voices.
 
-Some are textbook noises, others families of what is heard around people. Each call
-draws anew what a noise of that family sounds like: pitch, resonances, rhythm.
+Each call draws the details of a sound of the given kind: pitch, resonances, rhythm.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from skvae.utils.parameters import check_option, check_real
 from skvae.utils.random import RandomState, check_generator
 from skvae.utils.waveforms import check_sample_rate
 
-#: Level of synthetic noise in dB relative to full scale, root mean square.
+#: Root mean square of synthetic noise in dB relative to full scale.
 NOISE_LEVEL = -26.0
 
 
@@ -48,47 +47,50 @@ def make_noise(
     sample_rate: int = 16_000,
     random_state: RandomState = None,
 ) -> np.ndarray:
-    """Make noise of a given kind.
+    """Generate synthetic noise.
 
     Parameters
     ----------
     n_samples : int, default=48_000
-        Length.
+        Number of samples.
     kind : str, default="white"
-        Steady: "white", "pink" (-3 dB an octave), "brown" (-6 dB an octave) or
-        "colored" (any colour). Of voices: "babble" (six), "crowd" (up to 40 at a time,
-        with children, in a room) or "animals" (calls). Of machines: "hum" (mains),
-        "machine" (a motor and its blower) or "engine" (cylinders that fire, revved up
-        and down). Of many events: "clicks" (short knocks over a faint hiss), "impacts"
-        (things that are struck and ring), "crackle" (applause, rain, fire) or "water"
-        (bubbles in a jet). Or "wind" (gusts of rumble), "insects" (high tones in
-        chirps) or "bands" (bands of noise that swell and fade). :data:`NOISE_KINDS`
-        holds these names.
+        Kind of noise, one of :data:`NOISE_KINDS`:
+
+        - steady: "white", "pink" (-3 dB per octave), "brown" (-6 dB per octave) or
+          "colored" (random spectrum);
+        - voices: "babble" (six), "crowd" (up to 40 at a time, with children, in a
+          room) or "animals" (calls);
+        - machines: "hum" (mains), "machine" (motor and blower) or "engine" (cylinders
+          at varying speed);
+        - many events: "clicks" (short knocks over faint noise), "impacts" (objects
+          that are struck and ring), "crackle" (applause, rain, fire) or "water"
+          (bubbles in a jet);
+        - others: "wind" (gusts of rumble), "insects" (high tones in chirps) or "bands"
+          (bands of noise that swell and fade).
     sample_rate : int, default=16_000
-        Rate in Hz.
+        Sample rate in Hz.
     random_state : int, Generator, RandomState or None
-        Where the random numbers come from.
+        Seed or generator.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        The noise in float32. Its root mean square is -26 dB relative to full scale;
-        its peaks are not limited.
+        Noise in float32. Its root mean square is -26 dB relative to full scale. Its
+        peaks are not limited.
 
     Raises
     ------
     ValueError
-        If `kind` is unknown, or `n_samples` or `sample_rate` no positive whole number.
+        If `kind` is unknown, or if `n_samples` or `sample_rate` is not a positive whole
+        number.
 
     See Also
     --------
-    make_speech : The other part of a mixture.
-    Mixer : Mixes them.
+    make_speech : Synthetic speech.
+    Mixer : Mixtures of speech and noise.
 
-    Notes
-    -----
-    What is in Hz is made lower where the sample rate is too low for it. The first
-    "crowd" of a sample rate takes longer: it makes the voices.
+    Notes ----- Frequencies above the band of a low sample rate are lowered into it. The
+    first "crowd" at a sample rate takes longer, because its voices are generated first.
 
     Examples
     --------
@@ -128,7 +130,7 @@ def _hum(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
     mains = rng.choice([50.0, 60.0])
     frequency = mains * (1.0 + 0.001 * drift(n_samples, rate, rng, 1.0))
     order = np.arange(1, 25)
-    # A transformer hums at twice the mains' frequency: even harmonics are stronger.
+    # Transformers hum at twice the mains frequency: even harmonics are stronger.
     amplitudes = rng.uniform(0.2, 1.0, 24) / order * np.where(order % 2, 0.5, 1.0)
     hum = harmonics(frequency, rate, rng, amplitudes)
     return hum + 0.02 * _pink(n_samples, rate, rng)
@@ -163,7 +165,7 @@ def _clicks(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _colored(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Steady noise of any colour: a tilt, and what rooms and bodies add to it."""
+    """Steady noise with a random spectrum: a tilt and a random equalizer."""
     size = fast_size(n_samples)
     frequency = bin_frequencies(size, rate)
     gain = tilt(frequency, rng.uniform(0.0, 2.0)) * equalizer(
@@ -173,7 +175,7 @@ def _colored(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _bands(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Bands of noise, each of which swells and fades at a rate of its own."""
+    """Bands of noise, each of which swells and fades at its own rate."""
     size = fast_size(n_samples)
     frequency = bin_frequencies(size, rate)
     spectrum = noise_spectrum(size, rng)
@@ -191,9 +193,9 @@ def _bands(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _engine(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Cylinders that fire in turn, and noise in their rhythm, in a resonating body."""
+    """Cylinders that fire in turn, and noise in their rhythm, through resonances."""
     firing = log_uniform(rng, 15.0, in_band(250.0, rate))
-    # From a steady motor to one that is revved up over an octave.
+    # From constant speed to speeds that vary by an octave.
     revving = log_uniform(rng, 0.005, 0.4) * drift(
         n_samples, rate, rng, rng.uniform(0.2, 2.0)
     )
@@ -220,11 +222,11 @@ def _engine(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _insects(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """High tones in trills and chirps: crickets, cicadas, and the night around them."""
+    """High tones in trills and chirps, over faint noise."""
     time = np.arange(n_samples) / rate
     night = unit_power(_colored(n_samples, rate, rng))
     sound = draw_gain(rng, -40.0, -10.0) * night
-    edge = 0.01  # seconds in which a chirp begins and ends
+    edge = 0.01  # seconds of fading at both ends of a chirp
     unsteady = drift(n_samples, rate, rng, 0.1)
     for _ in range(rng.integers(1, 4)):
         tone = rng.uniform(0.25, 1.0) * in_band(7500.0, rate)
@@ -233,21 +235,21 @@ def _insects(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
         song *= trill ** int(rng.integers(1, 5))
         period = log_uniform(rng, 0.15, 3.0)
         begun = fraction(time / period + rng.random())
-        left = np.float32(rng.uniform(0.2, 1.2)) - begun  # beyond 1 it hardly pauses
+        left = np.float32(rng.uniform(0.2, 1.2)) - begun  # above 1, almost no pause
         song *= np.clip(np.minimum(begun, left) * np.float32(period / edge), 0.0, 1.0)
         sound += draw_gain(rng, -15.0, 0.0) * song
     return sound
 
 
 def _animals(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Calls of gliding pitch through a throat: from a roar to a whistle."""
+    """Calls of gliding pitch through a vocal tract, from roars to whistles."""
     size = fast_size(n_samples)
     frequency = bin_frequencies(size, rate)
     spectrum = np.zeros(len(frequency), dtype=np.complex64)
     for _ in range(rng.integers(1, 3)):
         pitch = log_uniform(rng, 80.0, in_band(2500.0, rate))
         seconds = log_uniform(rng, 0.05, 0.8)
-        melody = 5.0 * rng.standard_normal(3)  # semitones: begin, middle and end
+        melody = 5.0 * rng.standard_normal(3)  # semitones: beginning, middle and end
         roughness, tremor = rng.uniform(0.0, 0.9), rng.uniform(15.0, 70.0)
         breath = draw_gain(rng, -40.0, -5.0)
         is_whistle = rng.random() < 0.3
@@ -279,7 +281,7 @@ def _animals(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _impacts(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Things that are struck, and ring in their modes: dishes, tools, doors."""
+    """Objects that are struck and ring in their modes: dishes, tools, doors."""
     n_things, n_modes = int(rng.integers(1, 4)), 5
     time = np.arange(math.ceil(0.3 * rate), dtype=np.float32) / np.float32(rate)
     shape = (n_things, n_modes, 1)
@@ -295,7 +297,7 @@ def _impacts(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _crackle(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Many small bursts: applause, rain on something, fire, gravel."""
+    """Many small bursts: applause, rain, fire, gravel."""
     n_sounds = 2
     time = np.arange(math.ceil(0.05 * rate), dtype=np.float32) / np.float32(rate)
     decay = log_uniform(rng, 0.0005, 0.015, (n_sounds, 1)).astype(np.float32)
@@ -310,12 +312,12 @@ def _crackle(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _water(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Bubbles, which are short tones of rising pitch, in the hiss of a jet."""
+    """Bubbles, which are short tones of rising pitch, and the hiss of a jet."""
     n_sizes = 3
     time = np.arange(math.ceil(0.06 * rate), dtype=np.float32) / np.float32(rate)
     shape = (n_sizes, 1)
     hertz = log_uniform(rng, 300.0, in_band(4000.0, rate), shape).astype(np.float32)
-    # The smaller a bubble, the higher its tone and the shorter.
+    # Smaller bubbles have higher and shorter tones.
     decay = rng.uniform(2.0, 8.0, shape).astype(np.float32) / hertz
     rise = rng.uniform(0.0, 0.1, shape).astype(np.float32)
     bubbles = sine(hertz * time * (1 + rise * time / decay)) * np.exp(-time / decay)
@@ -326,14 +328,14 @@ def _water(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _crowd(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Phrases of many voices, adults' and children's, near and far, in a room."""
+    """Phrases of many voices, near and far, of adults and children, in a room."""
     voices = _voices(rate)
     n_voices, n_longest = voices.shape
-    talking = log_uniform(rng, 3.0, 40.0)  # so many at a time
+    talking = log_uniform(rng, 3.0, 40.0)  # voices at a time
     n_phrase = max(1, n_longest // 2)
     n_phrases = 1 + rng.poisson(talking * (1 + n_samples / n_phrase))
     starts = rng.integers(1 - n_phrase, n_samples, n_phrases)
-    # Nothing tells one child from another, or speech backwards from speech, in a crowd.
+    # In a crowd, reversed speech cannot be told from speech: it adds variety.
     rows = rng.integers(n_voices, size=n_phrases)
     firsts = rng.integers(n_longest - n_phrase + 1, size=n_phrases)
     directions = rng.choice([-1, 1], n_phrases)
@@ -345,7 +347,7 @@ def _crowd(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
         phrase = voices[row, first : first + n_phrase][::direction]
         add_at(crowd, loud * phrase, int(start))
 
-    seconds = log_uniform(rng, 0.1, 0.8)  # in which the room's echo falls by 60 dB
+    seconds = log_uniform(rng, 0.1, 0.8)  # reverberation time: decay by 60 dB
     n_echo = math.ceil(seconds * rate)
     size = fast_size(n_samples + n_echo)
     echo = rng.standard_normal(n_echo, dtype=np.float32)
@@ -359,10 +361,10 @@ def _crowd(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _voices(rate: int) -> np.ndarray:
-    """Voices to make crowds of, those of children among them, always the same.
+    """Generate the fixed set of voices for crowds, some of them of children.
 
-    They take longer to make than a crowd may. Speech that is played faster than it was
-    made has a higher pitch and a shorter vocal tract.
+    Generating them takes longer than a crowd should. Speech that is played faster has a
+    higher pitch and a shorter vocal tract.
     """
     n_voices, seconds = 24, 3.0
     voices = [
@@ -392,5 +394,5 @@ _NOISES = {
     "crowd": _crowd,
 }
 
-#: The kinds of noise that :func:`make_noise` knows.
+#: Kinds of noise that :func:`make_noise` generates.
 NOISE_KINDS = tuple(_NOISES)

@@ -1,8 +1,8 @@
-"""Folders of pairs: noisy speech, the clean speech in it, and what was mixed.
+"""Folders of pairs: noisy speech, clean speech, and a table of their mixtures.
 
-Such a folder holds clean/ and noisy/, with files of the same names, and pairs.csv, a
-row a pair. Choices and reports are made on pairs that lie there, so that everybody
-hears the same ones.
+Such a folder contains ``clean/`` and ``noisy/`` with files of the same names, and
+``pairs.csv`` with one row per pair. Comparisons that use one such folder use the same
+mixtures.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from skvae.datasets.mixing.mixer import Mixer
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
 from skvae.utils.parameters import check_real
 
-#: Greatest sample that a pair is written with: both files share one gain.
+#: Maximum sample of a written pair. Both files share one gain.
 PEAK = 0.98
 
-#: The table of a folder of pairs, and its first row.
+#: Table of a folder of pairs, and its columns.
 TABLE = "pairs.csv"
 COLUMNS = (
     "pair",
@@ -38,37 +38,37 @@ COLUMNS = (
     "seconds",
 )
 
-#: The two folders.
+#: Names of the two folders.
 SIDES = ("clean", "noisy")
 
-#: What stands for the environment of a noise that was made; its file is its kind.
+#: Environment of synthetic noise, whose kind is listed as its file.
 SYNTHETIC = "synthetic"
 
-#: Augmentation takes more noise than it gives where it plays it faster.
+#: Factor for the length of synthetic noise that augmentation may speed up.
 _AUGMENTED_LENGTH = 2
 
 
 class LabeledPair(NamedTuple):
-    """A mixture and what is in it.
+    """Mixture with its speech and its labels.
 
     Attributes
     ----------
     speaker : str
-        Who speaks.
+        Name of the speaker.
     utterance : str
-        Name of the file of the speech.
+        File name of the speech.
     environment : str
-        Where the noise was recorded.
+        Environment in which the noise was recorded.
     noise : str
-        Name of its file.
+        File name of the noise.
     snr : float
-        Signal-to-noise ratio in dB.
+        SNR in dB.
     sample_rate : int
-        Samples per second.
+        Sample rate in Hz.
     clean : ndarray of float64, shape (n_samples,)
-        The speech.
+        Speech.
     noisy : ndarray of float64, shape (n_samples,)
-        The mixture. It may go beyond full scale.
+        Mixture. It may exceed full scale.
     """
 
     speaker: str
@@ -90,32 +90,32 @@ def mix_pairs(
     synthetic: float = 0.0,
     augment: bool | Augmentation = False,
 ) -> Iterator[LabeledPair]:
-    """Mix each utterance with a noise; environments and ratios take turns.
+    """Mix each utterance with a noise, cycling through environments and SNRs.
 
-    As soon as there are enough pairs, every environment has met every ratio about
-    equally often; so have the noises that are made.
+    With enough pairs, every environment is combined with every SNR about equally often.
+    The same holds for synthetic noise.
 
     Parameters
     ----------
     speech : sequence of AudioFile
-        Clean speech, in the order of the pairs; an utterance may occur several times.
+        Clean utterances in the order of the pairs. They may occur repeatedly.
     noises : mapping of str to sequence of AudioFile
-        The noises of each environment, of which one is drawn. They may only be missing
-        with ``synthetic=1``.
+        Noises of each environment, of which one is drawn. The mapping may be empty only
+        if `synthetic` is 1.
     snrs : sequence of float
-        Signal-to-noise ratios in dB.
+        SNRs in dB.
     rng : Generator
-        Where the random numbers come from.
+        Generator of all random choices.
     synthetic : float, default=0.0
-        Share of pairs with a noise that is made instead.
+        Fraction of pairs with synthetic noise.
     augment : bool or Augmentation, default=False
-        Whether speech and noise are changed at random, as :class:`Mixer` does it. The
-        speech keeps its length. Two noises that are summed are of one recording.
+        Random changes of speech and noise, as in :class:`Mixer`. The speech keeps its
+        length. Two noises that are summed come from one recording.
 
     Yields
     ------
     LabeledPair
-        At the rate of the speech, to which the noise is resampled.
+        Pair at the sample rate of the speech, to which the noise is resampled.
 
     Examples
     --------
@@ -174,8 +174,8 @@ def mix_pairs(
 def alternate(
     environments: Sequence[str], snrs: Sequence[float]
 ) -> Iterator[tuple[str, float]]:
-    """Yield environments and ratios, without end, all pairs of them equally often."""
-    # After as many turns every environment has met the same ratios again: move on.
+    """Yield environments and SNRs endlessly, all combinations equally often."""
+    # After a cycle the same combinations would recur, so shift the SNRs by one.
     cycle = math.lcm(len(environments), len(snrs))
     for k in itertools.count():
         yield environments[k % len(environments)], snrs[(k + k // cycle) % len(snrs)]
@@ -184,23 +184,23 @@ def alternate(
 def write_pairs(
     pairs: Iterable[LabeledPair], folder: str | os.PathLike[str], n_pairs: int
 ) -> Iterator[tuple]:
-    """Write pairs as they come, in 16 bits, and at last the table.
+    """Write pairs to 16-bit files as they arrive, and finally the table.
 
-    Both files of a pair share one gain, at most 1, by which neither clips.
+    Both files of a pair share one gain of at most 1, which prevents clipping.
 
     Parameters
     ----------
     pairs : iterable of LabeledPair
-        The pairs.
+        Pairs.
     folder : str or path-like
-        Where to; it is there.
+        Existing folder to write to.
     n_pairs : int
-        How many there are: names are numbers with as many digits as all need.
+        Number of pairs, which sets the number of digits in file names.
 
     Yields
     ------
     tuple
-        A row of the table, whose columns are :data:`COLUMNS`.
+        Row of the table, with the columns :data:`COLUMNS`.
 
     Examples
     --------
@@ -247,19 +247,19 @@ def write_pairs(
 def take_turns(
     recordings: Sequence[AudioFile], rng: np.random.Generator
 ) -> list[AudioFile]:
-    """Order recordings so that few of them are already of many speakers.
+    """Order recordings so that the first ones come from many speakers.
 
     Parameters
     ----------
     recordings : sequence of AudioFile
-        Those of one folder are of one speaker.
+        Recordings, with one folder per speaker.
     rng : Generator
-        Where the order comes from.
+        Generator of the order.
 
     Returns
     -------
     list of AudioFile
-        First one of each speaker, then a second one of each, and so on.
+        One recording of each speaker, then a second one of each, and so on.
 
     Examples
     --------
@@ -279,7 +279,7 @@ def take_turns(
 
 
 class _MadeNoise:
-    """Samples that tell their rate, by which changes over time are slow or fast."""
+    """Samples with a sample rate, which sets the speed of changing gains."""
 
     def __init__(self, samples: np.ndarray, sample_rate: int):
         self.samples, self.sample_rate = samples, sample_rate

@@ -1,4 +1,4 @@
-"""Mix one utterance with one noise at a given signal-to-noise ratio."""
+"""Mixture of one utterance and one noise at a given signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from skvae.signal.spectrogram import reads_itself
 from skvae.utils.random import RandomState, check_generator
 from skvae.utils.waveforms import open_waveform
 
-#: Samples over which the end of a short noise fades into its beginning when it is
-#: repeated: 20 ms at 16 kHz.
+#: Samples over which the end of a repeated noise fades into its beginning: 20 ms at
+#: 16 kHz.
 FADE = 320
 
-#: How often another stretch of a long noise is tried when one is silent.
+#: Number of random segments of a long noise that are tried until one is not silent.
 SILENT_TRIES = 10
 
-#: Lowest signal-to-noise ratio in dB. Below it, float32 holds no trace of the speech.
+#: Minimum SNR in dB. Below it, no trace of the speech is left in float32.
 LOWEST_SNR = -300.0
 
 
@@ -50,32 +50,32 @@ def mix_at_snr(
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     r"""Add noise to clean speech at a signal-to-noise ratio.
 
-    The noise is scaled, the speech is not, so that over the whole utterance
+    The noise is scaled and the speech is not. Over the whole utterance,
 
     .. math:: 10 \log_{10} \frac{\sum_t s_t^2}{\sum_t b_t^2} = \text{snr}.
 
     Parameters
     ----------
     clean : waveform, shape (n_samples,)
-        Clean speech: an array, or an :class:`AudioFile`.
+        Clean speech: an array or an :class:`AudioFile`.
     noise : waveform, shape (n_noise,)
-        Noise. Where it is longer than the speech, a random stretch is taken, and only
-        that much of an :class:`AudioFile` is read. Where it is shorter it is repeated,
-        from a random place, its end faded into its beginning.
+        Noise. If it is longer than the speech, a random segment is used, and only that
+        segment of an :class:`AudioFile` is read. If it is shorter, it is repeated from
+        a random position, with its end faded into its beginning.
     snr : float
-        Ratio in dB. Infinity means no noise.
+        SNR in dB. Infinity means no noise.
     rng : int, Generator, RandomState or None
-        Where the random place comes from.
+        Seed or generator for the random position in the noise.
     return_noise : bool, default=False
         Whether to return the scaled noise as well.
 
     Returns
     -------
     noisy : ndarray of shape (n_samples,)
-        The mixture: float32 or float64 as `clean` is, float32 for 16-bit integers. It
-        may go beyond full scale; it is not clipped.
+        Mixture, in float32 or float64 like `clean`, and in float32 for 16-bit integers.
+        It is not clipped and may exceed full scale.
     scaled_noise : ndarray of shape (n_samples,)
-        The noise in it, only with ``return_noise=True``.
+        Noise in the mixture. Returned only if `return_noise` is True.
 
     Raises
     ------
@@ -85,12 +85,11 @@ def mix_at_snr(
 
     See Also
     --------
-    Mixer : Makes many, each with another noise and another ratio.
+    Mixer : Random mixtures with various noises and SNRs.
 
-    Notes
-    -----
-    Silence has no ratio. To silent speech the noise is added as it is. Silent noise
-    adds nothing; where only the stretch is silent, ten others are tried first.
+    Notes ----- The SNR of silence is not defined. Noise is added to silent speech
+    without scaling. Silent noise adds nothing. If only the chosen segment is silent, up
+    to ten segments are tried.
 
     Examples
     --------
@@ -111,12 +110,12 @@ def mix_at_snr(
 
 
 def check_same_rate(clean: Any, noise: Any) -> None:
-    """Check that speech and noise do not have different sample rates.
+    """Raise a ValueError if speech and noise have different sample rates.
 
     Parameters
     ----------
     clean, noise : waveform
-        Only those that have a `sample_rate` are compared.
+        Waveforms. They are compared if both have a `sample_rate`.
 
     Raises
     ------
@@ -131,19 +130,19 @@ def check_same_rate(clean: Any, noise: Any) -> None:
     if None not in rates and rates[0] != rates[1]:
         raise ValueError(
             f"speech and noise must have one sample rate, got {rates[0]} Hz and "
-            f"{rates[1]} Hz: AudioFile and find_audio resample with sample_rate=."
+            f"{rates[1]} Hz: resample with sample_rate= of AudioFile or find_audio."
         )
 
 
 def check_snr(snr: Any) -> None:
-    """Raise a ValueError unless a signal-to-noise ratio is a number in its range."""
+    """Raise a ValueError unless an SNR is a number in its range."""
     is_number = isinstance(snr, Real) and not isinstance(snr, bool)
     if not is_number or not snr >= LOWEST_SNR:
         raise ValueError(f"`snr` must be at least {LOWEST_SNR} dB, got {snr!r}.")
 
 
 def scale_noise(noise: np.ndarray, speech: np.ndarray, snr: float) -> np.ndarray:
-    """Bring noise to its level below speech, where both have one."""
+    """Scale noise to an SNR, unless speech or noise is silent."""
     noise_power, speech_power = energy(noise), energy(speech)
     gain = 1.0
     if noise_power > 0.0 and speech_power > 0.0:
@@ -152,13 +151,13 @@ def scale_noise(noise: np.ndarray, speech: np.ndarray, snr: float) -> np.ndarray
 
 
 def take_noise(noise: Any, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Cut or repeat the noise to `n_samples`."""
-    # What reads itself, an AudioFile for instance, is asked for a part.
+    """Cut or repeat noise to `n_samples` samples."""
+    # Of an AudioFile and the like, only the segment is read.
     reads_parts = reads_itself(noise) and hasattr(noise, "__getitem__")
     name = repr(noise) if reads_parts else "the noise"
     source = noise if reads_parts else np.asarray(noise)
     if isinstance(source, np.ndarray) and source.ndim != 1:
-        source = open_waveform(noise, name)  # which raises, and says why
+        source = open_waveform(noise, name)  # raises an error
     surplus = len(source) - n_samples
     if surplus < 0:
         return _repeat(open_waveform(source, name), n_samples, rng)
@@ -171,11 +170,11 @@ def take_noise(noise: Any, n_samples: int, rng: np.random.Generator) -> np.ndarr
 
 
 def _repeat(noise: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Repeat a short noise, from a random place, without a jump at the seams.
+    """Repeat a short noise from a random position without a jump at the seams.
 
-    The last samples fade out while the first fade in, and this is the beginning of the
-    loop: it goes on from the last sample before the fade. Squared, the two gains add up
-    to one, which keeps the power of noise that is not correlated with itself.
+    The last samples fade out while the first samples fade in. This cross-fade is the
+    beginning of the loop, which continues up to the last sample before it. The squares
+    of the two gains add up to one, which keeps the power of uncorrelated noise.
     """
     fade = min(FADE, len(noise) // 2)
     angle = np.pi / 2 * np.arange(fade) / max(fade, 1)

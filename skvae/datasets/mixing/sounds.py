@@ -10,17 +10,17 @@ from scipy import fft as scipy_fft
 
 from skvae.datasets.mixing.augmentation import energy, equalizer
 
-# Noises have nothing below this frequency in Hz: recordings have not, either.
+# Lowest frequency of noises in Hz, as in recordings.
 _LOWEST = 20.0
 
-# Smallest block that colored noise is cut from: shorter ones would have no bass.
+# Minimum length from which colored noise is cut. Shorter blocks would lack bass.
 _SMALLEST_BLOCK = 1024
 
 
 def colored_noise(
     n_samples: int, rate: int, rng: np.random.Generator, slope: float
 ) -> np.ndarray:
-    """Gaussian noise whose power falls like frequency ** -slope, of power one."""
+    """Generate Gaussian noise of power one, with power spectrum frequency ** -slope."""
     size = 2 ** math.ceil(math.log2(max(n_samples, _SMALLEST_BLOCK)))
     spectrum = np.fft.rfft(rng.standard_normal(size, dtype=np.float32))
     frequency = np.fft.rfftfreq(size, 1 / rate)
@@ -34,7 +34,7 @@ def colored_noise(
 def drift(
     n_samples: int, rate: int, rng: np.random.Generator, seconds: float
 ) -> np.ndarray:
-    """Join standard normal values, one every `seconds`, into a slow curve."""
+    """Interpolate standard normal values, one every `seconds`, to a slow curve."""
     n_knots = math.ceil(n_samples / (seconds * rate)) + 2
     knots = (np.arange(n_knots) + rng.random() - 1.0) * seconds * rate
     return np.interp(np.arange(n_samples), knots, rng.standard_normal(n_knots))
@@ -43,9 +43,10 @@ def drift(
 def harmonics(
     frequency: np.ndarray, rate: int, rng: np.random.Generator, amplitudes: np.ndarray
 ) -> np.ndarray:
-    """Sum of harmonics of a gliding tone, those above the Nyquist frequency left out.
+    """Sum the harmonics of a gliding tone below the Nyquist frequency.
 
-    Each harmonic is the one before, turned by the tone: no sine but the first.
+    Each harmonic is the previous one multiplied by the tone, which saves evaluating
+    sines.
     """
     turn = np.exp(2j * np.pi * np.cumsum(frequency) / rate).astype(np.complex64)
     amplitudes = amplitudes * np.exp(2j * np.pi * rng.random(len(amplitudes)))
@@ -59,21 +60,21 @@ def harmonics(
 
 
 def sawtooth(frequency: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Sawtooth whose jumps are rounded over two samples to keep aliases low.
+    """Generate a sawtooth whose jumps are rounded over two samples to reduce aliasing.
 
     Parameters
     ----------
     frequency : ndarray of shape (n_samples,)
-        Frequency in Hz, below half the rate.
+        Frequency in Hz, below half the sample rate.
     rate : int
         Sample rate in Hz.
     rng : Generator
-        Where the phase at the beginning comes from.
+        Generator of the initial phase.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        The wave in float32, between -1 and 1.
+        Sawtooth in float32, between -1 and 1.
 
     Examples
     --------
@@ -102,12 +103,13 @@ def scatter(
     per_second: float,
     spread: float,
 ) -> np.ndarray:
-    """Let sounds (n_sounds, n_sound) fall at random, so many a second.
+    """Repeat sounds (n_sounds, n_sound) at random times and strengths.
 
-    The spread is that of the logarithm of their strength.
+    `per_second` is the mean number of events, and `spread` the standard deviation of
+    the logarithm of their strengths.
     """
     n_sounds, n_sound = sounds.shape
-    # What fell before the beginning rings on.
+    # Include events before the beginning, which still ring.
     n_falls = rng.poisson(
         per_second * (n_samples + n_sound) / rate / n_sounds, n_sounds
     )
@@ -122,7 +124,7 @@ def scatter(
 
 
 def impulses(where: np.ndarray, strength: np.ndarray, n_samples: int) -> np.ndarray:
-    """Impulses between the samples: each is shared by the two beside it."""
+    """Place impulses at fractional positions, split between the neighboring samples."""
     before = where.astype(np.intp)
     after = strength * (where - before)
     pulses = np.bincount(before, strength - after, n_samples + 1)
@@ -131,7 +133,7 @@ def impulses(where: np.ndarray, strength: np.ndarray, n_samples: int) -> np.ndar
 
 
 def add_at(total: np.ndarray, sound: np.ndarray, start: int) -> None:
-    """Add a sound where it begins, which may be before the total does."""
+    """Add a sound to a total from sample `start`, which may be negative."""
     first = max(0, -start)
     end = min(len(sound), len(total) - start)
     total[start + first : start + end] += sound[first:end]
@@ -140,7 +142,7 @@ def add_at(total: np.ndarray, sound: np.ndarray, start: int) -> None:
 def resonances(
     frequency: np.ndarray, rate: int, rng: np.random.Generator, n_resonances: int
 ) -> np.ndarray:
-    """Gain of something that resonates and is not even otherwise."""
+    """Draw the gain of a resonating body with an uneven spectrum."""
     gain = 0.1 * equalizer(len(frequency), 6.0, rng)
     for _ in range(n_resonances):
         center = log_uniform(rng, 80.0, in_band(5000.0, rate))
@@ -152,25 +154,25 @@ def resonances(
 
 
 def tilt(frequency: np.ndarray, slope: float) -> np.ndarray:
-    """Gain by which power falls like frequency ** -slope, without what is too low."""
-    # Above the lowest frequency by a half, this is the power law to within a tenth.
+    """Return a gain that makes power fall like frequency ** -slope, without rumble."""
+    # Above three times the lowest frequency, the gain is within 10 % of the power law.
     rumble = (frequency / np.float32(_LOWEST)) ** 2
     return np.sqrt(rumble / (1 + rumble)) * (1 + rumble) ** np.float32(-slope / 4)
 
 
 def noise_spectrum(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Spectrum of white noise."""
+    """Draw the spectrum of white noise."""
     parts = rng.standard_normal((size // 2 + 1, 2), dtype=np.float32)
     return parts.view(np.complex64)[:, 0]
 
 
 def inverse(spectrum: np.ndarray, n_samples: int) -> np.ndarray:
-    """Beginning of what has this spectrum, whose length is even."""
+    """Return the first samples of the waveform of a spectrum (even length)."""
     return np.fft.irfft(spectrum)[:n_samples]
 
 
 def fast_size(n_samples: int) -> int:
-    """Even length, not below `n_samples`, of a fast transform that holds the bass."""
+    """Return an even length of at least `n_samples` for a fast Fourier transform."""
     half = max(math.ceil(n_samples / 2), _SMALLEST_BLOCK // 2)
     return 2 * scipy_fft.next_fast_len(half, real=True)
 
@@ -181,23 +183,23 @@ def bin_frequencies(size: int, rate: int) -> np.ndarray:
 
 
 def sine(cycles: np.ndarray) -> np.ndarray:
-    """Sine of so many cycles, in float32."""
+    """Return the sine of a number of cycles in float32."""
     return np.sin(np.float32(2 * np.pi) * fraction(cycles))
 
 
 def fraction(cycles: np.ndarray) -> np.ndarray:
-    """What is left of so many cycles without the whole ones, in float32."""
+    """Return the fractional part of a number of cycles in float32."""
     return (cycles - np.floor(cycles)).astype(np.float32)
 
 
 def unit_power(sound: np.ndarray) -> np.ndarray:
-    """Bring a sound to a power of one, if there is one."""
+    """Scale a sound to a power of one, unless it is silent."""
     power = energy(sound) / len(sound)
     return sound / np.float32(math.sqrt(power)) if power > 0.0 else sound
 
 
 def draw_gain(rng: np.random.Generator, low: float, high: float) -> np.float32:
-    """Gain of so many dB, anything in between."""
+    """Draw a gain that is uniform in dB."""
     return np.float32(10.0 ** (rng.uniform(low, high) / 20))
 
 
@@ -207,10 +209,10 @@ def log_uniform(
     high: float,
     size: tuple[int, ...] | None = None,
 ) -> Any:
-    """Draw between two positive numbers, every ratio equally likely."""
+    """Draw a positive number that is uniform on a logarithmic scale."""
     return np.exp(rng.uniform(math.log(min(low, high)), math.log(high), size))
 
 
 def in_band(frequency: float, rate: int) -> float:
-    """Keep the frequency below half the sample rate."""
+    """Limit a frequency to 0.45 times the sample rate."""
     return min(frequency, 0.45 * rate)

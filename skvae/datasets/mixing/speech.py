@@ -1,9 +1,10 @@
-"""Speech-like signals made from random numbers: no recording is needed.
+"""Synthetic speech-like signals.
 
-The speech is a source-filter synthesis: a sawtooth, whose harmonics fall like those of
-voiced speech at the lips, and noise, both shaped by resonances that glide from syllable
-to syllable. Nobody would take it for a person, but it is voiced, fricative and silent
-in turn and sparse in time and frequency, which is what enhancement makes use of.
+The synthesis is a source-filter model. The source is a sawtooth, whose harmonics decay
+like those of voiced speech at the lips, and noise. The filter is a set of resonances
+that glide from syllable to syllable. The result does not sound like a person. Yet it is
+voiced, fricative and silent in turn, and sparse in time and frequency, as enhancement
+assumes.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ from skvae.utils.waveforms import check_sample_rate
 #: Peak of synthetic speech.
 SPEECH_PEAK = 0.5
 
-#: Frames of the time-varying filter last about this long, in seconds.
+#: Approximate length in seconds of the frames of the time-varying filter.
 FRAME_SECONDS = 0.032
 
-#: Speech is made in pieces of at least this many seconds, so that a short request
-#: still falls on a syllable.
+#: Minimum length in seconds of the synthesis, so that short signals contain a syllable.
 SHORTEST_SPEECH = 0.6
 
-# Rounded first three formants of vowels in Hz, averaged over adult voices; the fourth
-# hardly moves.
+# First three formants of vowels in Hz, rounded averages of adult voices. The fourth is
+# nearly constant.
 _VOWELS = np.array(
     [
         [300.0, 2500.0, 3200.0],
@@ -51,25 +51,25 @@ def make_speech(
     sample_rate: int = 16_000,
     random_state: RandomState = None,
 ) -> np.ndarray:
-    """Make a speech-like signal.
+    """Generate a speech-like signal.
 
-    Syllables of a gliding vowel, some with a fricative before them, and pauses, which
-    are digital silence. The voice (pitch, length of the vocal tract, tempo) is drawn as
-    well, so every call is another speaker.
+    It consists of syllables with a gliding vowel, some of them with a fricative before
+    it, and of pauses, which are digital silence. The voice (pitch, length of the vocal
+    tract, tempo) is random, so that every call is another speaker.
 
     Parameters
     ----------
     n_samples : int, default=48_000
-        Length.
+        Number of samples.
     sample_rate : int, default=16_000
-        Rate in Hz.
+        Sample rate in Hz.
     random_state : int, Generator, RandomState or None
-        Where the random numbers come from.
+        Seed or generator.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        The signal in float32, with a peak of 0.5.
+        Signal in float32, with a peak of 0.5.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def make_speech(
 
     See Also
     --------
-    make_noise : Noise of several kinds.
+    make_noise : Synthetic noise of several kinds.
     make_dataset : Pairs of noisy and clean speech.
 
     Examples
@@ -102,12 +102,12 @@ def make_speech(
 
 
 def _synthesize(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Source and filter: draw the syllables, then sound them all at once."""
+    """Draw all syllables, then synthesize and filter them together."""
     pitch = rng.uniform(90.0, 240.0)  # Hz; higher voices have shorter vocal tracts
     tract = (pitch / 150.0) ** 0.2 * rng.uniform(0.95, 1.05)
     tempo = rng.uniform(0.85, 1.2)
 
-    # Draw syllables enough for the shortest that can occur.
+    # Enough syllables even if all of them are as short as possible.
     duration = n_samples / rate
     n_syllables = math.ceil(duration / 0.1) + 1
     pause = np.where(
@@ -138,7 +138,7 @@ def _synthesize(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarr
         [nought, hiss, hiss, nought],
     )
 
-    # Each syllable has an accent of some semitones, and the pitch sinks to the end.
+    # Each syllable has an accent of some semitones, and the pitch falls to the end.
     accent = rng.normal(0.0, 2.0, (2, n_syllables)) - 4.0 * end / end[-1] + 2.0
     semitones = _curve(time, [middle, release], [accent[0], accent[1] - 1.0])
     voice = sawtooth(pitch * 2 ** (semitones / 12), rate, rng)
@@ -179,20 +179,20 @@ def _synthesize(n_samples: int, rate: int, rng: np.random.Generator) -> np.ndarr
 def _curve(
     time: np.ndarray, moments: list[np.ndarray], values: list[np.ndarray]
 ) -> np.ndarray:
-    """Join by straight lines values that recur in every syllable."""
+    """Interpolate linearly between values that recur in every syllable."""
     x, y = np.stack(moments, axis=1).ravel(), np.stack(values, axis=1).ravel()
     return np.interp(time, x, y).astype(np.float32)
 
 
 def _soft(envelope: np.ndarray) -> np.ndarray:
-    """Round the foot of a straight-lined envelope."""
+    """Smooth the onset of a piecewise linear envelope."""
     return envelope * np.sqrt(envelope)
 
 
 def _resonance(
     frequency: np.ndarray, center: np.ndarray, width: float, gain: float
 ) -> np.ndarray:
-    """Gain of one resonance per frame, shape (n_frames, n_frequencies)."""
+    """Return the gain of a resonance, in shape (n_frames, n_frequencies)."""
     distance = (frequency - center[:, None].astype(np.float32)) / np.float32(width)
     return np.float32(gain) / (np.float32(1.0) + distance**2)
 
@@ -200,10 +200,11 @@ def _resonance(
 def _filter_frames(
     sources: list[tuple[np.ndarray, np.ndarray]], half: int
 ) -> np.ndarray:
-    """Apply gains per frame and frequency, and add the results by overlapping."""
+    """Apply gains per frame and frequency, then add the overlapping frames."""
     n_samples = len(sources[0][0])
     n_frames = len(sources[0][1])
-    # The root of a Hann window, twice: overlapped by half it adds up to one.
+    # The square root of a Hann window is applied twice: with half overlap, the windows
+    # add up to one.
     window = np.sin(np.pi * (np.arange(2 * half) + 0.5) / (2 * half))
     window = window.astype(np.float32)
     spectrum = 0

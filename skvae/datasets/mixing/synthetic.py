@@ -1,4 +1,4 @@
-"""Pairs of noisy and clean speech made from random numbers."""
+"""Pairs of synthetic noisy and clean speech."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ def make_dataset(
     sample_rate: int = 16_000,
     random_state: RandomState = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Make pairs of noisy and clean speech for tests and examples.
+    """Generate pairs of noisy and clean speech for tests and examples.
 
-    Every utterance has its own speaker, noise, length and signal-to-noise ratio. The
-    first ones do not depend on how many are made.
+    Every utterance has its own speaker, noise, length and SNR. The first utterances do
+    not depend on the number of utterances.
 
     Parameters
     ----------
     n_utterances : int, default=10
         Number of pairs.
     duration : (float, float), default=(1.0, 3.0)
-        Shortest and longest length in seconds.
+        Minimum and maximum length in seconds.
     snr : float, (float, float), list of float or distribution, default=(-5.0, 10.0)
-        Signal-to-noise ratio in dB, in the forms that :class:`Mixer` takes.
+        SNR in dB, in the forms that :class:`Mixer` accepts.
     sample_rate : int, default=16_000
-        Rate in Hz.
+        Sample rate in Hz.
     random_state : int, Generator, RandomState or None
-        Where the random numbers come from.
+        Seed or generator.
 
     Returns
     -------
     noisy : list of ndarray of shape (n_samples,)
-        The mixtures in float32.
+        Mixtures in float32.
     clean : list of ndarray of shape (n_samples,)
-        The speech in them.
+        Speech in the mixtures.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of range.
 
     See Also
     --------
-    Mixer : Mixes recordings of your own.
+    Mixer : Mixtures of your own recordings.
 
     Examples
     --------

@@ -72,7 +72,7 @@ def test_links_are_followed_and_those_to_nothing_are_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match="2 missing") as error:
         load_folders(tmp_path / "clean", tmp_path / "noisy")
     for link in ("dog", os.path.join("cat", "2.wav")):
-        assert f"{tmp_path / 'clean' / link} (a link to nothing)" in str(error.value)
+        assert f"{tmp_path / 'clean' / link} (a broken link)" in str(error.value)
 
 
 def test_folders_without_audio_and_without_folders(tmp_path):
@@ -169,12 +169,12 @@ def test_missing_recordings_are_listed_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "columns called clean and noisy, or pair, got nothing"),
+        ("", "columns clean and noisy, or pair, got nothing"),
         ("file,snr\na.wav,5\n", "got file, snr"),
         ("noisy,clean\n", "a row for each pair, got none"),
-        ("noisy,clean\na.wav\n", "line 2: wanted 2 cells, .* got 1"),
+        ("noisy,clean\na.wav\n", "line 2 must have 2 cells .* got 1"),
         ("noisy,clean\na.wav,a.wav\na.wav,\n", "line 3: clean is empty"),
-        ("noisy,snr\na.wav,loud\n", "pair 1: the ratio must be .* got 'loud'"),
+        ("noisy,snr\na.wav,loud\n", "pair 1: the SNR must be .* got 'loud'"),
         ("noisy\n\x00\n", "a"),
     ],
 )

@@ -147,7 +147,7 @@ def test_other_folders_called_test_are_passed_over(tmp_path):
     make(root / "timit/timit")
     (root / "timit/test/results").mkdir(parents=True)
     assert len(load_timit(root)) == 160
-    with pytest.raises(FileNotFoundError, match=r"1 missing: TEST\. Wanted .*DR8 in"):
+    with pytest.raises(FileNotFoundError, match=r"1 missing: TEST\. A folder .*DR8\."):
         load_timit(root / "timit/test")
 
 

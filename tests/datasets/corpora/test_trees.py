@@ -90,7 +90,7 @@ def test_what_is_no_folder_is_refused_by_name(tmp_path):
     touch(tmp_path, "file")
     with pytest.raises(NotADirectoryError, match=r"TIMIT .*'.*file' is a file"):
         trees.check_folder(tmp_path / "file", "TIMIT")
-    with pytest.raises(FileNotFoundError, match=r"TIMIT .* there is no '.*gone'"):
+    with pytest.raises(FileNotFoundError, match=r"TIMIT .* '.*gone' does not exist"):
         trees.check_folder(tmp_path / "gone", "TIMIT")
 
 

@@ -195,7 +195,9 @@ def test_a_broken_log_names_its_line(tmp_path, line):
     make(tmp_path, TEST)
     log = tmp_path / "log_testset.txt"
     log.write_text(log.read_text() + f"\n{line}\n")
-    with pytest.raises(ValueError, match=rf"line 5: .*got {re.escape(repr(line))}"):
+    with pytest.raises(
+        ValueError, match=rf"line 5 must be .*got {re.escape(repr(line))}"
+    ):
         load_voicebank_demand(tmp_path)
 
 

@@ -185,5 +185,5 @@ def test_speech_is_needed_to_mix_and_pairs_to_write(data, tmp_path):
     with pytest.raises(ValueError, match="must have noisy and clean"):
         write_corpus(speech, tmp_path / "out")
     sine = [np.sin(np.arange(100.0))]
-    with pytest.raises(ValueError, match="a of made must tell its sample rate"):
+    with pytest.raises(ValueError, match="a of made must have a sample rate"):
         write_corpus(Corpus("made", sine, sine, ["a"]), tmp_path / "made")
