@@ -420,7 +420,7 @@ def _add_mix(verbs: argparse._SubParsersAction) -> None:
     mix.add_argument(
         "--augment",
         action="store_true",
-        help="change speech and noise at random: speeds, equalisers, sums, gains",
+        help="change speech and noise at random: speeds, equalizers, sums, gains",
     )
     mix.add_argument(
         "--synthetic",

@@ -99,7 +99,9 @@ class AudioFile:
     find_audio : List the audio files of a folder.
     load_audio : Read a file at once.
 
-    Notes ----- A part of a resampled file is read with some context on both sides. It
+    Notes
+    -----
+    A part of a resampled file is read with some context on both sides. It
     differs by about 1e-5 of full scale from the same part of the whole resampled file.
 
     WAV, FLAC and other lossless formats are read only where needed. MP3, Ogg and other

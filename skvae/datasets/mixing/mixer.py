@@ -65,7 +65,9 @@ class Mixer(BaseEstimator):
     mix_at_snr : One mixture of given speech and noise at a given SNR.
     Augmentation : The random changes.
 
-    Notes ----- Clones share the noise instead of copying it, and only the segments in
+    Notes
+    -----
+    Clones share the noise instead of copying it, and only the segments in
     use are read from files. Waveforms are pickled with their samples, files as paths.
 
     Examples

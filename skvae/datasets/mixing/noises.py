@@ -89,7 +89,9 @@ def make_noise(
     make_speech : Synthetic speech.
     Mixer : Mixtures of speech and noise.
 
-    Notes ----- Frequencies above the band of a low sample rate are lowered into it. The
+    Notes
+    -----
+    Frequencies above the band of a low sample rate are lowered into it. The
     first "crowd" at a sample rate takes longer, because its voices are generated first.
 
     Examples

@@ -87,7 +87,9 @@ def mix_at_snr(
     --------
     Mixer : Random mixtures with various noises and SNRs.
 
-    Notes ----- The SNR of silence is not defined. Noise is added to silent speech
+    Notes
+    -----
+    The SNR of silence is not defined. Noise is added to silent speech
     without scaling. Silent noise adds nothing. If only the chosen segment is silent, up
     to ten segments are tried.
 
