@@ -37,7 +37,7 @@ from skvae.plot import (  # noqa: E402
     MaskDisplay,
     SpectrogramDisplay,
 )
-from skvae.plot.style import COLOURS, LINES, MARKERS  # noqa: E402
+from skvae.plot.style import COLORS, LINES, MARKERS  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def test_a_tone_is_drawn_at_its_frequency():
     assert display.image_.get_extent() == [0, 1, 0, 8]
 
 
-def test_the_loudest_bin_is_the_brightest_colour(noisy):
+def test_the_loudest_bin_is_the_brightest_color(noisy):
     display = SpectrogramDisplay.from_waveform(noisy[0])
     low, high = display.image_.get_clim()
     assert high == pytest.approx(display.power_db.max())
@@ -87,7 +87,7 @@ def test_axes_that_are_given_are_used(noisy):
 
 
 @pytest.mark.parametrize("colorbar", [False, True])
-def test_a_colorbar_says_what_the_colours_mean_unless_it_is_not_wanted(noisy, colorbar):
+def test_a_colorbar_says_what_the_colors_mean_unless_it_is_not_wanted(noisy, colorbar):
     display = SpectrogramDisplay.from_waveform(noisy[0], colorbar=colorbar)
     others = [ax for ax in display.figure_.axes if ax is not display.ax_]
     assert [ax.get_ylabel() for ax in others] == ["power (dB)"] * colorbar
@@ -115,7 +115,7 @@ def test_power_of_a_wrong_shape_is_an_error(shape):
         SpectrogramDisplay.from_power(np.ones(shape))
 
 
-def test_a_mask_has_the_same_colours_for_all_masks(separation):
+def test_a_mask_has_the_same_colors_for_all_masks(separation):
     display = MaskDisplay.from_separation(separation, sample_rate=8000)
     np.testing.assert_array_equal(display.image_.get_array(), separation.mask)
     assert display.image_.get_clim() == (0, 1)
@@ -123,7 +123,7 @@ def test_a_mask_has_the_same_colours_for_all_masks(separation):
 
 
 @pytest.mark.parametrize("largest", [0.0, 0.02])
-def test_the_brightest_colour_of_a_spread_is_its_largest_value(separation, largest):
+def test_the_brightest_color_of_a_spread_is_its_largest_value(separation, largest):
     std = np.linspace(0, largest, separation.mask.size).reshape(separation.mask.shape)
     doubtful = Separation(separation.enhanced, separation.noise, separation.mask, std)
     display = MaskDisplay.from_separation(doubtful, spread=True)
@@ -202,7 +202,7 @@ def test_a_loss_before_the_first_iteration_is_drawn_at_zero():
     np.testing.assert_array_equal(line.get_ydata(), separation.history)
 
 
-def test_histories_are_told_apart_by_name_and_without_colours():
+def test_histories_are_told_apart_by_name_and_without_colors():
     mask = np.ones((3, 2))
     named = {
         name: Separation(None, None, mask, n_iter=2, history=[2.0, 1.0])
@@ -291,14 +291,14 @@ def test_differences_are_those_of_compare(reference):
         np.testing.assert_allclose(ends, found[["low", "high"]])
 
 
-def test_a_method_keeps_its_colour_and_the_reference_is_grey():
+def test_a_method_keeps_its_color_and_the_reference_is_grey():
     display = EvaluationDisplay.from_tables(tables(), by="snr")
     handles = display.ax_.get_legend().get_patches()
-    colours = [handle.get_facecolor()[:3] for handle in handles]
-    assert len(set(colours[0])) == 1
+    colors = [handle.get_facecolor()[:3] for handle in handles]
+    assert len(set(colors[0])) == 1
     display.plot(kind="difference")
     drawn = [to_rgb(c.lines[0].get_color()) for c in display.ax_.containers]
-    np.testing.assert_allclose(drawn, colours[1:])
+    np.testing.assert_allclose(drawn, colors[1:])
 
 
 def test_scores_that_are_missing_are_left_out():
@@ -423,18 +423,18 @@ def test_an_estimator_in_an_estimator_is_shown_as_one():
 # Colours
 
 
-def lightness(colour):
+def lightness(color):
     """Relative luminance, as print shows it."""
-    rgb = np.array(to_rgb(colour))
+    rgb = np.array(to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
-def test_neighbouring_colours_differ_in_print():
-    levels = np.array([lightness(colour) for colour in COLOURS])
+def test_neighbouring_colors_differ_in_print():
+    levels = np.array([lightness(color) for color in COLORS])
     assert np.abs(np.diff(levels)).min() > 0.05
 
 
-def test_lines_and_points_of_one_colour_differ():
-    assert len(set(zip(COLOURS * 3, LINES * 6, strict=False))) > len(COLOURS)
+def test_lines_and_points_of_one_color_differ():
+    assert len(set(zip(COLORS * 3, LINES * 6, strict=False))) > len(COLORS)
     assert len(set(MARKERS)) == len(MARKERS) == 5

@@ -45,8 +45,8 @@ from common.corpora import (
 from common.figures import (
     LABELS,
     MARKERS,
-    NEUTRAL_COLOUR,
-    colour,
+    NEUTRAL_COLOR,
+    color,
     new_figure,
     save,
     tidy,
@@ -255,7 +255,7 @@ def draw(run: Run, tables: Tables) -> None:
     for metric, ax in zip(PAPER_METRICS, axes[0], strict=True):
         for k, name in enumerate(names):
             _draw_gains(ax, tables, name, metric, shown, k, len(names))
-        ax.axvline(0, color=NEUTRAL_COLOUR, linewidth=1)
+        ax.axvline(0, color=NEUTRAL_COLOR, linewidth=1)
         ax.set_xlabel(f"{LABELS[metric]}\ngain over the mixture")
         tidy(ax)
         ax.grid(axis="x", color="0.92")
@@ -298,7 +298,7 @@ def _draw_gains(
             values[system][at] - values[NOISY][at] if is_published else np.nan
         )
     mean, low, high = np.transpose(gains)
-    look = {"color": colour(k), "marker": MARKERS[k], "linestyle": "none"}
+    look = {"color": color(k), "marker": MARKERS[k], "linestyle": "none"}
     ax.errorbar(
         mean,
         places,

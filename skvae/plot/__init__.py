@@ -1,8 +1,8 @@
-"""Pictures and sounds of what goes in and what comes out.
+"""Figures and sounds of the input and output of enhancers.
 
-Pictures follow scikit-learn's Display pattern: ``from_...`` draws, :meth:`plot` draws
-again, and ``figure_``, ``ax_`` or ``axes_`` are there to change what was drawn. Their
-colours are readable by the colour-blind and in print. matplotlib is only imported when
+Figures follow scikit-learn's Display pattern: ``from_...`` draws, :meth:`plot` draws
+again, and ``figure_`` with ``ax_`` or ``axes_`` give access to the figure. Colors are
+suitable for color-blind readers and for print. matplotlib is imported only when
 something is drawn.
 """
 

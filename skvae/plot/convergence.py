@@ -1,4 +1,4 @@
-"""How a cost fell: of an inference, or of training."""
+"""Convergence of an inference or of training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skvae.base import Separation
-from skvae.plot.style import colour, line, new_axes
+from skvae.plot.style import color, line, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 
 class ConvergenceDisplay:
-    """A cost after each iteration, or a loss after each epoch.
+    """Cost after each iteration, or loss after each epoch.
 
     Parameters
     ----------
     curves : dict of str to sequence of float
-        The values after each iteration, by the names that the legend is to show.
+        Values after each iteration, by the names in the legend.
     xlabel, ylabel : str
-        What was counted, and what was measured.
+        Labels of the axes.
     first : int, default=1
-        Number of the first iteration; 0 where it is the cost before any.
+        Number of the first iteration. 0 if the first value precedes all iterations.
     best : int, default=None
-        Number of the iteration whose result was kept.
+        Number of the iteration whose result was kept. None marks no iteration.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The picture.
+        Figure of the plot.
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the plot.
     lines_ : list of matplotlib Line2D
-        The curves.
+        Curves.
 
     See Also
     --------
-    EnhancementDisplay : What came out of it.
+    EnhancementDisplay : Result of an inference.
 
     Examples
     --------
@@ -78,21 +78,22 @@ class ConvergenceDisplay:
         ax: Axes | None = None,
         **options: Any,
     ) -> ConvergenceDisplay:
-        """Draw the history of an inference, or of several of one kind.
+        """Draw the history of an inference, or of several of the same kind.
 
         Parameters
         ----------
         separation : Separation, or dict of str to Separation
-            Of one utterance, from :meth:`BaseEnhancer.separate`. Beware: each kind of
-            inference has a cost of its own.
+            Results of :meth:`BaseEnhancer.separate` for one utterance. Costs of
+            different kinds of inference cannot be compared.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         ConvergenceDisplay
+            The display.
         """
         named = (
             separation if isinstance(separation, Mapping) else {"inference": separation}
@@ -101,7 +102,7 @@ class ConvergenceDisplay:
         empty = [name for name, curve in curves.items() if len(curve) == 0]
         if not curves or empty:
             raise ValueError(
-                "`separation` must have a history, which methods that iterate have, "
+                "`separation` must have a history, which only iterative methods have, "
                 f"got none of {empty or 'nothing'}."
             )
         one = next(iter(named.values()))
@@ -117,17 +118,18 @@ class ConvergenceDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with a `loss_curve_`; its speech model is one of its attributes
-            (``enhancer.vae_``). A `validation_loss_curve_` is drawn too, and where it
-            is least: the weights that are kept.
+            Fitted estimator with a `loss_curve_`, for example the speech model of an
+            enhancer (``enhancer.vae_``). A `validation_loss_curve_` is drawn as well,
+            with a mark at its minimum, whose weights are kept.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         ConvergenceDisplay
+            The display.
         """
         losses = getattr(estimator, "loss_curve_", None)
         if losses is None:
@@ -147,19 +149,19 @@ class ConvergenceDisplay:
     def plot(
         self, *, ax: Axes | None = None, title: str | None = None
     ) -> ConvergenceDisplay:
-        """Draw it.
+        """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         title : str, default=None
-            What stands above.
+            Title. None means no title.
 
         Returns
         -------
         ConvergenceDisplay
-            Itself.
+            The display itself.
         """
         from matplotlib.ticker import MaxNLocator
 
@@ -167,13 +169,13 @@ class ConvergenceDisplay:
         self.figure_: Figure = self.ax_.figure  # type: ignore[assignment]
         self.lines_: list[Line2D] = []
         for k, (name, values) in enumerate(self.curves.items()):
-            # A single value is a point, and no line.
+            # A line through a single value would be invisible.
             marker = "o" if len(values) == 1 else None
             self.lines_ += self.ax_.plot(
                 self.first + np.arange(len(values)),
                 values,
                 line(k),
-                color=colour(k),
+                color=color(k),
                 marker=marker,
                 label=name,
             )

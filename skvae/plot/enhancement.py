@@ -1,4 +1,4 @@
-"""What an enhancer did to one utterance, in one picture."""
+"""Result of an enhancer for one utterance in one figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from skvae.base import BaseEnhancer, Separation
 from skvae.plot.spectrogram import MaskDisplay, SpectrogramDisplay
-from skvae.plot.style import NEUTRAL_COLOUR, colour
+from skvae.plot.style import NEUTRAL_COLOR, color
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-#: Inches of a picture of its own.
+#: Size of a new figure in inches.
 _SIZE = (10, 8)
 
 
 class EnhancementDisplay:
-    """What an enhancer did to one utterance: before, after, the mask and the noise.
+    """Noisy and enhanced speech, mask and noise of one utterance.
 
     Parameters
     ----------
     separation : Separation
-        Of one utterance, from :meth:`BaseEnhancer.separate`.
+        Result of :meth:`BaseEnhancer.separate` for one utterance.
     stft : STFT
-        Analysis of its waveforms.
+        STFT for its waveforms.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The picture.
+        Figure of the plot.
     axes_ : dict of str to matplotlib Axes
-        Its parts: "noisy", "enhanced", "mask", "noise", "waveforms".
+        Axes of the parts "noisy", "enhanced", "mask", "noise" and "waveforms".
 
     See Also
     --------
-    SpectrogramDisplay, MaskDisplay : Its parts, each by itself.
+    SpectrogramDisplay, MaskDisplay : The single parts.
 
     Examples
     --------
@@ -61,26 +61,27 @@ class EnhancementDisplay:
     def from_estimator(
         cls, estimator: BaseEnhancer, utterance: Any, **options: Any
     ) -> EnhancementDisplay:
-        """Enhance an utterance and draw it.
+        """Enhance an utterance and draw the result.
 
         Parameters
         ----------
         estimator : BaseEnhancer
-            Fitted.
+            Fitted enhancer.
         utterance : waveform or Spectrogram
             Noisy speech.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         EnhancementDisplay
+            The display.
         """
         if not hasattr(estimator, "separate"):
             raise ValueError(
-                "`estimator` must be an enhancer, which has a `separate`, got "
-                f"{type(estimator).__name__}: take the enhancer out of a pipeline or "
-                "a search."
+                "`estimator` must be an enhancer with a method `separate`, got "
+                f"{type(estimator).__name__}: pass the enhancer of a pipeline or a "
+                "search."
             )
         [separation] = estimator.separate([utterance])
         return cls(separation, estimator.stft_).plot(**options)
@@ -89,20 +90,21 @@ class EnhancementDisplay:
     def from_separation(
         cls, separation: Separation, *, sample_rate: int = 16000, **options: Any
     ) -> EnhancementDisplay:
-        """Draw what was separated already.
+        """Draw the result of a separation.
 
         Parameters
         ----------
         separation : Separation
-            Of one utterance.
+            Result of :meth:`BaseEnhancer.separate` for one utterance.
         sample_rate : int, default=16000
-            Samples per second of its waveforms.
+            Sample rate of its waveforms in Hz.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         EnhancementDisplay
+            The display.
         """
         return cls(separation, STFT(sample_rate=sample_rate)).plot(**options)
 
@@ -113,21 +115,21 @@ class EnhancementDisplay:
         title: str | None = None,
         dynamic_range: float = 70.0,
     ) -> EnhancementDisplay:
-        """Draw it.
+        """Draw all parts.
 
         Parameters
         ----------
         figure : matplotlib Figure or SubFigure, default=None
-            Where; None means a new figure.
+            Figure to draw on. None means a new figure.
         title : str, default=None
-            What stands above.
+            Title. None means no title.
         dynamic_range : float, default=70.0
-            Decibels from the darkest colour to the brightest.
+            Range in dB from the darkest to the brightest color.
 
         Returns
         -------
         EnhancementDisplay
-            Itself.
+            The display itself.
         """
         import matplotlib.pyplot as plt
 
@@ -171,9 +173,9 @@ class EnhancementDisplay:
             (mask.image_, ["enhanced", "mask"], "gain"),
         ):
             bar = figure.colorbar(image, ax=[axes[name] for name in names])
-            # Above the bar, for beside it is the next picture.
+            # Place the unit above the bar: next to it is another plot.
             bar.ax.set_title(unit, fontsize="medium")
-        # One label serves the spectrograms above each other, and beside each other.
+        # Adjacent spectrograms share their labels.
         for name in ("noisy", "enhanced"):
             axes[name].set_xlabel("")
         for name in ("enhanced", "mask"):
@@ -184,8 +186,8 @@ class EnhancementDisplay:
 
 def _draw_waveforms(ax: Axes, noisy: Spectrogram, enhanced: Spectrogram) -> None:
     time = np.arange(noisy.length) / noisy.sample_rate
-    ax.plot(time, noisy.samples(), color=NEUTRAL_COLOUR, linewidth=0.5, label="noisy")
-    ax.plot(time, enhanced.samples(), color=colour(0), linewidth=0.5, label="enhanced")
+    ax.plot(time, noisy.samples(), color=NEUTRAL_COLOR, linewidth=0.5, label="noisy")
+    ax.plot(time, enhanced.samples(), color=color(0), linewidth=0.5, label="enhanced")
     ax.set(xlabel="time (s)", ylabel="amplitude", title="waveforms")
     ax.margins(x=0)
     legend = ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)

@@ -1,4 +1,4 @@
-"""Scores of enhancers: their spread, and their paired differences."""
+"""Scores of enhancers: distributions and paired differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from skvae.evaluation.scores import evaluate
 from skvae.evaluation.summary import compare, scores_of
-from skvae.plot.style import MARKERS, NEUTRAL_COLOUR, colour, new_axes
+from skvae.plot.style import MARKERS, NEUTRAL_COLOR, color, new_axes
 from skvae.utils.parameters import check_option
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 KINDS = ("box", "violin", "difference")
 
-#: Inches of a picture of its own: wide enough for the legend beside it.
+#: Size of a new figure in inches, with space for the legend on the right.
 _SIZE = (8.0, 4.5)
-#: Share of a group's place that is filled: the rest tells groups apart.
+#: Fraction of a group's width that is filled. The rest separates groups.
 _FILLED = 0.8
-#: Share of a method's place that a box fills.
+#: Fraction of an enhancer's width that its box fills.
 _BOX = 0.85
 _LABELS = {
     "si_sdr": "SI-SDR (dB)",
@@ -43,25 +43,25 @@ class EvaluationDisplay:
     Parameters
     ----------
     tables : dict of str to DataFrame
-        What :func:`~skvae.evaluate` returned for each, by names that are shown.
+        Results of :func:`~skvae.evaluate`, by the names that are shown.
     metric : str, default="si_sdr"
-        Column that is drawn.
+        Column with the scores.
     by : str, default=None
-        Column by whose values the utterances are grouped; None means one group.
+        Column whose values define groups of utterances. None means one group.
     reference : str, default=None
-        Name of the table that the others are compared with; None means the first.
+        Name of the table with which the others are compared. None means the first.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The picture.
+        Figure of the plot.
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the plot.
 
     See Also
     --------
-    evaluate : Makes the tables.
-    compare : The differences as numbers.
+    evaluate : Compute the tables.
+    compare : Compute the differences.
 
     Examples
     --------
@@ -109,26 +109,27 @@ class EvaluationDisplay:
         ax: Axes | None = None,
         **options: Any,
     ) -> EvaluationDisplay:
-        """Draw scores that are there already.
+        """Draw scores from tables.
 
         Parameters
         ----------
         tables : dict of str to DataFrame
-            What :func:`~skvae.evaluate` returned for each enhancer.
+            Results of :func:`~skvae.evaluate`, by the names that are shown.
         metric : str, default="si_sdr"
-            Column that is drawn.
+            Column with the scores.
         by : str, default=None
-            Column by whose values the utterances are grouped; None means one group.
+            Column whose values define groups of utterances. None means one group.
         reference : str, default=None
-            Name of the table that the others are compared with; None means the first.
+            Name of the table with which the others are compared. None means the first.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         EvaluationDisplay
+            The display.
         """
         display = cls(tables, metric=metric, by=by, reference=reference)
         return display.plot(ax=ax, **options)
@@ -148,40 +149,43 @@ class EvaluationDisplay:
         ax: Axes | None = None,
         **options: Any,
     ) -> EvaluationDisplay:
-        """Score enhancers and draw what came out.
+        """Evaluate enhancers and draw their scores.
 
         Parameters
         ----------
         estimators : dict of str to estimator or None
-            Fitted ones, by names that are shown; None is the noisy speech itself.
+            Fitted enhancers, by the names that are shown. None stands for the noisy
+            speech.
         noisy, clean : list of waveforms or 2-D array
             Pairs, as for :func:`~skvae.evaluate`.
         metric : str, default="si_sdr"
-            Column that is drawn.
+            Name of the metric.
         by : str, default=None
-            Column by whose values the utterances are grouped; None means one group.
+            Column whose values define groups of utterances. None means one group.
         reference : str, default=None
-            Name of the table that the others are compared with; None means the first.
+            Name of the enhancer with which the others are compared. None means the
+            first.
         info : DataFrame or dict of columns, default=None
-            What is known of the utterances, `by` among it.
+            Labels of the utterances, including `by`. None means no labels.
         n_jobs : int, default=None
-            Number of utterances that are scored side by side.
+            Number of utterances that are scored in parallel.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         EvaluationDisplay
-            Its `tables` are what :func:`~skvae.evaluate` returned.
+            The display. Its `tables` are the results of :func:`~skvae.evaluate`.
         """
         tables = {
             name: evaluate(estimator, noisy, clean, metric, info=info, n_jobs=n_jobs)
             for name, estimator in estimators.items()
         }
-        display = cls(tables, metric=metric, by=by, reference=reference)
-        return display.plot(ax=ax, **options)
+        return cls.from_tables(
+            tables, metric=metric, by=by, reference=reference, ax=ax, **options
+        )
 
     def plot(
         self,
@@ -191,25 +195,26 @@ class EvaluationDisplay:
         title: str | None = None,
         confidence: float = 0.95,
     ) -> EvaluationDisplay:
-        """Draw it.
+        """Draw the scores.
 
         Parameters
         ----------
         kind : {"box", "violin", "difference"}, default="box"
-            Spread of the scores, or mean paired differences from the reference and
-            their bootstrap intervals (:func:`~skvae.compare`): only they tell which of
-            two enhancers is better.
+            Kind of plot. "box" and "violin" show the distribution of the scores.
+            "difference" shows mean paired differences from the reference with bootstrap
+            intervals (:func:`~skvae.compare`). Only differences show which enhancer is
+            better.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         title : str, default=None
-            What stands above.
+            Title. None means no title.
         confidence : float, default=0.95
-            Of the intervals of differences.
+            Confidence level of the intervals.
 
         Returns
         -------
         EvaluationDisplay
-            Itself.
+            The display itself.
         """
         check_option("kind", kind, KINDS)
         reference = self._check()
@@ -230,7 +235,7 @@ class EvaluationDisplay:
         return self
 
     def _check(self) -> str:
-        """Name of the reference, once the tables are what they must be."""
+        """Validate the tables and return the name of the reference."""
         if not self.tables:
             raise ValueError("`tables` must hold at least one table, got none.")
         wanted = [self.metric, *([] if self.by is None else [self.by])]
@@ -246,23 +251,21 @@ class EvaluationDisplay:
         check_option("reference", self.reference, list(self.tables))
         return self.reference
 
-    def _colour(self, name: str, reference: str) -> str:
-        """The reference is grey; the others keep their colours in all kinds."""
+    def _color(self, name: str, reference: str) -> str:
+        """Return the color of an enhancer: gray if it is the reference."""
         if name == reference:
-            return NEUTRAL_COLOUR
-        return colour(
-            [other for other in self.tables if other != reference].index(name)
-        )
+            return NEUTRAL_COLOR
+        return color([other for other in self.tables if other != reference].index(name))
 
     def _groups(self) -> list[Any]:
-        """Values of `by`, in order; one for all utterances if there is none."""
+        """Return the sorted values of `by`, or one group for all utterances."""
         if self.by is None:
             return ["all"]
         table = next(iter(self.tables.values()))
         return sorted(table[self.by].dropna().unique())
 
     def _places(self, n_names: int, n_groups: int) -> tuple[np.ndarray, float]:
-        """Where things are drawn, shape (n_names, n_groups), and how wide they are."""
+        """Return positions of shape (n_names, n_groups), and the width of an item."""
         if self.by is None:
             return np.arange(n_names)[:, None], _FILLED
         width = _FILLED / n_names
@@ -276,7 +279,7 @@ class EvaluationDisplay:
         places, width = self._places(len(names), len(groups))
         handles: list[Patch] = []
         for name, where in zip(names, places, strict=True):
-            face = self._colour(name, reference)
+            face = self._color(name, reference)
             table = self.tables[name]
             chosen = [
                 table if self.by is None else table[table[self.by] == group]
@@ -334,7 +337,7 @@ class EvaluationDisplay:
         shown = groups if self.by is None else [*groups, "all"]
         places, _ = self._places(len(names), len(shown))
         handles = []
-        self.ax_.axhline(0, color=NEUTRAL_COLOUR, zorder=1)
+        self.ax_.axhline(0, color=NEUTRAL_COLOR, zorder=1)
         for k, (name, where) in enumerate(zip(names, places, strict=True)):
             found = compare(
                 self.tables[name],
@@ -343,7 +346,7 @@ class EvaluationDisplay:
                 by=self.by,
                 confidence=confidence,
             )
-            # The first row is that of all utterances; it comes last in the picture.
+            # The first row is for all utterances. It is drawn last.
             order = [0]
             if self.by is not None:
                 row_of = {group: row for row, group in enumerate(found[self.by]) if row}
@@ -357,7 +360,7 @@ class EvaluationDisplay:
                     mean,
                     np.nan_to_num([mean - low, high - mean]),
                     fmt=MARKERS[k % len(MARKERS)],
-                    color=self._colour(name, reference),
+                    color=self._color(name, reference),
                     capsize=3,
                     label=name,
                 )
@@ -367,12 +370,12 @@ class EvaluationDisplay:
     def _label_places(
         self, names: list[str], groups: list[Any], handles: list[Any]
     ) -> None:
-        """Names below the axis where there is one group, else in a legend."""
+        """Label the axis with the names if there is one group, else add a legend."""
         if self.by is None:
             self.ax_.set_xticks(range(len(names)), names)
             self.ax_.set_xlim(-0.6, len(names) - 0.4)
             return
-        # Numbers with a proper minus, as on the other axis.
+        # Use a proper minus sign, as on the other axis.
         ticks = [
             str(group).replace("-", "\N{MINUS SIGN}")
             if isinstance(group, Real)

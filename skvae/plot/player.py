@@ -1,4 +1,4 @@
-"""Sounds in a notebook or a web page, without a package for it."""
+"""Audio players for notebooks and web pages, without another package."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from skvae.signal.spectrogram import check_sample_rate
 from skvae.signal.utterances import is_spectrogram
-from skvae.utils.waveforms import INT16_SCALE, open_waveform
+from skvae.utils.waveforms import INT16_SCALE, check_sample_rate, open_waveform
 
 #: Peak of the loudest sound, below full scale.
 _PEAK = 0.9
-#: Sounds are told apart in a table, a line each.
+#: Table row of a sound.
 _ROW = (
     '<tr><th style="text-align:left; padding-right:1em">{name}</th><td>'
     '<audio controls preload="metadata" src="data:audio/wav;base64,{data}"></audio>'
@@ -26,24 +25,24 @@ _ROW = (
 
 
 class AudioPlayer:
-    """Waveforms to listen to, a player each.
+    """Audio players for one or several waveforms.
 
-    It shows itself in notebooks and in pages that are made of scripts, where it is the
-    last expression of a cell, and holds the sounds itself.
+    The players appear in notebooks and in rendered scripts if the object is the last
+    expression of a cell. The page itself contains the audio.
 
     Parameters
     ----------
     waveforms : waveform, Spectrogram, or dict of str to these
-        What to listen to, by names that are shown.
+        Sounds, by the names that are shown.
     sample_rate : int, default=16_000
-        Samples per second of waveforms; spectrograms bring their own.
+        Sample rate of the waveforms in Hz. Spectrograms have their own.
     normalize : bool, default=True
-        Whether to make the loudest sample of all of them as loud as it can be. They
-        keep their loudness relative to each other.
+        Whether to scale all sounds by one factor that brings the largest sample close
+        to full scale.
 
     See Also
     --------
-    SpectrogramDisplay : The same for the eye.
+    SpectrogramDisplay : Figure of a waveform.
 
     Examples
     --------
@@ -73,12 +72,12 @@ class AudioPlayer:
         return f"<table>{''.join(rows)}</table>"
 
     def to_wav(self) -> dict[str, bytes]:
-        """Make a WAV file of each sound.
+        """Return each sound as the bytes of a WAV file.
 
         Returns
         -------
         dict of str to bytes
-            Files with 16 bits a sample, by the names; "" for a waveform without.
+            Files with 16 bits per sample, by name. The name of a single waveform is "".
 
         Examples
         --------

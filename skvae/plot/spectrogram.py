@@ -1,4 +1,4 @@
-"""Pictures over time and frequency: powers, and masks."""
+"""Figures over time and frequency: power and masks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skvae.base import Separation
-from skvae.plot.style import MASK_COLOURS, POWER_COLOURS, SPREAD_COLOURS, new_axes
+from skvae.plot.style import MASK_COLORS, POWER_COLORS, SPREAD_COLORS, new_axes
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-#: Least power that has a level in dB.
+#: Minimum power, which keeps levels in dB finite.
 _LEAST_POWER = float(np.finfo(np.float32).tiny) ** 2
 
 
 class _TimeFrequencyDisplay:
-    """Base of the pictures of a value in each bin of each frame."""
+    """Base of figures with a value in each bin of each frame."""
 
     duration: float
     sample_rate: int
@@ -57,30 +57,30 @@ class _TimeFrequencyDisplay:
 
 
 class SpectrogramDisplay(_TimeFrequencyDisplay):
-    """Power of a spectrogram in decibels over time and frequency.
+    """Power of a spectrogram in dB over time and frequency.
 
     Parameters
     ----------
     power_db : ndarray of shape (n_bins, n_frames)
         Power in dB.
     duration : float
-        Seconds.
+        Duration in seconds.
     sample_rate : int
-        Samples per second.
+        Sample rate in Hz.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The picture.
+        Figure of the plot.
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the plot.
     image_ : matplotlib AxesImage
-        The colours.
+        Image of the values.
 
     See Also
     --------
-    MaskDisplay : Pictures of masks.
-    EnhancementDisplay : All that an enhancer did to an utterance.
+    MaskDisplay : Figure of a mask.
+    EnhancementDisplay : All results of an enhancer for one utterance.
 
     Examples
     --------
@@ -105,15 +105,16 @@ class SpectrogramDisplay(_TimeFrequencyDisplay):
         Parameters
         ----------
         spectrogram : Spectrogram
-            What to draw.
+            Spectrogram to draw.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         SpectrogramDisplay
+            The display.
         """
         duration = spectrogram.length / spectrogram.sample_rate
         power_db = _decibels(np.abs(spectrogram.data, dtype=np.float64) ** 2)
@@ -134,17 +135,18 @@ class SpectrogramDisplay(_TimeFrequencyDisplay):
         Parameters
         ----------
         waveform : waveform
-            What to draw.
+            Waveform to draw.
         stft : STFT, default=None
-            Its analysis; None means ``STFT()``.
+            STFT of the waveform. None means ``STFT()``.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         SpectrogramDisplay
+            The display.
         """
         [spectrogram] = (STFT() if stft is None else stft).fit_transform([waveform])
         return cls.from_spectrogram(spectrogram, ax=ax, **options)
@@ -158,22 +160,23 @@ class SpectrogramDisplay(_TimeFrequencyDisplay):
         ax: Axes | None = None,
         **options: Any,
     ) -> SpectrogramDisplay:
-        """Draw powers, such as the variances that a model gives.
+        """Draw powers, such as the variances of a model.
 
         Parameters
         ----------
         power : ndarray of shape (n_frames, n_bins)
-            What to draw: the layout of the models, frames first.
+            Powers with frames first, as in the models.
         stft : STFT, default=None
-            The analysis that its bins and frames belong to; None means ``STFT()``.
+            STFT whose bins and frames these are. None means ``STFT()``.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         SpectrogramDisplay
+            The display.
 
         Examples
         --------
@@ -204,25 +207,26 @@ class SpectrogramDisplay(_TimeFrequencyDisplay):
         peak_db: float | None = None,
         colorbar: bool = True,
     ) -> SpectrogramDisplay:
-        """Draw it.
+        """Draw the power.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         title : str, default=None
-            What stands above.
+            Title. None means no title.
         dynamic_range : float, default=70.0
-            Decibels from the darkest colour to the brightest.
+            Range in dB from the darkest to the brightest color.
         peak_db : float, default=None
-            The brightest; None means the loudest bin. Share it to compare pictures.
+            Level of the brightest color in dB. None means the loudest bin. Use one
+            value for all figures that are compared.
         colorbar : bool, default=True
-            Whether to draw beside it what the colours mean.
+            Whether to draw a color bar.
 
         Returns
         -------
         SpectrogramDisplay
-            Itself.
+            The display itself.
         """
         peak_db = float(self.power_db.max()) if peak_db is None else peak_db
         self._draw(
@@ -233,38 +237,38 @@ class SpectrogramDisplay(_TimeFrequencyDisplay):
             "power (dB)",
             vmin=peak_db - dynamic_range,
             vmax=peak_db,
-            cmap=POWER_COLOURS,
+            cmap=POWER_COLORS,
         )
         return self
 
 
 class MaskDisplay(_TimeFrequencyDisplay):
-    """A mask over time and frequency, or how uncertain it is.
+    """Mask over time and frequency, or its standard deviation.
 
     Parameters
     ----------
     mask : ndarray of shape (n_bins, n_frames)
         Values in [0, 1].
     duration : float
-        Seconds.
+        Duration in seconds.
     sample_rate : int
-        Samples per second.
+        Sample rate in Hz.
     spread : bool, default=False
-        Whether the values are posterior standard deviations. The largest of them has
-        the brightest colour; in masks that is 1.
+        Whether the values are posterior standard deviations. The brightest color then
+        stands for the largest value, and for 1 otherwise.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The picture.
+        Figure of the plot.
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes of the plot.
     image_ : matplotlib AxesImage
-        The colours.
+        Image of the values.
 
     See Also
     --------
-    SpectrogramDisplay : Pictures of power.
+    SpectrogramDisplay : Figure of power.
 
     Examples
     --------
@@ -306,25 +310,26 @@ class MaskDisplay(_TimeFrequencyDisplay):
         Parameters
         ----------
         separation : Separation
-            Of one utterance, from :meth:`BaseEnhancer.separate`.
+            Result of :meth:`BaseEnhancer.separate` for one utterance.
         spread : bool, default=False
             Whether to draw its `mask_std` instead of its `mask`.
         sample_rate : int, default=16_000
-            Samples per second of its waveforms; spectrograms bring their own.
+            Sample rate of its waveforms in Hz. Spectrograms have their own.
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         **options : dict
-            Passed to :meth:`plot`.
+            Options of :meth:`plot`.
 
         Returns
         -------
         MaskDisplay
+            The display.
         """
         values = separation.mask_std if spread else separation.mask
         if values is None:
             raise ValueError(
-                "`separation` must have a `mask_std` where `spread` is true, got one "
-                "without: its method has no posterior."
+                "`separation` must have a `mask_std` if `spread` is true, got None: "
+                "its method has no posterior."
             )
         enhanced = separation.enhanced
         if is_spectrogram(enhanced):
@@ -341,21 +346,21 @@ class MaskDisplay(_TimeFrequencyDisplay):
         title: str | None = None,
         colorbar: bool = True,
     ) -> MaskDisplay:
-        """Draw it.
+        """Draw the mask.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where; None means a new figure.
+            Axes to draw on. None means a new figure.
         title : str, default=None
-            What stands above.
+            Title. None means no title.
         colorbar : bool, default=True
-            Whether to draw beside it what the colours mean.
+            Whether to draw a color bar.
 
         Returns
         -------
         MaskDisplay
-            Itself.
+            The display itself.
         """
         highest = float(self.mask.max()) if self.spread else 1.0
         self._draw(
@@ -366,7 +371,7 @@ class MaskDisplay(_TimeFrequencyDisplay):
             "standard deviation" if self.spread else "gain",
             vmin=0.0,
             vmax=highest if highest > 0 else 1.0,
-            cmap=SPREAD_COLOURS if self.spread else MASK_COLOURS,
+            cmap=SPREAD_COLORS if self.spread else MASK_COLORS,
         )
         return self
 

@@ -1,4 +1,4 @@
-"""Colours and lines that the pictures share."""
+"""Colors and lines that all figures share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Perceptually uniform, readable in grey and by the colour-blind.
-POWER_COLOURS, MASK_COLOURS, SPREAD_COLOURS = "magma", "cividis", "viridis"
+#: Perceptually uniform colormaps, readable in gray and by color-blind readers.
+POWER_COLORS, MASK_COLORS, SPREAD_COLORS = "magma", "cividis", "viridis"
 
-#: Okabe and Ito's colours, in an order in which neighbours differ in lightness too;
-#: yellow, which is hard to see on white, is left out.
-COLOURS = (
+#: Colors of Okabe and Ito, ordered so that neighbors differ in lightness. Yellow is
+#: omitted, since it is hard to see on white.
+COLORS = (
     "#0072B2",
     "#E69F00",
     "#009E73",
@@ -22,35 +22,35 @@ COLOURS = (
     "#000000",
 )
 
-#: For what others are compared with.
-NEUTRAL_COLOUR = "0.65"
+#: Color of the reference in comparisons.
+NEUTRAL_COLOR = "0.65"
 
-#: Lines, and points, that can be told apart without colours.
+#: Line styles and markers that can be distinguished without colors.
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v")
 
 
 def new_axes(size: tuple[float, float] | None = None) -> Axes:
-    """Axes of a new figure, of a size in inches."""
+    """Create a figure of a size in inches and return its axes."""
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots(figsize=size, layout="constrained")
     return ax
 
 
-def colour(k: int) -> str:
-    """Colour of the k-th thing that is drawn.
+def color(k: int) -> str:
+    """Return the color of the k-th item of a figure.
 
     Examples
     --------
-    >>> colour(0) == colour(len(COLOURS))
+    >>> color(0) == color(len(COLORS))
     True
     """
-    return COLOURS[k % len(COLOURS)]
+    return COLORS[k % len(COLORS)]
 
 
 def line(k: int) -> str:
-    """Line of the k-th thing that is drawn.
+    """Return the line style of the k-th item of a figure.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skvae.plot.style import LINES, MARKERS, NEUTRAL_COLOUR, colour
+from skvae.plot.style import LINES, MARKERS, NEUTRAL_COLOR, color
 
 #: Resolution of the figures in dots per inch.
 RESOLUTION = 130
@@ -41,7 +41,7 @@ def new_figure(
 def style(k: int, *, is_reference: bool = False) -> dict[str, Any]:
     """Return color, marker and line of the k-th system; the reference is gray."""
     return {
-        "color": NEUTRAL_COLOUR if is_reference else colour(k),
+        "color": NEUTRAL_COLOR if is_reference else color(k),
         "marker": "." if is_reference else MARKERS[k % len(MARKERS)],
         "linestyle": LINES[k % len(LINES)],
     }
