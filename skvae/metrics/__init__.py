@@ -1,4 +1,4 @@
-"""How good an enhanced waveform is: every metric is ``metric(clean, enhanced)``."""
+"""Metrics of enhanced speech, called as ``metric(clean, enhanced)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every metric does first: open a pair, and say when it has no value."""
+"""Input of all metrics, and the warning for undefined values."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def open_pair(clean: Any, enhanced: Any) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     clean, enhanced : array-like, shape (n_samples,)
-        Waveforms of one length.
+        Waveforms of the same length.
 
     Returns
     -------
     clean, enhanced : ndarray of float64, shape (n_samples,)
-        The same samples.
+        Samples of the waveforms.
 
     Examples
     --------
     >>> open_pair([1, 2], [3, 4])
     (array([1., 2.]), array([3., 4.]))
     """
-    # Any level: metrics scale both before they square anything.
+    # Any level is allowed: metrics scale both waveforms before they compute energies.
     clean = open_waveform(clean, "clean", math.inf).astype(np.float64, copy=False)
     enhanced = open_waveform(enhanced, "enhanced", math.inf).astype(
         np.float64, copy=False
@@ -43,20 +43,20 @@ def open_pair(clean: Any, enhanced: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scale_to_unit(samples: np.ndarray) -> np.ndarray:
-    """Bring the peak into [0.5, 1), so that no energy overflows or underflows.
+    """Scale a waveform to a peak in [0.5, 1), so that energies stay in range.
 
-    The factor is a power of two: nothing is rounded, and what was proportional
-    stays so to the last bit.
+    The factor is a power of two, so that nothing is rounded and proportional waveforms
+    stay exactly proportional.
 
     Parameters
     ----------
     samples : ndarray of float, shape (n_samples,)
-        A waveform. Silence stays as it is.
+        Waveform. Silence is not changed.
 
     Returns
     -------
     ndarray of float, shape (n_samples,)
-        The scaled waveform.
+        Scaled waveform.
 
     Examples
     --------
@@ -88,16 +88,17 @@ def check_sample_rate(sample_rate: Any) -> int:
 
 
 def undefined(metric: str, reason: str, stacklevel: int = 3) -> float:
-    """Warn once that a metric has no value for this pair, and return NaN.
+    """Warn that a metric is undefined for a pair, and return NaN.
 
     Parameters
     ----------
     metric : str
-        Its name.
+        Name of the metric.
     reason : str
-        Why there is no value.
+        Reason, as text for the warning.
     stacklevel : int
-        Which caller the warning points at: 3 is who called the caller of this.
+        Level of the caller to which the warning points. 3 is the caller of the function
+        that calls this one.
 
     Returns
     -------
@@ -111,7 +112,7 @@ def undefined(metric: str, reason: str, stacklevel: int = 3) -> float:
     ...     undefined("STOI", "clean is silent")
     nan
     """
-    # scikit-learn takes a second to import, and this is the only need of it.
+    # Importing scikit-learn takes a second, and only this function needs it.
     from sklearn.exceptions import UndefinedMetricWarning
 
     warnings.warn(

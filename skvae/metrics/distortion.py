@@ -1,8 +1,8 @@
-"""Signal-to-distortion ratios: what of the enhanced waveform is clean speech.
+"""Signal-to-distortion ratios.
 
-Both ratios split the enhanced waveform into a target, which the clean one explains,
-and a residual, which it does not. They differ in what counts as explained: a scaled
-copy (`si_sdr`) or any filtered copy (`sdr`).
+Both ratios split the enhanced waveform into a target, which the clean waveform
+explains, and a residual. The target is a scaled copy of the clean waveform (`si_sdr`)
+or a filtered copy (`sdr`).
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from skvae.metrics._pairs import open_pair, scale_to_unit, undefined
 
 
 def si_sdr(clean: Any, enhanced: Any) -> float:
-    r"""Scale-invariant signal-to-distortion ratio in dB.
+    r"""Scale-invariant signal-to-distortion ratio (SI-SDR) in dB.
 
     .. math:: 10 \log_{10} \frac{\|\alpha s\|^2}{\|\hat s - \alpha s\|^2},
         \qquad \alpha = \frac{\hat s^T s}{\|s\|^2}
 
-    with the clean waveform :math:`s` and the enhanced one :math:`\hat s` [1]_. Means
-    are not removed, as in the paper.
+    with the clean waveform :math:`s` and the enhanced waveform :math:`\hat s` [1]_.
+    Means are not removed, as in the paper.
 
     Parameters
     ----------
     clean : array-like, shape (n_samples,)
-        The clean speech.
+        Clean speech.
     enhanced : array-like, shape (n_samples,)
-        What an enhancer made of the noisy speech, at any level.
+        Enhanced speech at any level.
 
     Returns
     -------
     float
-        Higher is better. inf where `enhanced` is a scaled copy of `clean`, -inf
-        where it is silent or orthogonal to it; NaN, with a warning, where `clean`
+        SI-SDR in dB. Higher is better. inf if `enhanced` is a scaled copy of `clean`,
+        -inf if it is silent or orthogonal to `clean`. NaN, with a warning, if `clean`
         is silent.
 
     See Also
     --------
-    sdr : Forgives any short filter, not only a factor.
+    sdr : SDR that ignores any short filter, not only a factor.
 
     References
     ----------
@@ -66,33 +66,33 @@ def si_sdr(clean: Any, enhanced: Any) -> float:
 
 
 def sdr(clean: Any, enhanced: Any, filter_length: int = 512) -> float:
-    r"""Signal-to-distortion ratio of BSS Eval version 3, in dB.
+    r"""Signal-to-distortion ratio (SDR) of BSS Eval version 3 in dB.
 
     .. math:: 10 \log_{10} \frac{\|h * s\|^2}{\|\hat s - h * s\|^2}
 
-    with the filter :math:`h` that brings the clean waveform :math:`s` closest to the
-    enhanced one :math:`\hat s` in the least-squares sense [1]_. For one source this is
-    the SDR of ``mir_eval.separation.bss_eval_sources``.
+    The filter :math:`h` brings the clean waveform :math:`s` closest to the enhanced
+    waveform :math:`\hat s` in the least-squares sense [1]_. For one source this is the
+    SDR of ``mir_eval.separation.bss_eval_sources``.
 
     Parameters
     ----------
     clean : array-like, shape (n_samples,)
-        The clean speech.
+        Clean speech.
     enhanced : array-like, shape (n_samples,)
-        What an enhancer made of the noisy speech, at any level.
+        Enhanced speech at any level.
     filter_length : int, default=512
-        Samples of the filter; 1 gives `si_sdr`.
+        Length of the filter in samples. 1 gives `si_sdr`.
 
     Returns
     -------
     float
-        Higher is better, never below `si_sdr`. -inf where `enhanced` is silent; NaN,
-        with a warning, where `clean` is silent. A filtered copy of `clean` gives a
-        value above 100 dB that rounding decides.
+        SDR in dB. Higher is better, and it is never below `si_sdr`. -inf if `enhanced`
+        is silent. NaN, with a warning, if `clean` is silent. For a filtered copy of
+        `clean`, rounding determines the value, which exceeds 100 dB.
 
     See Also
     --------
-    si_sdr : Stricter: counts every change of the spectrum as distortion.
+    si_sdr : SI-SDR, which counts every change of the spectrum as distortion.
 
     References
     ----------
@@ -124,8 +124,8 @@ def sdr(clean: Any, enhanced: Any, filter_length: int = 512) -> float:
     if not clean.any():
         return undefined("SDR", "clean is silent")
     clean, enhanced = scale_to_unit(clean), scale_to_unit(enhanced)
-    # A factor is a filter too. Where rounding spoils the filter, because `clean` is a
-    # tone or `enhanced` a copy of it, the factor is the better of the two.
+    # A factor is also a filter. It is better than the solution of the equations if
+    # rounding spoils them, because `clean` is a tone or `enhanced` is a copy of it.
     return max(
         _filtering_ratio(clean, enhanced, int(filter_length)),
         _scaling_ratio(clean, enhanced),
@@ -133,25 +133,25 @@ def sdr(clean: Any, enhanced: Any, filter_length: int = 512) -> float:
 
 
 def _scaling_ratio(clean: np.ndarray, enhanced: np.ndarray) -> float:
-    """Ratio in dB with the best factor; `clean` is not silent."""
+    """Return the ratio in dB with the best factor; `clean` is not silent."""
     target = (enhanced @ clean) / (clean @ clean) * clean
     return _decibels(target, enhanced - target)
 
 
 def _filtering_ratio(clean: np.ndarray, enhanced: np.ndarray, length: int) -> float:
-    """Ratio in dB with the best filter of `length` taps; `clean` is not silent."""
-    # Here and not above: `import skvae` must not wait for SciPy.
+    """Return the ratio in dB with the best filter; `clean` is not silent."""
+    # Imported here to keep the import of metrics fast.
     from scipy.fft import irfft, next_fast_len, rfft
     from scipy.linalg import toeplitz
 
-    # Room for the filter's tail, which counts: then nothing wraps around.
+    # Leave space for the tail of the filter, so that it does not wrap around.
     n_fft = next_fast_len(clean.size + length - 1, real=True)
     clean_spectrum, enhanced_spectrum = rfft(clean, n_fft), rfft(enhanced, n_fft)
     autocorrelation = irfft(np.abs(clean_spectrum) ** 2, n_fft)[:length]
     correlation = irfft(clean_spectrum.conj() * enhanced_spectrum, n_fft)[:length]
 
-    # The normal equations. What lies below their rounding error cannot be solved for:
-    # raising the diagonal by that much keeps a band-limited `clean` from exploding.
+    # Normal equations. Raising the diagonal by their rounding error keeps the solution
+    # for a band-limited `clean` from diverging.
     autocorrelation[0] *= 1.0 + length * np.finfo(np.float64).eps
     taps = np.linalg.solve(toeplitz(autocorrelation), correlation)
 
@@ -162,7 +162,7 @@ def _filtering_ratio(clean: np.ndarray, enhanced: np.ndarray, length: int) -> fl
 
 
 def _decibels(target: np.ndarray, residual: np.ndarray) -> float:
-    """Ratio of two energies in dB; silence over anything is -inf."""
+    """Return the ratio of two energies in dB, -inf for a silent target."""
     target_energy, residual_energy = float(target @ target), float(residual @ residual)
     if target_energy == 0.0:
         return -math.inf

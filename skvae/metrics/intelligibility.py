@@ -1,13 +1,13 @@
-"""STOI and ESTOI: how much of the speech is understood, from band envelopes.
+"""STOI and ESTOI: predicted intelligibility from envelopes in frequency bands.
 
-Both cut the envelopes of 15 third-octave bands into segments of 384 ms, correlate
-those of the clean waveform with those of the enhanced one, and average. STOI
-correlates each band by itself over time; ESTOI normalises bands and frames together,
-which is fairer to noise that fluctuates.
+Both divide the envelopes of 15 third-octave bands into segments of 384 ms, correlate
+the segments of the clean and the enhanced waveform, and average. STOI correlates each
+band over time. ESTOI normalizes bands and frames jointly, which is more accurate for
+fluctuating noise.
 
-Resampling, removal of silent frames, transform and bands are `pystoi`'s, so that the
-scores equal its own. The correlations are ours: `pystoi`'s draw from NumPy's global
-generator, and warn and return 0.00001 where there is no score.
+Resampling, removal of silent frames, transform and bands come from `pystoi`, so that
+the scores equal those of `pystoi`. The correlations are implemented here: those of
+`pystoi` use NumPy's global generator, and warn and return 0.00001 for undefined scores.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ import numpy as np
 
 from skvae.metrics._pairs import check_sample_rate, open_pair, scale_to_unit, undefined
 
-#: Keeps a band or a frame without sound from 0 / 0; the reference programs' value.
+#: Constant of the reference programs that prevents 0 / 0 in silent bands and frames.
 EPS = np.finfo(np.float64).eps
 
 
 def stoi(clean: Any, enhanced: Any, sample_rate: int = 16000) -> float:
-    """Short-time objective intelligibility.
+    """Short-time objective intelligibility (STOI).
 
     Parameters
     ----------
     clean : array-like, shape (n_samples,)
-        The clean speech.
+        Clean speech.
     enhanced : array-like, shape (n_samples,)
-        What an enhancer made of the noisy speech, at any level.
+        Enhanced speech at any level.
     sample_rate : int, default=16000
-        Samples per second.
+        Sample rate in Hz.
 
     Returns
     -------
     float
-        At most 1, and higher is better. NaN, with a warning, where one of the
-        waveforms is silent or `clean` holds less than 0.41 s of speech.
+        Score of at most 1. Higher is better. NaN, with a warning, if a waveform is
+        silent or if `clean` contains less than 0.41 s of speech.
 
     See Also
     --------
-    estoi : The extended measure.
+    estoi : Extended version for fluctuating noise.
 
     References
     ----------
@@ -66,26 +66,26 @@ def stoi(clean: Any, enhanced: Any, sample_rate: int = 16000) -> float:
 
 
 def estoi(clean: Any, enhanced: Any, sample_rate: int = 16000) -> float:
-    """Short-time objective intelligibility, extended to fluctuating noise.
+    """Extended short-time objective intelligibility (ESTOI) for fluctuating noise.
 
     Parameters
     ----------
     clean : array-like, shape (n_samples,)
-        The clean speech.
+        Clean speech.
     enhanced : array-like, shape (n_samples,)
-        What an enhancer made of the noisy speech, at any level.
+        Enhanced speech at any level.
     sample_rate : int, default=16000
-        Samples per second.
+        Sample rate in Hz.
 
     Returns
     -------
     float
-        At most 1, and higher is better. NaN, with a warning, where one of the
-        waveforms is silent or `clean` holds less than 0.41 s of speech.
+        Score of at most 1. Higher is better. NaN, with a warning, if a waveform is
+        silent or if `clean` contains less than 0.41 s of speech.
 
     See Also
     --------
-    stoi : The measure that it extends.
+    stoi : Original version.
 
     References
     ----------
@@ -113,10 +113,10 @@ def _intelligibility(
     enhanced: Any,
     sample_rate: int,
 ) -> float:
-    """Validate a pair, cut it into segments and correlate them."""
+    """Validate a pair, divide it into segments and correlate them."""
     sample_rate = check_sample_rate(sample_rate)
     clean, enhanced = open_pair(clean, enhanced)
-    # The caller of the caller of this, `stoi` or `estoi`, is who should be warned.
+    # Stack level 4 points the warning at the caller of `stoi` or `estoi`.
     for name, waveform in (("clean", clean), ("enhanced", enhanced)):
         if not waveform.any():
             return undefined(metric, f"{name} is silent", stacklevel=4)
@@ -130,8 +130,8 @@ def _intelligibility(
 def _segments(
     clean: np.ndarray, enhanced: np.ndarray, sample_rate: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Band envelopes of every segment, shape (n_segments, n_bands, n_frames)."""
-    # By its name, because `pystoi.stoi` is the function of that name.
+    """Return the envelopes of segments, shape (n_segments, n_bands, n_frames)."""
+    # Import by name: the attribute `pystoi.stoi` is a function.
     reference = import_module("pystoi.stoi")
     utils, frame, hop = reference.utils, reference.N_FRAME, reference.N_FRAME // 2
     if sample_rate != reference.FS:
@@ -155,8 +155,8 @@ def _segments(
 
 def _stoi(clean: np.ndarray, enhanced: np.ndarray) -> np.floating:
     """Correlate every band of every segment over time."""
-    # Bring each band to the clean one's energy, then bound how far one frame can fall
-    # below -15 dB of signal to distortion: more noise there is no less intelligible.
+    # Scale each band to the energy of the clean one. Then limit its distortion to a
+    # ratio of -15 dB: more noise does not reduce intelligibility further.
     level = _norm(clean, axis=2) / (_norm(enhanced, axis=2) + EPS)
     bounded = np.minimum(level * enhanced, clean * (1.0 + 10.0 ** (15.0 / 20.0)))
     clean, bounded = _center(clean, axis=2), _center(bounded, axis=2)
@@ -166,12 +166,12 @@ def _stoi(clean: np.ndarray, enhanced: np.ndarray) -> np.floating:
 
 def _estoi(clean: np.ndarray, enhanced: np.ndarray) -> np.floating:
     """Correlate every frame of every segment over the bands."""
-    # A generator of our own: the same score every time, and in every thread.
+    # A local generator gives the same score on each call and in each thread.
     rng = np.random.default_rng(0)
     normalized = []
     for segments in (clean, enhanced):
-        # First each band over time, then each frame over the bands. The noise, of the
-        # size of a rounding error, stands in for what holds no sound.
+        # Normalize each band over time, then each frame over the bands. Noise of the
+        # size of rounding errors avoids 0 / 0 in silence.
         for axis in (2, 1):
             noise = EPS * rng.standard_normal(segments.shape)
             segments = _center(segments + noise, axis)

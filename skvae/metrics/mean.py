@@ -1,4 +1,4 @@
-"""Means over utterances, of which some have no value."""
+"""Means over utterances, without undefined scores."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from skvae.metrics.distortion import si_sdr
 
 
 def mean_defined(scores: Iterable[float]) -> float:
-    """Mean of the scores that are not NaN; NaN if there is none.
+    """Average the scores that are not NaN.
 
     Parameters
     ----------
     scores : iterable of float
-        One score per utterance; NaN where a metric is undefined.
+        Score of each utterance. NaN means undefined.
 
     Returns
     -------
     float
-        The mean.
+        Mean, or NaN if no score is defined.
 
     See Also
     --------
-    mean_si_sdr : The mean of one metric.
+    mean_si_sdr : Mean SI-SDR of pairs.
 
     Examples
     --------
@@ -36,24 +36,24 @@ def mean_defined(scores: Iterable[float]) -> float:
 
 
 def mean_si_sdr(clean: Iterable[Any], enhanced: Iterable[Any]) -> float:
-    """Mean SI-SDR in dB of pairs of waveforms: what estimators score.
+    """Average the SI-SDR of pairs of waveforms in dB, as `score` of estimators does.
 
     Parameters
     ----------
     clean : iterable of array-like, each of shape (n_samples,)
-        Clean utterances; silent ones do not count.
+        Clean utterances. Silent ones are ignored.
     enhanced : iterable of array-like, each of shape (n_samples,)
         Enhanced utterances.
 
     Returns
     -------
     float
-        The mean over the others.
+        Mean SI-SDR in dB.
 
     See Also
     --------
-    si_sdr : Of a single pair.
-    skvae.evaluate : Any metrics, an utterance a row.
+    si_sdr : SI-SDR of one pair.
+    skvae.evaluate : Table of any metrics, with one row per utterance.
 
     Examples
     --------

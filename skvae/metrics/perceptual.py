@@ -1,6 +1,6 @@
-"""PESQ: the quality that listeners would hear, as ITU-T P.862 predicts it.
+"""PESQ: the speech quality that ITU-T P.862 predicts for listeners.
 
-The scores are those of the `pesq` package, which wraps the ITU's own program. It is
+The scores come from the `pesq` package, which wraps the program of the ITU. It is
 compiled on installation and therefore optional: ``pip install "skvae[pesq]"``.
 """
 
@@ -13,49 +13,48 @@ import numpy as np
 
 from skvae.metrics._pairs import check_sample_rate, open_pair, undefined
 
-#: Sample rates, in Hz, for which each mode is defined.
+#: Sample rates in Hz for which each mode is defined.
 MODES = {"wb": (16000,), "nb": (8000, 16000), "nb-raw": (8000, 16000)}
 
-#: The program holds 50 utterances and writes beyond its memory when it finds more. An
-#: utterance and the pause after it last 0.388 s at least (97 frames of 4 ms), and
-#: 0.6 s are padded on, so that this many seconds hold 47.
+#: Maximum length of a part in seconds. The program has memory for 50 utterances and
+#: writes beyond it if it finds more. An utterance and its pause last at least 0.388 s
+#: (97 frames of 4 ms), and 0.6 s are padded, so that a part holds at most 47.
 MAX_SECONDS = 18
 
-#: The program refuses anything shorter.
+#: Minimum length in seconds that the program accepts.
 MIN_SECONDS = 0.25
 
-#: Least and greatest raw score of P.862.
+#: Minimum and maximum raw score of P.862.
 RAW_RANGE = (-0.5, 4.5)
 
 
 def pesq(
     clean: Any, enhanced: Any, sample_rate: int = 16000, mode: str = "wb"
 ) -> float:
-    """Perceptual evaluation of speech quality.
+    """Perceptual evaluation of speech quality (PESQ).
 
     Parameters
     ----------
     clean : array-like, shape (n_samples,)
-        The clean speech.
+        Clean speech.
     enhanced : array-like, shape (n_samples,)
-        What an enhancer made of the noisy speech. Levels do not matter: PESQ aligns
-        them, so peaks beyond 1 are no error.
+        Enhanced speech. PESQ aligns the levels of both waveforms, so that peaks above 1
+        are allowed.
     sample_rate : int, default=16000
-        Samples per second: 16000, or 8000 in the narrow-band modes.
+        Sample rate in Hz: 16000, or 8000 in the narrow-band modes.
     mode : {"wb", "nb", "nb-raw"}, default="wb"
-        Which of the scales in common use:
+        Scale of the score:
 
         - "wb": wide band, P.862.2, from 1.04 to 4.64;
         - "nb": narrow band as an opinion score (MOS-LQO), P.862.1, from 1.02 to 4.55;
-        - "nb-raw": narrow band before that mapping, P.862, from -0.5 to 4.5. Papers
-          that say only "PESQ" often mean this one.
+        - "nb-raw": narrow band without that mapping, P.862, from -0.5 to 4.5. Papers
+          that say only "PESQ" often mean this scale.
 
     Returns
     -------
     float
-        Higher is better. NaN, with a warning, where PESQ has no value: one of the
-        waveforms is silent, shorter than a quarter of a second, or `clean` holds no
-        speech.
+        Score. Higher is better. NaN, with a warning, if a waveform is silent or shorter
+        than a quarter of a second, or if `clean` contains no speech.
 
     Raises
     ------
@@ -64,14 +63,14 @@ def pesq(
 
     See Also
     --------
-    estoi : How much would be understood.
-    sdr : Energy of the speech over that of the rest.
+    estoi : Predicted intelligibility.
+    sdr : Ratio of the energies of speech and distortion.
 
     Notes
     -----
-    PESQ is made for short recordings. Those of more than 18 s are scored in
-    parts of equal lengths and the scores averaged, because the program's memory is
-    too small for more. Parts in which `clean` holds no speech do not count.
+    PESQ is intended for short recordings, and the program's memory is limited.
+    Recordings of more than 18 s are split into parts of equal length, whose scores are
+    averaged. Parts in which `clean` contains no speech are ignored.
 
     References
     ----------
@@ -101,7 +100,7 @@ def pesq(
             f"example with soxr.resample(waveform, {sample_rate}, {MODES[mode][-1]})."
         )
     clean, enhanced = open_pair(clean, enhanced)
-    _import_pesq()  # a missing package is an error whatever the waveforms hold
+    _import_pesq()  # raise an error for a missing package, whatever the waveforms are
     if clean.size < MIN_SECONDS * sample_rate:
         return undefined("PESQ", f"the waveforms are shorter than {MIN_SECONDS} s")
 
@@ -134,13 +133,13 @@ def _import_pesq() -> Any:
 def _opinion_score(
     clean: np.ndarray, enhanced: np.ndarray, sample_rate: int, mode: str
 ) -> float | None:
-    """MOS-LQO of one part; None where `clean` holds no speech, NaN where it fails."""
+    """Return MOS-LQO of one part, None without speech in `clean`, or NaN on failure."""
     program = _import_pesq()
     if not clean.any():
         return None
     if not enhanced.any():
         return math.nan
-    # Both are divided by their greater peak in there, so nothing clips.
+    # The program divides both by the larger peak, so nothing clips.
     score = program.pesq(
         sample_rate,
         clean,
@@ -156,8 +155,8 @@ def _opinion_score(
 def _raw_score(opinion_score: float) -> float:
     """Invert the mapping of P.862.1 from raw scores to MOS-LQO."""
     lowest, highest = RAW_RANGE
-    # y = 0.999 + 4 / (1 + exp(-1.4945 x + 4.6607)) stays above 0.999, but what comes
-    # here is rounded.
+    # y = 0.999 + 4 / (1 + exp(-1.4945 x + 4.6607)) stays above 0.999, but the score is
+    # rounded.
     if opinion_score <= 1.0:
         return lowest
     raw = (4.6607 - math.log(4.0 / (opinion_score - 0.999) - 1.0)) / 1.4945

@@ -1,4 +1,4 @@
-"""The metrics by name, all called as ``metric(clean, enhanced, sample_rate)``."""
+"""Metrics by name, all called as ``metric(clean, enhanced, sample_rate)``."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from skvae.metrics.perceptual import pesq
 
 @dataclass(frozen=True)
 class Metric:
-    """A named metric, called with a sample rate whether it depends on it or not.
+    """Named metric that is always called with a sample rate.
 
     Parameters
     ----------
     name : str
-        What a table calls it.
+        Name, as in the columns of tables.
     function : callable
-        ``function(clean, enhanced)`` returns a number.
+        Function that returns a number for ``function(clean, enhanced)``.
     uses_sample_rate : bool, default=False
-        Whether the function also takes the keyword `sample_rate`.
+        Whether the function also needs the keyword `sample_rate`.
 
     See Also
     --------
-    get_metric : Finds one.
+    get_metric : Find a metric by its name.
 
     Examples
     --------
@@ -48,21 +48,21 @@ class Metric:
         Parameters
         ----------
         clean, enhanced : array-like, shape (n_samples,)
-            A pair of one length.
+            Waveforms of the same length.
         sample_rate : int
-            Samples per second.
+            Sample rate in Hz.
 
         Returns
         -------
         float
-            The score.
+            Score.
         """
         if self.uses_sample_rate:
             return float(self.function(clean, enhanced, sample_rate=sample_rate))
         return float(self.function(clean, enhanced))
 
 
-#: Name -> metric. The numbers are dB for the distortions, opinion scores for PESQ.
+#: Metrics by name. SI-SDR and SDR are in dB, PESQ gives opinion scores.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -78,22 +78,22 @@ METRICS: dict[str, Metric] = {
 
 
 def get_metric(metric: str | Callable[..., Any]) -> Metric:
-    """Find a metric by its name, or take a function of your own for one.
+    """Find a metric by its name, or wrap a function as a metric.
 
     Parameters
     ----------
     metric : str or callable
-        A key of `METRICS`, one of this package's own metric functions, or a callable
-        that takes ``(clean, enhanced)`` and returns a number.
+        Key of `METRICS`, metric function of this package, or function that returns a
+        number for ``(clean, enhanced)``.
 
     Returns
     -------
     Metric
-        Called as ``metric(clean, enhanced, sample_rate)``.
+        Metric, called as ``metric(clean, enhanced, sample_rate)``.
 
     See Also
     --------
-    skvae.evaluate : Scores an enhancer by several of them.
+    skvae.evaluate : Evaluate an enhancer with several metrics.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def get_metric(metric: str | Callable[..., Any]) -> Metric:
             f"`metric` must be one of {', '.join(METRICS)}, or a function of "
             f"(clean, enhanced), got {metric!r}."
         )
-    # `stoi` itself must be told the sample rate, as "stoi" is.
+    # The function `stoi` needs the sample rate, like the name "stoi".
     for known in METRICS.values():
         if metric == known.function:
             return known
