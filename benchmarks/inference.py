@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from scipy.stats import geninvgauss
 
-from skvae import SpeechVAE
+from skvae import SpeechVAE, Training
 from skvae.datasets import make_dataset
 from skvae.speech.fast_prior import speech_prior
 from skvae.speech.prior import SpeechPrior
@@ -162,7 +162,7 @@ def measure_iteration(run: Callable[[int], object], few: int, many: int) -> floa
 def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
     """Create a mixture of four seconds, and a speech model of the papers' size."""
     noisy, clean = make_dataset(4, duration=(4.0, 4.0), snr=0.0, random_state=0)
-    vae = SpeechVAE(L, HIDDEN, max_iter=2, random_state=0).fit(clean)
+    vae = SpeechVAE(L, HIDDEN, training=Training(2), random_state=0).fit(clean)
     spectrogram = vae.stft_.transform(noisy[:1])[0]
     power = np.abs(spectrogram.frames()) ** 2
     V = torch.tensor(power * (vae.level_ / power.mean()), dtype=torch.float32)

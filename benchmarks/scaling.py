@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 from sklearn.frozen import FrozenEstimator
 
-from skvae import MCEM, SpeechVAE, VAENMFEnhancer
+from skvae import MCEM, SpeechVAE, Training, VAENMFEnhancer
 from skvae.datasets import make_dataset, make_noise
 
 #: Iterations per utterance; with this number, start-up time is negligible.
@@ -36,7 +36,7 @@ MOST_TIME, MOST_TIME_OF_COMMAND, MOST_MEMORY, REAL_TIMES = 0.6, 1 / 1.7, 1500, 1
 def make_enhancer(n_iter: int) -> VAENMFEnhancer:
     """Return an enhancer with a speech model of the usual size, hardly trained."""
     _, clean = make_dataset(4, random_state=0)
-    model = SpeechVAE(max_iter=1, random_state=0).fit(clean)
+    model = SpeechVAE(training=Training(1), random_state=0).fit(clean)
     enhancer = VAENMFEnhancer(FrozenEstimator(model), MCEM(n_iter), random_state=0)
     return enhancer.fit(clean)
 

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.callback import FitCallback
 
-from skvae import SpeechVAE
+from skvae import SpeechVAE, Training
 from skvae.datasets import find_audio, make_noise, make_speech
 from skvae.utils.threads import one_thread
 
@@ -76,12 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report_speed(data: str, n_epochs: int) -> bool:
     """Print the speed of epochs, without and with validation."""
     speech = find_audio(os.path.join(data, "speech", "train"))
-    parameters = {"max_iter": n_epochs, "n_iter_no_change": n_epochs, "random_state": 0}
     print("epoch, one thread   frames  seconds  of the bare speed [quartiles]")
     passed = True
     for label, fraction in (("training alone", 0.0), ("with validation", 0.2)):
         watch = Stopwatch()
-        vae = SpeechVAE(validation_fraction=fraction, **parameters)
+        training = Training(
+            n_epochs, n_iter_no_change=n_epochs, validation_fraction=fraction
+        )
+        vae = SpeechVAE(training=training, random_state=0)
         vae.set_callbacks(watch).fit(speech)
         watch.count(vae, speech)
         print(watch.line(label))
@@ -92,7 +94,8 @@ def report_speed(data: str, n_epochs: int) -> bool:
             print(f"{verdict}: {ratio:.2f}, at least {LEAST_RATIO:g}")
     print(f"before the first epoch: {watch.preparation:.1f} s")
     bare = np.median(watch.bare)
-    print(f"bare step: {1e3 * bare * vae.batch_size:.2f} ms, {1 / bare:.0f} frames/s")
+    per_step = 1e3 * bare * vae._training.batch_size
+    print(f"bare step: {per_step:.2f} ms, {1 / bare:.0f} frames/s")
     print()
     return passed
 
@@ -160,14 +163,15 @@ class BareSteps:
         from skvae.training.clean_batches import Batch
 
         vae = SpeechVAE()
+        values = vae._training
         generator = torch.Generator().manual_seed(0)
-        config = VAEConfig(513, vae.n_latent, (vae.hidden,))
+        config = VAEConfig(513, vae.n_latent, vae.hidden_layer_sizes)
         network = initial_network(config, generator)
         optimizer = torch.optim.Adam(
-            network.parameters(), lr=vae.learning_rate, fused=True
+            network.parameters(), lr=values.learning_rate, fused=True
         )
         frames = torch.empty(N_FRAMES, 513).exponential_(generator=generator)
-        batches = [Batch(part) for part in frames.split(vae.batch_size)]
+        batches = [Batch(part) for part in frames.split(values.batch_size)]
 
         def epoch() -> None:
             for batch in batches:
@@ -237,7 +241,7 @@ def train_and_measure(folder: str) -> None:
 
     before = peak_memory()
     begin = time.perf_counter()
-    SpeechVAE(max_iter=1, random_state=0).fit(find_audio(folder))
+    SpeechVAE(training=Training(1), random_state=0).fit(find_audio(folder))
     print(before, peak_memory(), time.perf_counter() - begin)
 
 

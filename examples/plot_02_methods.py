@@ -34,6 +34,7 @@ from skvae import (
     LogMMSE,
     SpectralSubtraction,
     SpeechVAE,
+    Training,
     VAENMFEnhancer,
     WienerFilter,
     evaluate,
@@ -59,9 +60,21 @@ noisy = mix_at_snr(clean, machine + wind, snr=0.0)
 # new mixtures in every epoch.
 
 speech_model = SpeechVAE(
-    n_latent=8, hidden=64, max_iter=12, batch_size=32, learning_rate=3e-3
+    n_latent=8,
+    hidden_layer_sizes=64,
+    training=Training(max_iter=12, batch_size=32, learning_rate=3e-3),
 )
-few_steps = {"batch_size": 2, "max_iter": 6, "averaging": 0.9, "random_state": 0}
+few_steps = {"max_iter": 6, "batch_size": 2, "averaging": 0.9}
+dense = DNNMask(
+    hidden_layer_sizes=(64, 64),
+    training=Training(learning_rate=3e-3, **few_steps),
+    random_state=0,
+)
+recurrent = BiLSTMMask(
+    hidden_layer_sizes=48,
+    training=Training(learning_rate=5e-3, **few_steps),
+    random_state=0,
+)
 methods = {
     "spectral subtraction": SpectralSubtraction(),
     "Wiener filter": WienerFilter(),
@@ -69,8 +82,8 @@ methods = {
     "RPCA": RPCA(),
     "IS-NMF": ISNMF(random_state=0),
     "VAE-NMF": VAENMFEnhancer(speech_model, MCEM(30), random_state=0),
-    "DNN mask": DNNMask(hidden=64, n_layers=2, learning_rate=3e-3, **few_steps),
-    "BiLSTM mask": BiLSTMMask(hidden=48, n_layers=1, learning_rate=5e-3, **few_steps),
+    "DNN mask": dense,
+    "BiLSTM mask": recurrent,
 }
 separations = {}
 for name, method in methods.items():

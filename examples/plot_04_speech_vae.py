@@ -20,7 +20,7 @@ what it generates, and what its latent variables represent.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skvae import ISTFT, SpeechVAE
+from skvae import ISTFT, SpeechVAE, Training
 from skvae.datasets import NOISE_KINDS, make_noise, make_speech
 from skvae.plot import AudioPlayer, ConvergenceDisplay, SpectrogramDisplay
 
@@ -28,10 +28,8 @@ N_SAMPLES = 3 * 16_000
 speech = [make_speech(N_SAMPLES, random_state=seed) for seed in range(40)]
 vae = SpeechVAE(
     n_latent=8,
-    hidden=64,
-    max_iter=15,
-    batch_size=32,
-    learning_rate=3e-3,
+    hidden_layer_sizes=64,
+    training=Training(max_iter=15, batch_size=32, learning_rate=3e-3),
     random_state=0,
 )
 vae.fit(speech)

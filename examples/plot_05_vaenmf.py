@@ -28,7 +28,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from sklearn.frozen import FrozenEstimator
 
-from skvae import MCEM, MCMC, VEM, GradientVEM, SpeechVAE, VAENMFEnhancer
+from skvae import MCEM, MCMC, VEM, GradientVEM, SpeechVAE, Training, VAENMFEnhancer
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import si_sdr
 from skvae.plot import AudioPlayer, ConvergenceDisplay, MaskDisplay, SpectrogramDisplay
@@ -47,10 +47,8 @@ noisy, noise = mix_at_snr(clean, blower + 0.7 * insects, snr=3.0, return_noise=T
 
 vae = SpeechVAE(
     n_latent=8,
-    hidden=64,
-    max_iter=12,
-    batch_size=32,
-    learning_rate=3e-3,
+    hidden_layer_sizes=64,
+    training=Training(max_iter=12, batch_size=32, learning_rate=3e-3),
     random_state=0,
 )
 vae.fit([make_speech(N_SAMPLES, random_state=seed) for seed in range(40)])

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.frozen import FrozenEstimator
 
-from skvae import MCEM, STFT, SpeechVAE, VAENMFEnhancer
+from skvae import MCEM, STFT, SpeechVAE, Training, VAENMFEnhancer
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import si_sdr
 from skvae.plot import MaskDisplay, SpectrogramDisplay
@@ -26,10 +26,8 @@ from skvae.plot import MaskDisplay, SpectrogramDisplay
 N_SAMPLES = 2 * 16_000
 vae = SpeechVAE(
     n_latent=8,
-    hidden=64,
-    max_iter=12,
-    batch_size=32,
-    learning_rate=3e-3,
+    hidden_layer_sizes=64,
+    training=Training(max_iter=12, batch_size=32, learning_rate=3e-3),
     random_state=0,
 )
 vae.fit([make_speech(3 * 16_000, random_state=seed) for seed in range(40)])

@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import pandas
 from sklearn.frozen import FrozenEstimator
 
-from skvae import DenoisingVAE, DnVAENMFEnhancer, GradientVEM, evaluate
+from skvae import DenoisingVAE, DnVAENMFEnhancer, GradientVEM, Training, evaluate
 from skvae.datasets import Mixer, make_noise, make_speech, mix_at_snr
 from skvae.metrics import si_sdr
 from skvae.plot import ConvergenceDisplay, MaskDisplay, SpectrogramDisplay
@@ -35,13 +35,9 @@ speech = [make_speech(N_SAMPLES, random_state=seed) for seed in range(24)]
 noises = [make_noise(2 * N_SAMPLES, kind, random_state=0) for kind in FAMILIAR]
 dvae = DenoisingVAE(
     n_latent=8,
-    hidden=48,
-    n_layers=1,
+    hidden_layer_sizes=48,
     mixer=Mixer(noises, snr=(-5, 10)),
-    max_iter=14,
-    batch_size=4,
-    learning_rate=5e-3,
-    averaging=0.9,
+    training=Training(max_iter=14, batch_size=4, learning_rate=5e-3, averaging=0.9),
     random_state=0,
 ).fit(speech)
 losses = ConvergenceDisplay.from_estimator(dvae)

@@ -17,7 +17,7 @@ This example trains the same network both ways and compares the results.
 
 import matplotlib.pyplot as plt
 
-from skvae import BiLSTMMask, evaluate
+from skvae import BiLSTMMask, Training, evaluate
 from skvae.datasets import Mixer, make_noise, make_speech, mix_at_snr
 from skvae.plot import (
     AudioPlayer,
@@ -55,19 +55,18 @@ for seed, ax in enumerate(axes):
 # network gets pairs that were mixed once. ``n_combinations=1`` uses the pairs as they
 # are.
 
-settings = {
-    "hidden": 64,
-    "n_layers": 1,
-    "batch_size": 3,
-    "max_iter": 60,
-    "learning_rate": 1e-2,
-    "averaging": 0.9,
-    "n_iter_no_change": 60,
-    "validation_fraction": 0.25,
-    "random_state": 0,
-}
-fixed = BiLSTMMask(n_combinations=1, **settings).fit(*mixer.pairs(clean))
-dynamic = BiLSTMMask(n_combinations=1, mixer=mixer, **settings).fit(clean)
+training = Training(
+    max_iter=60,
+    batch_size=3,
+    n_combinations=1,
+    learning_rate=1e-2,
+    averaging=0.9,
+    n_iter_no_change=60,
+    validation_fraction=0.25,
+)
+settings = {"hidden_layer_sizes": 64, "training": training, "random_state": 0}
+fixed = BiLSTMMask(**settings).fit(*mixer.pairs(clean))
+dynamic = BiLSTMMask(mixer=mixer, **settings).fit(clean)
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 displays = [

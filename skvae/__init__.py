@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.storage.pretrained import list_models as list_models
     from skvae.storage.pretrained import load_pretrained as load_pretrained
     from skvae.storage.pretrained import save_pretrained as save_pretrained
+    from skvae.training.parameters import Training as Training
     from skvae.vaenmf.dn_enhancer import DnVAENMFEnhancer as DnVAENMFEnhancer
     from skvae.vaenmf.enhancer import VAENMFEnhancer as VAENMFEnhancer
     from skvae.vaenmf.inference import MCEM as MCEM
@@ -68,6 +69,7 @@ _EXPORTS = {
     "NoiseAwareVAE": "skvae.speech.noise_aware_vae",
     "DnVAENMFEnhancer": "skvae.vaenmf.dn_enhancer",
     "VAENMFEnhancer": "skvae.vaenmf.enhancer",
+    "Training": "skvae.training.parameters",
     "VEM": "skvae.vaenmf.inference",
     "GradientVEM": "skvae.vaenmf.inference",
     "MCEM": "skvae.vaenmf.inference",

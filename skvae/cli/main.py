@@ -302,7 +302,8 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
             "examples:\n"
             "  skvae train --method vae-nmf --clean speech/ -o mine.safetensors\n"
             "  skvae train --method bilstm-mask --clean speech/ --noise noise/ \\\n"
-            "      --set max_iter=20 --set hidden=64 -o small.safetensors\n"
+            "      --set training__max_iter=20 --set hidden_layer_sizes=64 \\\n"
+            "      -o small.safetensors\n"
             "  skvae train my-recipe.toml --clean speech/ -o mine.safetensors\n"
             "  skvae enhance noisy.wav -o enhanced.wav --model mine.safetensors\n"
             "  torchrun --nproc_per_node 2 -m skvae train --method dnvae-nmf \\\n"
@@ -366,7 +367,7 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
         default=[],
         dest="settings",
         metavar="PARAM=VALUE",
-        help="change a parameter of the recipe: max_iter=20, vae__hidden=64",
+        help="change a parameter of the recipe: vae__training__max_iter=20",
     )
     train.add_argument(
         "--overwrite", action="store_true", help="replace a model that is there"

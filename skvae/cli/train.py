@@ -244,11 +244,13 @@ def _set_seeds(estimator: Any, seed: int | None) -> None:
 
 def _set_checkpoints(estimator: Any, first: Path) -> list[Path]:
     """Give each part that trains a file of its own, its name told by the part's."""
+    from skvae.training.estimator import TrainedEstimator
+
     paths = []
     for name, part in parts(estimator):
-        if "checkpoint" in part.get_params(deep=False):
+        if isinstance(part, TrainedEstimator):
             path = first.with_name(f"{first.name}.{name}" if name else first.name)
-            part.set_params(checkpoint=str(path))
+            part.set_params(training__checkpoint=str(path))
             paths.append(path)
     return paths
 
@@ -276,10 +278,12 @@ def _find(folder: str, sample_rate: int) -> list[AudioFile]:
 
 def _follow(estimator: Any) -> None:
     """Let people see how far each part is."""
+    from skvae.training.estimator import TrainedEstimator
+
     for _, part in parts(estimator):
         if isinstance(part, SpeechEstimator):
             part.set_callbacks(_EpochTeller())
-            if "checkpoint" not in part.get_params(deep=False):
+            if not isinstance(part, TrainedEstimator):
                 part.set_params(verbose=1)
 
 
@@ -311,7 +315,7 @@ class _EpochTeller:
         if context.task_name != "epoch" or fitted_estimator is None:
             return
         # Epochs before an interruption count too.
-        n_done, n_all = fitted_estimator.n_iter_, estimator.max_iter
+        n_done, n_all = fitted_estimator.n_iter_, estimator._training.max_iter
         losses = fitted_estimator.loss_curve_, fitted_estimator.validation_loss_curve_
         line = f"{type(estimator).__name__}, epoch {n_done}/{n_all}: "
         line += f"loss {losses[0][-1]:.4g}"

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.masks.losses import TARGETS
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram
 from skvae.training.on_mixtures import MixtureTrained
+from skvae.training.parameters import LayerSizes, Training, layer_sizes
 from skvae.utils.device import check_device, torch_generator
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import Number, Option
 from skvae.utils.threads import one_thread
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
     _block_overlap = 1.0
     _fills_band = True
     _takes_device = True
+    _parameter_ranges = {
+        "hidden_layer_sizes": LayerSizes(),
+        "n_mels": Number(low=1, integer=True),
+    }
 
     @property
     def _network_class(self) -> type[nn.Module]:
@@ -61,7 +67,8 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
 
         device = check_device(self.device)
         config = self._make_config(self.stft_.framing().n_bins)
-        self._check_config(config)
+        self._check_start(config)
+        precision = self._training.precision
         training, validation = self._split(self._sources(noisy, clean), rng)
         with one_thread():
             continued = self._continues()
@@ -76,7 +83,7 @@ class _MaskNetworkEnhancer(MixtureTrained, BaseEnhancer):
                 batch: Mixtures, generator: torch.Generator, is_training: bool
             ) -> tuple[torch.Tensor, int]:
                 dropout = generator if is_training else None
-                with autocast(device, self.precision):
+                with autocast(device, precision):
                     mask = network(batch.noisy, batch.packing(), dropout)
                 return self._error(mask.float(), batch)
 
@@ -114,10 +121,8 @@ class DNNMask(_MaskNetworkEnhancer):
 
     Parameters
     ----------
-    hidden : int, default=512
-        Units of each layer.
-    n_layers : int, default=5
-        Layers of rectified linear units.
+    hidden_layer_sizes : int or tuple of int, default=(512, 512, 512, 512, 512)
+        Number of rectified linear units of each layer.
     n_mels : int, default=100
         Bands.
     context : int, default=11
@@ -130,39 +135,9 @@ class DNNMask(_MaskNetworkEnhancer):
     mixer : Mixer, default=None
         What `fit` mixes clean speech with where it gets no noisy speech: each time it
         is looked at with another noise. None means ``Mixer()``, synthetic noise.
-    max_iter : int, default=100
-        Epochs at most.
-    batch_size : int, default=12
-        Sequences in a batch.
-    sequence_length : int, default=125
-        Frames that utterances are cut into for training: two seconds.
-    n_combinations : int, default=2
-        Batches that are made of each set of sequences, for less time than mixing anew:
-        each noise meets as many voices. 1 trains on what was mixed and nothing else.
-    learning_rate : float, default=1e-3
-        Of Adam.
-    decay : float, default=0.4
-        Share of the epochs, the last ones, in which the learning rate falls to zero.
-    averaging : float, default=0.995
-        The weights that are kept are running averages: each step leaves so much of
-        them. Zero means no averages.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the network computes with in training. The latter takes 40 % of the time on
-        CPUs that know it; on others it is the former.
-    validation_fraction : float, default=0.1
-        Share of the utterances that early stopping watches. Zero, or a single
-        utterance, means that all are trained on, for `max_iter` epochs.
-    n_iter_no_change : int, default=20
-        Training stops after so many epochs without a lower validation loss.
-    max_cache_mb : float, default=256.0
-        Memory for decoded audio, in MB: 1 MB holds half a minute at 16 kHz and 16 bits.
-        What does not fit is read again. Results do not depend on it.
-    warm_start : bool, default=False
-        Whether another `fit` continues from the weights of the one before.
-    checkpoint : path, default=None
-        File that is written after each epoch. If it is there, an interrupted `fit` with
-        the same data and parameters, an integer `random_state` among them, goes on from
-        it, on a CPU to the same result.
+    training : Training, default=None
+        Parameters of the training, such as ``Training(max_iter=40)``; None means the
+        defaults, which :class:`Training` lists.
     device : str, default="cpu"
         PyTorch device; "auto" is a GPU where there is one.
     stft : STFT, default=None
@@ -211,41 +186,32 @@ class DNNMask(_MaskNetworkEnhancer):
 
     Examples
     --------
-    >>> from skvae import DNNMask
+    >>> from skvae import DNNMask, Training
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
     >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
-    >>> enhancer = DNNMask(
-    ...     64, 2, learning_rate=5e-3, averaging=0.9, max_iter=30, random_state=0
-    ... )
+    >>> training = Training(max_iter=30, learning_rate=5e-3, averaging=0.9)
+    >>> enhancer = DNNMask((64, 64), training=training, random_state=0)
     >>> _ = enhancer.fit(noisy[2:], clean[2:])
     >>> enhancer.score(noisy[:2], clean[:2]) > mean_si_sdr(clean[:2], noisy[:2])
     True
     """
 
+    _parameter_ranges = {
+        "context": Number(low=1, integer=True),
+        "exponent": Number(low=0, open_low=True),
+    }
+
     def __init__(
         self,
-        hidden: int = 512,
-        n_layers: int = 5,
+        hidden_layer_sizes: int | tuple[int, ...] = (512,) * 5,
         *,
         n_mels: int = 100,
         context: int = 11,
         exponent: float = 0.5,
         dropout: float = 0.0,
         mixer: Any = None,
-        max_iter: int = 100,
-        batch_size: int = 12,
-        sequence_length: int = 125,
-        n_combinations: int = 2,
-        learning_rate: float = 1e-3,
-        decay: float = 0.4,
-        averaging: float = 0.995,
-        precision: str = "float32",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
-        max_cache_mb: float = 256.0,
-        warm_start: bool = False,
-        checkpoint: Any = None,
+        training: Training | None = None,
         device: str = "cpu",
         stft: Any = None,
         attenuation_limit: float | None = None,
@@ -254,26 +220,13 @@ class DNNMask(_MaskNetworkEnhancer):
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
-        self.hidden = hidden
-        self.n_layers = n_layers
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.n_mels = n_mels
         self.context = context
         self.exponent = exponent
         self.dropout = dropout
         self.mixer = mixer
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.sequence_length = sequence_length
-        self.n_combinations = n_combinations
-        self.learning_rate = learning_rate
-        self.decay = decay
-        self.averaging = averaging
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.max_cache_mb = max_cache_mb
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
+        self.training = training
         self.device = device
         self.stft = stft
         self.attenuation_limit = attenuation_limit
@@ -283,12 +236,9 @@ class DNNMask(_MaskNetworkEnhancer):
         self.verbose = verbose
 
     def _check_parameters(self) -> None:
-        self._check_training()
-        for name in ("hidden", "n_layers", "n_mels", "context"):
-            check_real(name, getattr(self, name), low=1, integer=True)
+        super()._check_parameters()
         if self.context % 2 == 0:
             raise ValueError(f"`context` must be an odd number, got {self.context}.")
-        check_real("exponent", self.exponent, low=0, open_low=True)
 
     def _make_config(self, n_bins: int) -> MaskConfig:
         from skvae.masks.networks import MaskConfig
@@ -296,7 +246,7 @@ class DNNMask(_MaskNetworkEnhancer):
         return MaskConfig(
             n_bins,
             int(self.n_mels),
-            (int(self.hidden),) * int(self.n_layers),
+            layer_sizes(self.hidden_layer_sizes),
             architecture="dense",
             context=int(self.context),
             dropout=float(self.dropout),
@@ -318,10 +268,8 @@ class BiLSTMMask(_MaskNetworkEnhancer):
         What the masked spectrum is to approximate: the magnitude of the speech
         ("msa"), that magnitude times the cosine of the phases' difference ("psa") [1]_
         [2]_, or both after compression, together with the SI-SDR.
-    hidden : int, default=128
-        Units of each layer in each direction; 512 in [1]_.
-    n_layers : int, default=3
-        Layers.
+    hidden_layer_sizes : int or tuple of int, default=(128, 128, 128)
+        Number of units of each layer in each direction; (512, 512, 512) in [1]_.
     n_mels : int, default=96
         Bands, of which the network reads the logarithms.
     dropout : float, default=0.0
@@ -329,39 +277,9 @@ class BiLSTMMask(_MaskNetworkEnhancer):
     mixer : Mixer, default=None
         What `fit` mixes clean speech with where it gets no noisy speech: each time it
         is looked at with another noise. None means ``Mixer()``, synthetic noise.
-    max_iter : int, default=100
-        Epochs at most.
-    batch_size : int, default=12
-        Sequences in a batch.
-    sequence_length : int, default=125
-        Frames that utterances are cut into for training: two seconds.
-    n_combinations : int, default=2
-        Batches that are made of each set of sequences, for less time than mixing anew:
-        each noise meets as many voices. 1 trains on what was mixed and nothing else.
-    learning_rate : float, default=1e-3
-        Of Adam.
-    decay : float, default=0.4
-        Share of the epochs, the last ones, in which the learning rate falls to zero.
-    averaging : float, default=0.995
-        The weights that are kept are running averages: each step leaves so much of
-        them. Zero means no averages.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the network computes with in training. The latter takes 40 % of the time on
-        CPUs that know it; on others it is the former.
-    validation_fraction : float, default=0.1
-        Share of the utterances that early stopping watches. Zero, or a single
-        utterance, means that all are trained on, for `max_iter` epochs.
-    n_iter_no_change : int, default=20
-        Training stops after so many epochs without a lower validation loss.
-    max_cache_mb : float, default=256.0
-        Memory for decoded audio, in MB: 1 MB holds half a minute at 16 kHz and 16 bits.
-        What does not fit is read again. Results do not depend on it.
-    warm_start : bool, default=False
-        Whether another `fit` continues from the weights of the one before.
-    checkpoint : path, default=None
-        File that is written after each epoch. If it is there, an interrupted `fit` with
-        the same data and parameters, an integer `random_state` among them, goes on from
-        it, on a CPU to the same result.
+    training : Training, default=None
+        Parameters of the training, such as ``Training(max_iter=40)``; None means the
+        defaults, which :class:`Training` lists.
     device : str, default="cpu"
         PyTorch device; "auto" is a GPU where there is one.
     stft : STFT, default=None
@@ -412,38 +330,27 @@ class BiLSTMMask(_MaskNetworkEnhancer):
 
     Examples
     --------
-    >>> from skvae import BiLSTMMask
+    >>> from skvae import BiLSTMMask, Training
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
     >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
-    >>> enhancer = BiLSTMMask("psa", 32, 1, max_iter=20, random_state=0)
+    >>> enhancer = BiLSTMMask("psa", 32, training=Training(20), random_state=0)
     >>> _ = enhancer.fit(noisy[2:], clean[2:])
     >>> enhancer.score(noisy[:2], clean[:2]) > mean_si_sdr(clean[:2], noisy[:2])
     True
     """
 
+    _parameter_ranges = {"target": Option(*TARGETS)}
+
     def __init__(
         self,
         target: str = "perceptual",
-        hidden: int = 128,
-        n_layers: int = 3,
+        hidden_layer_sizes: int | tuple[int, ...] = (128,) * 3,
         *,
         n_mels: int = 96,
         dropout: float = 0.0,
         mixer: Any = None,
-        max_iter: int = 100,
-        batch_size: int = 12,
-        sequence_length: int = 125,
-        n_combinations: int = 2,
-        learning_rate: float = 1e-3,
-        decay: float = 0.4,
-        averaging: float = 0.995,
-        precision: str = "float32",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
-        max_cache_mb: float = 256.0,
-        warm_start: bool = False,
-        checkpoint: Any = None,
+        training: Training | None = None,
         device: str = "cpu",
         stft: Any = None,
         attenuation_limit: float | None = None,
@@ -453,24 +360,11 @@ class BiLSTMMask(_MaskNetworkEnhancer):
         verbose: int = 0,
     ):
         self.target = target
-        self.hidden = hidden
-        self.n_layers = n_layers
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.n_mels = n_mels
         self.dropout = dropout
         self.mixer = mixer
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.sequence_length = sequence_length
-        self.n_combinations = n_combinations
-        self.learning_rate = learning_rate
-        self.decay = decay
-        self.averaging = averaging
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.max_cache_mb = max_cache_mb
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
+        self.training = training
         self.device = device
         self.stft = stft
         self.attenuation_limit = attenuation_limit
@@ -479,21 +373,13 @@ class BiLSTMMask(_MaskNetworkEnhancer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        from skvae.masks.losses import TARGETS
-
-        self._check_training()
-        check_option("target", self.target, TARGETS)
-        for name in ("hidden", "n_layers", "n_mels"):
-            check_real(name, getattr(self, name), low=1, integer=True)
-
     def _make_config(self, n_bins: int) -> MaskConfig:
         from skvae.masks.networks import MaskConfig
 
         return MaskConfig(
             n_bins,
             int(self.n_mels),
-            (int(self.hidden),) * int(self.n_layers),
+            layer_sizes(self.hidden_layer_sizes),
             dropout=float(self.dropout),
         )
 

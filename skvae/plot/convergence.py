@@ -45,11 +45,11 @@ class ConvergenceDisplay:
 
     Examples
     --------
-    >>> from skvae import SpeechVAE
+    >>> from skvae import SpeechVAE, Training
     >>> from skvae.datasets import make_speech
     >>> from skvae.plot import ConvergenceDisplay
     >>> speech = [make_speech(16000, random_state=k) for k in range(4)]
-    >>> vae = SpeechVAE(4, 16, max_iter=3, random_state=0).fit(speech)
+    >>> vae = SpeechVAE(4, 16, training=Training(3), random_state=0).fit(speech)
     >>> display = ConvergenceDisplay.from_estimator(vae)
     >>> [line.get_label() for line in display.lines_]
     ['training', 'validation']

@@ -91,10 +91,10 @@ class SpeechModel(TrainedEstimator):
             Itself.
         """
         items, kind = read_collection(self, X, reset=True)
-        self._check_parameters()
+        self._check()
         stft = self._choose_stft(items[0] if kind.spectral else None)
         config = self._make_config(stft.framing().n_bins)
-        self._check_config(config)
+        self._check_start(config)
         self.stft_ = stft
         noisy, clean = None, self._open(items)
         clean_items = read_clean(y, len(clean))
@@ -149,6 +149,7 @@ class SpeechModel(TrainedEstimator):
         import torch
 
         check_is_fitted(self)
+        self._check()
         network = self.networks(self.device)
         n_latent = self.config_.n_latent
         device = check_device(self.device)
@@ -237,8 +238,9 @@ class SpeechModel(TrainedEstimator):
         --------
         >>> import numpy as np
         >>> import torch
-        >>> from skvae import SpeechVAE
-        >>> vae = SpeechVAE(4, 16, max_iter=1, random_state=0).fit([np.ones(16000)])
+        >>> from skvae import SpeechVAE, Training
+        >>> vae = SpeechVAE(4, 16, training=Training(1), random_state=0)
+        >>> vae = vae.fit([np.ones(16000)])
         >>> networks = vae.networks(dtype="float64")
         >>> networks.decode(torch.zeros(7, 4, dtype=torch.float64)).shape
         torch.Size([7, 513])
@@ -249,6 +251,7 @@ class SpeechModel(TrainedEstimator):
         from skvae.training.clean_batches import Utterance
 
         check_is_fitted(self)
+        self._check()
         items, kind = read_collection(self, X)
         speech = self._open(items)
         clean_items = read_clean(y, len(speech))
@@ -319,6 +322,7 @@ class MixtureModel(MixtureTrained, SpeechModel):
             terms that do not depend on the model.
         """
         check_is_fitted(self)
+        self._check()
         items, _ = read_collection(self, X)
         noisy = self._open(items)
         clean = self._open_clean(require_clean(y, len(noisy)), noisy)

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
+from skvae.masks.enhancers import BiLSTMMask
+from skvae.masks.losses import TARGETS
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.speech.base import MixtureModel, agreed_stft, fitted_model
+from skvae.training.parameters import LayerSizes, Training, layer_sizes
 from skvae.utils.device import check_device, torch_generator
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import Number, Option
 
 if TYPE_CHECKING:
     import torch
@@ -35,10 +39,9 @@ class DenoisingVAE(MixtureModel):
     ----------
     n_latent : int, default=20
         Latent variables in a frame.
-    hidden : int, default=128
-        Units of each layer in each direction; 512 in [1]_. The decoder has one layer.
-    n_layers : int, default=3
-        Layers of the encoder.
+    hidden_layer_sizes : int or tuple of int, default=(128, 128, 128)
+        Number of units of each layer of the encoder in each direction; (512, 512, 512)
+        in [1]_. The decoder has a single layer, like the last one of the encoder.
     n_mels : int, default=96
         Bands, of which the encoder reads the logarithms.
     multitask : bool, default=True
@@ -62,38 +65,9 @@ class DenoisingVAE(MixtureModel):
     mixer : Mixer, default=None
         What `fit` mixes clean speech with where it gets no noisy speech: each time it
         is looked at with another noise. None means ``Mixer()``, synthetic noise.
-    max_iter : int, default=100
-        Epochs at most; 200 in [1]_.
-    batch_size : int, default=12
-        Sequences in a batch.
-    sequence_length : int, default=125
-        Frames that utterances are cut into for training: two seconds.
-    n_combinations : int, default=2
-        Batches that are made of each set of sequences, for less time than mixing anew:
-        each noise meets as many voices. 1 trains on what was mixed and nothing else.
-    learning_rate : float, default=1e-3
-        Of Adam.
-    decay : float, default=0.4
-        Share of the epochs, the last ones, in which the learning rate falls to zero.
-    averaging : float, default=0.995
-        The weights that are kept are running averages: each step leaves so much of
-        them. Zero means no averages.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the networks compute with in training. The latter takes 40 % of the time on
-        CPUs that know it; on others it is the former.
-    validation_fraction : float, default=0.1
-        Share of the utterances that early stopping watches. Zero, or a single
-        utterance, means that all are trained on, for `max_iter` epochs.
-    n_iter_no_change : int, default=20
-        Training stops after so many epochs without a lower validation loss.
-    max_cache_mb : float, default=256.0
-        Memory for decoded audio, in MB: 1 MB holds half a minute at 16 kHz and 16 bits.
-        What does not fit is read again. Results do not depend on it.
-    warm_start : bool, default=False
-        Whether another `fit` continues from the weights of the one before.
-    checkpoint : path, default=None
-        File that is written after each epoch. If it is there, an interrupted `fit` with
-        the same data and parameters goes on from it, on a CPU to the same result.
+    training : Training, default=None
+        Parameters of the training, such as ``Training(max_iter=40)``; None means the
+        defaults, which :class:`Training` lists.
     device : str, default="cpu"
         PyTorch device; "auto" is a GPU where there is one.
     stft : STFT, default=None
@@ -149,22 +123,31 @@ class DenoisingVAE(MixtureModel):
 
     Examples
     --------
-    >>> from skvae import DenoisingVAE
+    >>> from skvae import DenoisingVAE, Training
     >>> from skvae.datasets import make_dataset
     >>> noisy, clean = make_dataset(6, snr=0, random_state=0)
-    >>> dvae = DenoisingVAE(4, 16, 1, max_iter=2, random_state=0)
-    >>> Z = dvae.fit(noisy[1:], clean[1:]).transform(noisy[:1])
-    >>> [variance.shape[1] for variance in dvae.inverse_transform(Z)]
+    >>> vae = DenoisingVAE(4, 16, training=Training(2), random_state=0)
+    >>> Z = vae.fit(noisy[1:], clean[1:]).transform(noisy[:1])
+    >>> [variance.shape[1] for variance in vae.inverse_transform(Z)]
     [513]
-    >>> dvae.score(noisy[:1], clean[:1]) < 0
+    >>> vae.score(noisy[:1], clean[:1]) < 0
     True
     """
+
+    _parameter_ranges = {
+        "n_latent": Number(low=1, integer=True),
+        "hidden_layer_sizes": LayerSizes(),
+        "n_mels": Number(low=1, integer=True),
+        "multitask": Option(True, False),
+        "target": Option(*TARGETS),
+        "alpha": Number(low=0, open_low=True, optional=True),
+        "floor": Number(low=_LEAST_FLOOR),
+    }
 
     def __init__(
         self,
         n_latent: int = 20,
-        hidden: int = 128,
-        n_layers: int = 3,
+        hidden_layer_sizes: int | tuple[int, ...] = (128,) * 3,
         *,
         n_mels: int = 96,
         multitask: bool = True,
@@ -174,27 +157,14 @@ class DenoisingVAE(MixtureModel):
         encoder: Any = None,
         dropout: float = 0.0,
         mixer: Any = None,
-        max_iter: int = 100,
-        batch_size: int = 12,
-        sequence_length: int = 125,
-        n_combinations: int = 2,
-        learning_rate: float = 1e-3,
-        decay: float = 0.4,
-        averaging: float = 0.995,
-        precision: str = "float32",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
-        max_cache_mb: float = 256.0,
-        warm_start: bool = False,
-        checkpoint: Any = None,
+        training: Training | None = None,
         device: str = "cpu",
         stft: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
         self.n_latent = n_latent
-        self.hidden = hidden
-        self.n_layers = n_layers
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.n_mels = n_mels
         self.multitask = multitask
         self.target = target
@@ -203,43 +173,28 @@ class DenoisingVAE(MixtureModel):
         self.encoder = encoder
         self.dropout = dropout
         self.mixer = mixer
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.sequence_length = sequence_length
-        self.n_combinations = n_combinations
-        self.learning_rate = learning_rate
-        self.decay = decay
-        self.averaging = averaging
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.max_cache_mb = max_cache_mb
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
+        self.training = training
         self.device = device
         self.stft = stft
         self.random_state = random_state
         self.verbose = verbose
 
     def _check_parameters(self) -> None:
-        from skvae.masks.losses import TARGETS
-
-        self._check_training()
-        for name in ("n_latent", "hidden", "n_layers", "n_mels"):
-            check_real(name, getattr(self, name), low=1, integer=True)
-        check_option("multitask", self.multitask, [True, False])
-        check_option("target", self.target, TARGETS)
-        check_real("alpha", self.alpha, low=0, open_low=True, optional=True)
-        check_real("floor", self.floor, low=_LEAST_FLOOR)
-        if self.encoder is None:
+        super()._check_parameters()
+        encoder = self.encoder
+        if isinstance(encoder, FrozenEstimator):
+            encoder = encoder.estimator
+        if encoder is None:
             return
-        sizes = {name: getattr(self, name) for name in ("hidden", "n_layers", "n_mels")}
-        theirs = {name: getattr(self.encoder, name, None) for name in sizes}
-        if not hasattr(self.encoder, "target") or theirs != sizes:
-            listed = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        sizes = layer_sizes(self.hidden_layer_sizes)
+        if (
+            not isinstance(encoder, BiLSTMMask)
+            or layer_sizes(encoder.hidden_layer_sizes) != sizes
+            or encoder.n_mels != self.n_mels
+        ):
             raise ValueError(
-                f"`encoder` must be None or a BiLSTMMask({listed}), "
-                f"got {self.encoder!r}."
+                "`encoder` must be None or a BiLSTMMask(hidden_layer_sizes="
+                f"{sizes}, n_mels={self.n_mels}), got {self.encoder!r}."
             )
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
@@ -254,7 +209,7 @@ class DenoisingVAE(MixtureModel):
             n_bins,
             int(self.n_mels),
             int(self.n_latent),
-            (int(self.hidden),) * int(self.n_layers),
+            layer_sizes(self.hidden_layer_sizes),
             with_mask=bool(self.multitask),
             floor=float(self.floor),
             dropout=float(self.dropout),
@@ -305,6 +260,7 @@ class DenoisingVAE(MixtureModel):
             network = self._initial_network(config, masks, training, rng)
         network.to(check_device(self.device))
         alpha = BALANCED_ALPHA[self.target] if self.alpha is None else self.alpha
+        precision = self._training.precision
 
         def loss(
             batch: Mixtures, generator: torch.Generator, is_training: bool
@@ -316,7 +272,7 @@ class DenoisingVAE(MixtureModel):
                 is_training,
                 target=self.target,
                 alpha=alpha,
-                precision=self.precision,
+                precision=precision,
             )
 
         self._train_on_mixtures(

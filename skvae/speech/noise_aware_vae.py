@@ -12,10 +12,12 @@ from sklearn.frozen import FrozenEstimator
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.speech.base import MixtureModel, agreed_stft, fitted_model
+from skvae.speech.noise_aware_network import DIRECTIONS
 from skvae.speech.vae import SpeechVAE
+from skvae.training.parameters import Training
 from skvae.utils.device import check_device, torch_generator
 from skvae.utils.learned import Part
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import Number, Option
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from skvae.speech.vae_network import VAEConfig
     from skvae.training.noisy_batches import Mixtures, Source
 
-TRAININGS = ("two-step", "joint")
+SCHEMES = ("two-step", "joint")
 
 
 class NoiseAwareVAE(MixtureModel):
@@ -42,7 +44,7 @@ class NoiseAwareVAE(MixtureModel):
         The model of clean speech, whose sizes, features, floor and level are used; None
         means ``SpeechVAE()``. For "two-step" training an unfitted one is cloned and
         fitted, and a ``FrozenEstimator`` of a fitted one is used as it is.
-    training : {"two-step", "joint"}, default="two-step"
+    scheme : {"two-step", "joint"}, default="two-step"
         In two steps, the model of clean speech is trained alone; then the noise-aware
         encoder starts from the other one, and the divergence of the two posteriors is
         minimised, all else held. Jointly, three losses are minimised together from
@@ -63,39 +65,9 @@ class NoiseAwareVAE(MixtureModel):
     mixer : Mixer, default=None
         What `fit` mixes clean speech with where it gets no noisy speech: each time it
         is looked at with another noise. None means ``Mixer()``, synthetic noise.
-    max_iter : int, default=100
-        Epochs at most, of the training on noisy speech.
-    batch_size : int, default=12
-        Sequences in a batch.
-    sequence_length : int, default=125
-        Frames that utterances are cut into for training: two seconds.
-    n_combinations : int, default=2
-        Batches that are made of each set of sequences, for less time than mixing anew:
-        each noise meets as many voices. 1 trains on what was mixed and nothing else.
-    learning_rate : float, default=1e-3
-        Of Adam; 1e-4 for two steps in [1]_.
-    decay : float, default=0.4
-        Share of the epochs, the last ones, in which the learning rate falls to zero.
-    averaging : float, default=0.995
-        The weights that are kept are running averages: each step leaves so much of
-        them. Zero means no averages.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the networks compute with in training. The latter takes 40 % of the time on
-        CPUs that know it; on others it is the former.
-    validation_fraction : float, default=0.1
-        Share of the utterances that early stopping watches. Zero, or a single
-        utterance, means that all are trained on, for `max_iter` epochs.
-    n_iter_no_change : int, default=20
-        Training stops after so many epochs without a lower validation loss.
-    max_cache_mb : float, default=256.0
-        Memory for decoded audio, in MB: 1 MB holds half a minute at 16 kHz and 16 bits.
-        What does not fit is read again. Results do not depend on it.
-    warm_start : bool, default=False
-        Whether another `fit` continues from the weights of the one before.
-    checkpoint : path, default=None
-        File that is written after each epoch. If it is there, an interrupted `fit` with
-        the same data and parameters goes on from it, on a CPU to the same result. The
-        `vae` has one of its own.
+    training : Training, default=None
+        Parameters of the training, such as ``Training(max_iter=40)``; None means the
+        defaults, which :class:`Training` lists.
     device : str, default="cpu"
         PyTorch device; "auto" is a GPU where there is one.
     stft : STFT, default=None
@@ -152,11 +124,12 @@ class NoiseAwareVAE(MixtureModel):
 
     Examples
     --------
-    >>> from skvae import NoiseAwareVAE, SpeechVAE
+    >>> from skvae import NoiseAwareVAE, SpeechVAE, Training
     >>> from skvae.datasets import make_dataset
     >>> noisy, clean = make_dataset(6, snr=0, random_state=0)
-    >>> speech = SpeechVAE(4, 32, batch_size=32, max_iter=5)
-    >>> nae = NoiseAwareVAE(speech, max_iter=5, random_state=0).fit(clean[1:])
+    >>> speech = SpeechVAE(4, 32, training=Training(5, batch_size=32))
+    >>> nae = NoiseAwareVAE(speech, training=Training(5), random_state=0)
+    >>> nae = nae.fit(clean[1:])
     >>> [z.shape[1] for z in nae.transform(noisy[:1])]
     [4]
     """
@@ -165,10 +138,18 @@ class NoiseAwareVAE(MixtureModel):
 
     vae_: Any
 
+    _parameter_ranges = {
+        "scheme": Option(*SCHEMES),
+        "direction": Option(*DIRECTIONS),
+        "clean_weight": Number(low=0),
+        "noisy_weight": Number(low=0),
+        "divergence_weight": Number(low=0),
+    }
+
     def __init__(
         self,
         vae: Any = None,
-        training: str = "two-step",
+        scheme: str = "two-step",
         *,
         direction: str = "noisy||clean",
         clean_weight: float = 1.0,
@@ -176,45 +157,21 @@ class NoiseAwareVAE(MixtureModel):
         divergence_weight: float = 1.0,
         dropout: float = 0.0,
         mixer: Any = None,
-        max_iter: int = 100,
-        batch_size: int = 12,
-        sequence_length: int = 125,
-        n_combinations: int = 2,
-        learning_rate: float = 1e-3,
-        decay: float = 0.4,
-        averaging: float = 0.995,
-        precision: str = "float32",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
-        max_cache_mb: float = 256.0,
-        warm_start: bool = False,
-        checkpoint: Any = None,
+        training: Training | None = None,
         device: str = "cpu",
         stft: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
         self.vae = vae
-        self.training = training
+        self.scheme = scheme
         self.direction = direction
         self.clean_weight = clean_weight
         self.noisy_weight = noisy_weight
         self.divergence_weight = divergence_weight
         self.dropout = dropout
         self.mixer = mixer
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.sequence_length = sequence_length
-        self.n_combinations = n_combinations
-        self.learning_rate = learning_rate
-        self.decay = decay
-        self.averaging = averaging
-        self.precision = precision
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.max_cache_mb = max_cache_mb
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
+        self.training = training
         self.device = device
         self.stft = stft
         self.random_state = random_state
@@ -223,27 +180,25 @@ class NoiseAwareVAE(MixtureModel):
     def _speech_model(self) -> Any:
         return SpeechVAE() if self.vae is None else self.vae
 
+    def _make_part(self, name: str, value: Any) -> Any:
+        if name == "vae" and value is None:
+            return SpeechVAE()
+        return super()._make_part(name, value)
+
     def _is_frozen(self) -> bool:
         return isinstance(self.vae, FrozenEstimator)
 
     def _check_parameters(self) -> None:
-        from skvae.speech.noise_aware_network import DIRECTIONS
-
-        self._check_training()
-        check_option("training", self.training, TRAININGS)
-        check_option("direction", self.direction, DIRECTIONS)
-        for name in ("clean_weight", "noisy_weight", "divergence_weight"):
-            check_real(name, getattr(self, name), low=0)
+        super()._check_parameters()
         model = self._speech_model()
-        # Beside a decoder it must have features like the second encoder's, at a level.
-        if not all(hasattr(model, name) for name in ("fit", "features", "level")):
+        if not isinstance(model.estimator if self._is_frozen() else model, SpeechVAE):
             raise ValueError(f"`vae` must be None or a SpeechVAE, got {self.vae!r}.")
         if not self._is_frozen():
-            model._check_parameters()
-        elif self.training == "joint":
+            model._check()
+        elif self.scheme == "joint":
             raise ValueError(
                 "`vae` must not be frozen for joint training, which changes all "
-                "weights: pass one that is not, or training='two-step'."
+                "weights: pass one that is not, or scheme='two-step'."
             )
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
@@ -291,7 +246,7 @@ class NoiseAwareVAE(MixtureModel):
 
         rng = np.random.default_rng(self.seed_)
         continued = self._continues()
-        is_joint = self.training == "joint"
+        is_joint = self.scheme == "joint"
         if is_joint:
             self.vae_ = None
         elif not continued:
@@ -316,7 +271,8 @@ class NoiseAwareVAE(MixtureModel):
             network.hold_speech_model()
         network.to(check_device(self.device))
         weights = self.clean_weight, self.noisy_weight, self.divergence_weight
-        options = {"direction": self.direction, "precision": self.precision}
+        precision = self._training.precision
+        options = {"direction": self.direction, "precision": precision}
 
         def loss(
             batch: Mixtures, generator: torch.Generator, is_training: bool

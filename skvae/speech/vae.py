@@ -9,9 +9,17 @@ import numpy as np
 
 from skvae.signal.spectrogram import Spectrogram
 from skvae.speech.base import SpeechModel, collect
+from skvae.speech.vae_network import ARCHITECTURES, FEATURES
 from skvae.training.estimator import cached
+from skvae.training.layers import ACTIVATIONS
+from skvae.training.parameters import (
+    LayerSizes,
+    Training,
+    TrainingValues,
+    layer_sizes,
+)
 from skvae.utils.device import check_device, torch_generator
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import Number, Option, check_real
 
 if TYPE_CHECKING:
     import torch
@@ -36,10 +44,10 @@ class SpeechVAE(SpeechModel):
     ----------
     n_latent : int, default=32
         Latent variables in a frame.
-    hidden : int or tuple of int, default=128
-        Units of the encoder's hidden layers, one number for each; with "bilstm" units
-        in each direction. A dense decoder has the same in the opposite order, a BiLSTM
-        one has a single layer like the encoder's last [2]_.
+    hidden_layer_sizes : int or tuple of int, default=(128,)
+        Number of units of each hidden layer of the encoder, for "bilstm" in each
+        direction. A dense decoder has the same layers in the opposite order, a BiLSTM
+        decoder a single layer like the last one of the encoder [2]_.
     architecture : {"feedforward", "bilstm"}, default="feedforward"
         Whether each frame is seen alone [1]_, or with all others [2]_.
     activation : {"tanh", "relu"}, default="tanh"
@@ -57,28 +65,9 @@ class SpeechVAE(SpeechModel):
         in [1]_, elsewhere to `level_`.
     dropout : float, default=0.0
         Share of hidden units left out in training; 0.2 in [2]_.
-    max_iter : int, default=200
-        Epochs at most.
-    batch_size : int, default=128
-        Frames in a batch, or sequences with "bilstm".
-    learning_rate : float, default=1e-3
-        Of Adam.
-    validation_fraction : float, default=0.2
-        Share of the utterances that early stopping watches. Zero, or a single
-        utterance, means that all are trained on, for `max_iter` epochs.
-    n_iter_no_change : int, default=10
-        Training stops after so many epochs without a lower validation loss.
-    sequence_length : int, default=64
-        Frames in a training sequence of "bilstm".
-    max_cache_mb : float, default=256.0
-        Memory for decoded audio, in MB: 1 MB holds half a minute at 16 kHz and 16 bits.
-        What does not fit is read again in each epoch. Results do not depend on it.
-    warm_start : bool, default=False
-        Whether another `fit` continues from the weights of the one before.
-    checkpoint : path, default=None
-        File that is written after each epoch. If it is there, an interrupted `fit` with
-        the same data and parameters, an integer `random_state` among them, goes on from
-        it, on a CPU to the same result.
+    training : Training, default=None
+        Parameters of the training, such as ``Training(max_iter=40)``; None means the
+        defaults, which :class:`Training` lists.
     device : str, default="cpu"
         PyTorch device; "auto" is a GPU where there is one.
     stft : STFT, default=None
@@ -139,20 +128,37 @@ class SpeechVAE(SpeechModel):
 
     Examples
     --------
-    >>> from skvae import SpeechVAE
+    >>> from skvae import SpeechVAE, Training
     >>> from skvae.datasets import make_noise, make_speech
     >>> speech = [make_speech(16000, random_state=k) for k in range(6)]
-    >>> vae = SpeechVAE(8, 64, max_iter=3, random_state=0).fit(speech[:5])
+    >>> vae = SpeechVAE(8, 64, training=Training(3), random_state=0).fit(speech[:5])
     >>> [z.shape for z in vae.transform(speech[5:])]
     [(63, 8)]
     >>> vae.score(speech[5:]) > vae.score([make_noise(16000, random_state=0)])
     True
     """
 
+    _parameter_ranges = {
+        "n_latent": Number(low=1, integer=True),
+        "hidden_layer_sizes": LayerSizes(),
+        "architecture": Option(*ARCHITECTURES),
+        "activation": Option(*ACTIVATIONS),
+        "features": Option(*FEATURES),
+        "floor": Number(low=_LEAST_FLOOR),
+    }
+    _training_defaults = TrainingValues(
+        max_iter=200,
+        batch_size=128,
+        sequence_length=64,
+        validation_fraction=0.2,
+        n_iter_no_change=10,
+    )
+    _training_unused = ("n_combinations", "decay", "averaging", "precision")
+
     def __init__(
         self,
         n_latent: int = 32,
-        hidden: Any = 128,
+        hidden_layer_sizes: int | tuple[int, ...] = (128,),
         *,
         architecture: str = "feedforward",
         activation: str = "tanh",
@@ -160,37 +166,21 @@ class SpeechVAE(SpeechModel):
         floor: float = 1e-3,
         level: tuple[float, float] = (0.0, 10.0),
         dropout: float = 0.0,
-        max_iter: int = 200,
-        batch_size: int = 128,
-        learning_rate: float = 1e-3,
-        validation_fraction: float = 0.2,
-        n_iter_no_change: int = 10,
-        sequence_length: int = 64,
-        max_cache_mb: float = 256.0,
-        warm_start: bool = False,
-        checkpoint: Any = None,
+        training: Training | None = None,
         device: str = "cpu",
         stft: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
         self.n_latent = n_latent
-        self.hidden = hidden
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.architecture = architecture
         self.activation = activation
         self.features = features
         self.floor = floor
         self.level = level
         self.dropout = dropout
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.sequence_length = sequence_length
-        self.max_cache_mb = max_cache_mb
-        self.warm_start = warm_start
-        self.checkpoint = checkpoint
+        self.training = training
         self.device = device
         self.stft = stft
         self.random_state = random_state
@@ -252,20 +242,7 @@ class SpeechVAE(SpeechModel):
         return network_from(config, state)
 
     def _check_parameters(self) -> None:
-        from skvae.speech.vae_network import ARCHITECTURES, FEATURES
-        from skvae.training.layers import ACTIVATIONS
-
-        self._check_training()
-        check_real("n_latent", self.n_latent, low=1, integer=True)
-        sizes = self.hidden if isinstance(self.hidden, tuple | list) else (self.hidden,)
-        if not sizes:
-            raise ValueError("`hidden` must hold at least one layer, got none.")
-        for size in sizes:
-            check_real("hidden", size, low=1, integer=True)
-        check_option("architecture", self.architecture, ARCHITECTURES)
-        check_option("activation", self.activation, ACTIVATIONS)
-        check_option("features", self.features, FEATURES)
-        check_real("floor", self.floor, low=_LEAST_FLOOR)
+        super()._check_parameters()
         if not isinstance(self.level, tuple | list) or len(self.level) != 2:
             raise ValueError(f"`level` must be a pair (low, high), got {self.level!r}.")
         check_real("level", self.level[0], low=0)
@@ -276,11 +253,10 @@ class SpeechVAE(SpeechModel):
     def _make_config(self, n_bins: int) -> VAEConfig:
         from skvae.speech.vae_network import VAEConfig
 
-        sizes = self.hidden if isinstance(self.hidden, tuple | list) else (self.hidden,)
         return VAEConfig(
             n_bins=n_bins,
             n_latent=int(self.n_latent),
-            hidden=tuple(int(size) for size in sizes),
+            hidden=layer_sizes(self.hidden_layer_sizes),
             architecture=self.architecture,
             activation=self.activation,
             features=self.features,
@@ -308,7 +284,8 @@ class SpeechVAE(SpeechModel):
         from skvae.training.loop import Optimization
 
         rng = np.random.default_rng(self.seed_)
-        cache = AudioCache(self.max_cache_mb * 1e6)
+        values = self._training
+        cache = AudioCache(values.max_cache_mb * 1e6)
         utterances = [Utterance(cached(spectrogram, cache)) for spectrogram in clean]
         training, validation = self._split(utterances, rng)
         device = check_device(self.device)
@@ -336,7 +313,7 @@ class SpeechVAE(SpeechModel):
             loss,
             lambda: self._shuffled(training, rng),
             validation_batches if validation else None,
-            optimization=Optimization(self.learning_rate),
+            optimization=Optimization(values.learning_rate),
             generators={"order": rng, "draws": training_draws},
             data=clean,
             continued=self._continues(),
@@ -362,14 +339,14 @@ class SpeechVAE(SpeechModel):
         from skvae.training.clean_batches import shuffled_frames, shuffled_sequences
 
         level = float(self.level[0]), float(self.level[1])
+        batch_size, length = self._training.batch_size, self._training.sequence_length
         if self.architecture == "bilstm":
-            return shuffled_sequences(
-                utterances, level, self.batch_size, self.sequence_length, rng
-            )
-        return shuffled_frames(utterances, level, self.batch_size, rng)
+            return shuffled_sequences(utterances, level, batch_size, length, rng)
+        return shuffled_frames(utterances, level, batch_size, rng)
 
     def _in_order(self, utterances: list[Utterance]) -> Iterator[Batch]:
         from skvae.training.clean_batches import frames_in_order
 
-        length = self.sequence_length if self.architecture == "bilstm" else None
+        is_recurrent = self.architecture == "bilstm"
+        length = self._training.sequence_length if is_recurrent else None
         return frames_in_order(utterances, self.level_, length)

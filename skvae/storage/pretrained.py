@@ -184,7 +184,8 @@ def load_pretrained(
         that it was saved with: ``device="cuda"``, ``n_jobs=2``,
         ``attenuation_limit=12``. Those of its parts have names like
         ``inference__n_iter``. Parameters that only `fit` reads take effect when it is
-        called again, for instance to continue training with ``warm_start=True``.
+        called again, for instance to continue training with
+        ``training__warm_start=True``.
 
     Returns
     -------
@@ -224,8 +225,8 @@ def load_pretrained(
     if clean is not None:
         raise ValueError(
             f"`clean` is for methods that are fitted here, and {path.stem!r} is fitted "
-            "already: to continue training, load it with warm_start=True and call its "
-            "fit."
+            "already: to continue training, load it with training__warm_start=True "
+            "and call its fit."
         )
     estimator = read_model(path, classes=known)
     if params:
@@ -288,10 +289,10 @@ def save_pretrained(
     Examples
     --------
     >>> import os, tempfile
-    >>> from skvae import SpeechVAE
+    >>> from skvae import SpeechVAE, Training
     >>> from skvae.datasets import make_speech
     >>> speech = [make_speech(16000, random_state=k) for k in range(3)]
-    >>> vae = SpeechVAE(4, 16, max_iter=1, random_state=0).fit(speech)
+    >>> vae = SpeechVAE(4, 16, training=Training(1), random_state=0).fit(speech)
     >>> path = os.path.join(tempfile.mkdtemp(), "speech.safetensors")
     >>> save_pretrained(vae, path, training_data="synthetic", licence="CC0")
     >>> load_pretrained(path).score(speech) == vae.score(speech)
@@ -422,9 +423,9 @@ def _fit_method(
 
 def _change(estimator: Any, params: dict[str, Any]) -> None:
     """Set parameters of a fitted estimator, unless that contradicts what it is."""
-    known = estimator.get_params()
+    known = estimator.get_params(deep=False)
     for name, value in params.items():
-        if name not in known:
+        if name.partition("__")[0] not in known:
             raise ValueError(
                 f"{type(estimator).__name__} has no parameter {name!r}; it has "
                 f"{', '.join(known)}."

@@ -24,17 +24,21 @@ A recipe is a TOML file::
     [estimator.guide]
     class = "BiLSTMMask"
 
+    [estimator.guide.training]
+    max_iter = 40
+
     [estimator.guide.mixer]
     class = "Mixer"
     snr = { low = -5.0, high = 15.0 }
 
 A table with `class` is an estimator of this package, a `Mixer` or an `Augmentation`,
-its other keys the parameters. A table with `frozen` is the estimator in a model file,
-named relative to the recipe, or a model of the package, and is used as it is. A table
-of `low` and `high` is a pair, which parameters such as `snr` take for a range. The
-string "none" is None, for which TOML has nothing. `noise = "synthetic"` says that a
-mixer makes its noise although there are recordings; other mixers get those. Parameters
-that belong to whoever trains (:data:`NOT_SAID`) are no part of a recipe.
+its other keys the parameters. A table `training` needs no `class`: it is a `Training`.
+A table with `frozen` is the estimator in a model file, named relative to the recipe, or
+a model of the package, and is used as it is. A table of `low` and `high` is a pair,
+which parameters such as `snr` take for a range. The string "none" is None, for which
+TOML has nothing. `noise = "synthetic"` says that a mixer makes its noise although there
+are recordings; other mixers get those. Parameters that belong to whoever trains
+(:data:`NOT_SAID`) are no part of a recipe.
 """
 
 from __future__ import annotations
@@ -78,6 +82,9 @@ _OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
 #: What None stands for as one of these parameters. Said outright, its training can go
 #: on from a file of its own.
 _DEFAULTS = {"mixer": "Mixer", "vae": "SpeechVAE", "dvae": "DenoisingVAE"}
+
+#: Class of a table that needs none, by the parameter that it is the value of.
+_IMPLIED = {"training": "Training"}
 
 #: Samples of what a mixer is tried on.
 _N_TRIED = 100
@@ -161,7 +168,7 @@ def read_recipe(
         A TOML file.
     changes : mapping of str to object, default=None
         Parameters with other values than the recipe has: names as `set_params` knows
-        them, ``vae__max_iter``, values as TOML would give them.
+        them, ``vae__training__max_iter``, values as TOML would give them.
     classes : iterable of type or str, default=()
         Classes outside skvae that the recipe may name as ``"package.module:Class"``.
         Strings of that form are imported; a recipe alone imports nothing.
@@ -289,6 +296,8 @@ class _Reader:
         where = "estimator"
         for part in path:
             where = f"{where}.{part}"
+            if part in _IMPLIED:
+                node.setdefault(part, {})
             if not isinstance(node.get(part), dict):
                 raise ValueError(
                     f"{self.path}: `{name}` cannot be set, since there is no table "
@@ -322,6 +331,8 @@ class _Reader:
                     f"has {known}."
                 )
             else:
+                if key in _IMPLIED and isinstance(value, dict):
+                    value = {"class": _IMPLIED[key], **value}
                 parameters[key] = self.value(value, here)
         for key, name in _DEFAULTS.items():
             if key in defaults and parameters.get(key) is None:

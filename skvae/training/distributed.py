@@ -226,11 +226,11 @@ def team(device: str = "cpu") -> Iterator[Team]:
 
     Examples
     --------
-    >>> from skvae import SpeechVAE
+    >>> from skvae import SpeechVAE, Training
     >>> from skvae.datasets import make_speech
     >>> speech = [make_speech(16000, random_state=k) for k in range(3)]
     >>> with team() as processes:
-    ...     vae = SpeechVAE(2, 8, max_iter=1, random_state=0).fit(speech)
+    ...     vae = SpeechVAE(2, 8, training=Training(1), random_state=0).fit(speech)
     ...     if processes.is_first:
     ...         print("trained by", processes.size)
     trained by 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,9 +19,10 @@ from skvae.base import SpeechEstimator
 from skvae.signal.spectrogram import Spectrogram, reads_itself
 from skvae.signal.stft import STFT
 from skvae.training.learned import Config, Weights
+from skvae.training.parameters import Training, TrainingValues
 from skvae.utils.device import check_device
 from skvae.utils.learned import Scalar, Scalars
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import Number, check_option, check_ranges
 
 if TYPE_CHECKING:
     import torch
@@ -35,12 +37,20 @@ Item = TypeVar("Item")
 #: the estimators, not in them: no pickle, copy or hash of one ever holds a module.
 _NETWORKS: WeakKeyDictionary[TrainedEstimator, tuple[dict, dict]] = WeakKeyDictionary()
 
-#: Parameters that the result of training does not depend on, or only by `seed_` and
-#: by the weights that it starts from.
-_WITHOUT_EFFECT = {
-    *("attenuation_limit", "block_seconds", "n_jobs", "verbose"),
-    *("checkpoint", "max_cache_mb", "random_state", "warm_start"),
-}
+#: Parameters that do not change the result of training, or only through `seed_` and
+#: the weights that training starts from.
+_WITHOUT_EFFECT = frozenset(
+    (
+        "attenuation_limit",
+        "block_seconds",
+        "checkpoint",
+        "max_cache_mb",
+        "n_jobs",
+        "random_state",
+        "verbose",
+        "warm_start",
+    )
+)
 
 
 class TrainedEstimator(SpeechEstimator):
@@ -75,15 +85,17 @@ class TrainedEstimator(SpeechEstimator):
     config_: Any
     seed_: int
 
-    checkpoint: Any
     device: str
-    learning_rate: float
-    max_cache_mb: float
-    max_iter: int
-    n_iter_no_change: int
+    dropout: float
     random_state: Any
-    validation_fraction: float
-    warm_start: bool
+    training: Training | None
+
+    _parameter_ranges = {"dropout": Number(low=0, high=1, open_high=True)}
+
+    #: What the parameters of `training` are where they are None.
+    _training_defaults: TrainingValues
+    #: Parameters of `training` that must be None.
+    _training_unused: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -110,49 +122,56 @@ class TrainedEstimator(SpeechEstimator):
             built[device, dtype] = network.to(device, getattr(torch, dtype))
         return built[device, dtype]
 
-    def _check_training(self) -> None:
-        """Check the parameters that all trained estimators have."""
-        for name in ("max_iter", "batch_size", "n_iter_no_change", "sequence_length"):
-            check_real(name, getattr(self, name), low=1, integer=True)
-        check_real("dropout", self.dropout, low=0, high=1)
-        if self.dropout == 1:
-            raise ValueError("`dropout` must be below 1, got 1: nothing would be left.")
-        check_real("learning_rate", self.learning_rate, low=0, open_low=True)
-        check_real("validation_fraction", self.validation_fraction, low=0, high=1)
-        if self.validation_fraction == 1:
-            raise ValueError(
-                "`validation_fraction` must be below 1, got 1: nothing would be "
-                "trained on."
-            )
-        check_real("max_cache_mb", self.max_cache_mb, low=0)
-        if not isinstance(self.verbose, bool):
-            check_real("verbose", self.verbose, low=0)
-        self._check_checkpoint()
+    @property
+    def _training(self) -> TrainingValues:
+        """Parameters of training, none of them missing."""
+        return self._training_defaults.updated(self.training)
+
+    def _make_part(self, name: str, value: Any) -> Any:
+        if name == "training" and value is None:
+            return Training()
+        return super()._make_part(name, value)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.training is not None:
+            if not isinstance(self.training, Training):
+                raise ValueError(
+                    f"`training` must be None or a Training, got {self.training!r}."
+                )
+            check_ranges(self.training)
+            self.training._check_parameters()
+            for name in self._training_unused:
+                if getattr(self.training, name) is not None:
+                    raise ValueError(
+                        f"`training` must have {name}=None, since a "
+                        f"{type(self).__name__} does not use it, got {self.training}."
+                    )
         check_device(self.device)
 
-    def _check_checkpoint(self) -> None:
-        if self.checkpoint is None:
+    def _check_start(self, config: Any) -> None:
+        """Raise a ValueError unless training of a network can start, or continue."""
+        if self._continues():
+            self._check_same("networks", self.config_, config)
+        checkpoint = self._training.checkpoint
+        if checkpoint is None:
             return
-        if not isinstance(self.checkpoint, str | os.PathLike):
-            raise ValueError(
-                f"`checkpoint` must be None or a path, got {self.checkpoint!r}."
-            )
-        path = os.path.abspath(self.checkpoint)
+        path = os.path.abspath(checkpoint)
         if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path)):
             raise ValueError(
-                "`checkpoint` must be a file in a folder that is there, got "
-                f"{os.fspath(self.checkpoint)!r}."
+                "`checkpoint` must be a file in an existing folder, got "
+                f"{os.fspath(checkpoint)!r}."
             )
         if not isinstance(self.random_state, int | np.integer):
             raise ValueError(
                 "`random_state` must be an integer with `checkpoint`, got "
-                f"{self.random_state!r}: training could not go on with the same "
+                f"{self.random_state!r}: training could not resume with the same "
                 "random numbers."
             )
 
     def _continues(self) -> bool:
         """Whether `fit` starts from the weights of the one before."""
-        return bool(self.warm_start) and hasattr(self, "state_")
+        return self._training.warm_start and hasattr(self, "state_")
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
         """Analysis of `fit`: no other one than that of the weights that go on."""
@@ -161,11 +180,6 @@ class TrainedEstimator(SpeechEstimator):
             self._check_same("STFT", self.stft_.framing(), stft.framing())
             self._check_same("sample rate", self.stft_.sample_rate, stft.sample_rate)
         return stft
-
-    def _check_config(self, config: Any) -> None:
-        """Sizes of networks: no other ones than those of the weights that go on."""
-        if self._continues():
-            self._check_same("networks", self.config_, config)
 
     @staticmethod
     def _check_same(what: str, wanted: Any, got: Any) -> None:
@@ -179,9 +193,9 @@ class TrainedEstimator(SpeechEstimator):
         self, items: Sequence[Item], rng: np.random.Generator
     ) -> tuple[list[Item], list[Item]]:
         """Whole utterances to train on and to validate on."""
-        n_validation = 0
-        if self.validation_fraction > 0 and len(items) > 1:
-            n_validation = max(1, round(self.validation_fraction * len(items)))
+        n_validation, fraction = 0, self._training.validation_fraction
+        if fraction > 0 and len(items) > 1:
+            n_validation = max(1, round(fraction * len(items)))
             n_validation = min(n_validation, len(items) - 1)
         order = rng.permutation(len(items))
         shuffled = [items[k] for k in order]
@@ -217,12 +231,12 @@ class TrainedEstimator(SpeechEstimator):
         from skvae.training.checkpoint import Checkpoint
         from skvae.training.loop import train
 
-        checkpoint = None
-        if self.checkpoint is not None:
+        values, checkpoint = self._training, None
+        if values.checkpoint is not None:
             checkpoint = Checkpoint(
-                self.checkpoint, self._fingerprint(data), generators
+                values.checkpoint, self._fingerprint(data), generators
             )
-        with self._iterations(self.max_iter, "epoch") as advance:
+        with self._iterations(values.max_iter, "epoch") as advance:
 
             def on_epoch(history: History) -> bool:
                 line = _describe(history) if self.verbose else None
@@ -233,9 +247,9 @@ class TrainedEstimator(SpeechEstimator):
                 loss,
                 batches,
                 validation_batches,
-                max_iter=self.max_iter,
+                max_iter=values.max_iter,
                 optimization=optimization,
-                n_iter_no_change=self.n_iter_no_change,
+                n_iter_no_change=values.n_iter_no_change,
                 start_counts=continued,
                 on_epoch=on_epoch,
                 checkpoint=checkpoint,
@@ -259,6 +273,9 @@ def _facts(value: Any) -> Any:
         return _facts(value._frames if value._waveform is None else value._waveform)
     if isinstance(value, BaseEstimator) and not isinstance(value, FrozenEstimator):
         parameters = value.get_params(deep=False)
+        if isinstance(value, TrainedEstimator):
+            parameters |= asdict(value._training)
+            del parameters["training"]
         names = sorted(parameters.keys() - _WITHOUT_EFFECT)
         return type(value).__name__, [
             (name, _facts(parameters[name])) for name in names

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from skvae.utils.learned import config_fields, n_bins
-from skvae.utils.parameters import check_real
 from skvae.utils.words import shortened
 
 #: Most layers that are built to check a file with.
@@ -22,8 +21,8 @@ class Config:
     Examples
     --------
     >>> import numpy as np
-    >>> from skvae import DNNMask
-    >>> mask = DNNMask(8, n_layers=1, max_iter=1).fit([np.ones(2000)])
+    >>> from skvae import DNNMask, Training
+    >>> mask = DNNMask(8, training=Training(1)).fit([np.ones(2000)])
     >>> Config().restore("config_", {"hidden": [9]}, mask)
     Traceback (most recent call last):
         ...
@@ -32,7 +31,6 @@ class Config:
 
     def restore(self, name: str, value: Any, estimator: Any) -> Any:
         """Return the configuration, or raise a ValueError."""
-        check_real("n_layers", getattr(estimator, "n_layers", 1), high=_MAX_LAYERS)
         wanted = estimator._make_config(n_bins(estimator))
         if not isinstance(value, dict) or value != config_fields(wanted):
             raise ValueError(
@@ -42,7 +40,7 @@ class Config:
             )
         if len(wanted.hidden) > _MAX_LAYERS:
             raise ValueError(
-                f"`hidden` must have up to {_MAX_LAYERS} layers, "
+                f"`hidden_layer_sizes` must have up to {_MAX_LAYERS} layers, "
                 f"got {len(wanted.hidden)}."
             )
         return wanted
@@ -54,8 +52,8 @@ class Weights:
     Examples
     --------
     >>> import numpy as np
-    >>> from skvae import DNNMask
-    >>> mask = DNNMask(8, n_layers=1, max_iter=1).fit([np.ones(2000)])
+    >>> from skvae import DNNMask, Training
+    >>> mask = DNNMask(8, training=Training(1)).fit([np.ones(2000)])
     >>> Weights().restore("state_", {}, mask)
     Traceback (most recent call last):
         ...

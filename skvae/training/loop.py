@@ -68,9 +68,7 @@ class Optimization:
         check_real("learning_rate", self.learning_rate, low=0, open_low=True)
         check_real("warm_up", self.warm_up, low=0, integer=True)
         check_real("decay", self.decay, low=0, high=1)
-        check_real("averaging", self.averaging, low=0, high=1)
-        if self.averaging == 1:
-            raise ValueError("`averaging` must be below 1, got 1: nothing would move.")
+        check_real("averaging", self.averaging, low=0, high=1, open_high=True)
         check_real("max_gradient_norm", self.max_gradient_norm, low=0, open_low=True)
 
     def rate(self, n_steps: int, progress: float) -> float:

@@ -15,8 +15,8 @@ from skvae.datasets.mixing.snr import check_same_rate
 from skvae.signal.features import mel_filters
 from skvae.signal.spectrogram import Spectrogram, reads_itself
 from skvae.training.estimator import TrainedEstimator, cached
+from skvae.training.parameters import TrainingValues
 from skvae.utils.device import check_device
-from skvae.utils.parameters import check_option, check_real
 
 if TYPE_CHECKING:
     import torch
@@ -44,24 +44,26 @@ MixtureLoss = Callable[
 class MixtureTrained(TrainedEstimator):
     """Base of estimators that learn from noisy speech and the clean speech in it."""
 
-    averaging: float
-    batch_size: int
-    decay: float
     mixer: Any
-    n_combinations: int
-    precision: str
-    sequence_length: int
 
-    def _check_training(self) -> None:
-        from skvae.training.precision import PRECISIONS
+    _training_defaults = TrainingValues(
+        max_iter=100,
+        batch_size=12,
+        sequence_length=125,
+        n_combinations=2,
+        decay=0.4,
+        averaging=0.995,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+    )
 
-        super()._check_training()
-        check_real("n_combinations", self.n_combinations, low=1, integer=True)
-        check_real("decay", self.decay, low=0, high=1)
-        check_real("averaging", self.averaging, low=0, high=1)
-        if self.averaging == 1:
-            raise ValueError("`averaging` must be below 1, got 1: nothing would move.")
-        check_option("precision", self.precision, PRECISIONS)
+    def _make_part(self, name: str, value: Any) -> Any:
+        if name == "mixer" and value is None:
+            return Mixer()
+        return super()._make_part(name, value)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
         if self.mixer is not None and (
             isinstance(self.mixer, type)
             or not hasattr(self.mixer, "mix")
@@ -76,7 +78,7 @@ class MixtureTrained(TrainedEstimator):
         from skvae.training.clean_batches import AudioCache
         from skvae.training.noisy_batches import DynamicMixture, Pair
 
-        cache = AudioCache(self.max_cache_mb * 1e6)
+        cache = AudioCache(self._training.max_cache_mb * 1e6)
         clean = [cached(spectrogram, cache) for spectrogram in clean]
         if noisy is not None:
             noisy = [cached(spectrogram, cache) for spectrogram in noisy]
@@ -115,7 +117,7 @@ class MixtureTrained(TrainedEstimator):
         from skvae.training.loop import Optimization
         from skvae.training.noisy_batches import mixtures_in_order
 
-        device = check_device(self.device)
+        device, values = check_device(self.device), self._training
         training_seed, validation_seed = rng.integers(2**62, size=2).tolist()
         training_draws = torch.Generator(device).manual_seed(training_seed)
         validation_draws = torch.Generator(device)
@@ -129,7 +131,9 @@ class MixtureTrained(TrainedEstimator):
         def validation_batches() -> Iterator[Mixtures]:
             # The same mixtures and draws each time, so that epochs can be compared.
             validation_draws.manual_seed(validation_seed)
-            return mixtures_in_order(validation, self.sequence_length, validation_seed)
+            return mixtures_in_order(
+                validation, values.sequence_length, validation_seed
+            )
 
         self._train_network(
             network,
@@ -137,10 +141,10 @@ class MixtureTrained(TrainedEstimator):
             lambda: self._shuffled_mixtures(training, rng, spectra_on),
             validation_batches if validation else None,
             optimization=Optimization(
-                self.learning_rate,
+                values.learning_rate,
                 warm_up=WARM_UP,
-                decay=self.decay,
-                averaging=self.averaging,
+                decay=values.decay,
+                averaging=values.averaging,
                 max_gradient_norm=MAX_GRADIENT_NORM,
             ),
             generators={"mixtures": rng, "draws": training_draws},
@@ -153,12 +157,13 @@ class MixtureTrained(TrainedEstimator):
     ) -> Iterator[Mixtures]:
         from skvae.training.noisy_batches import shuffled_mixtures
 
+        values = self._training
         return shuffled_mixtures(
             sources,
-            self.batch_size,
-            self.sequence_length,
+            values.batch_size,
+            values.sequence_length,
             rng,
-            self.n_combinations,
+            values.n_combinations,
             device,
         )
 

@@ -7,9 +7,8 @@ from functools import cache
 
 import torch
 
+from skvae.training.parameters import PRECISIONS
 from skvae.utils.parameters import check_option
-
-PRECISIONS = ("float32", "bfloat16")
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager:

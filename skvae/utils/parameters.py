@@ -29,6 +29,7 @@ def check_real(
     low: float = -math.inf,
     high: float = math.inf,
     open_low: bool = False,
+    open_high: bool = False,
     integer: bool = False,
     optional: bool = False,
 ) -> None:
@@ -42,8 +43,8 @@ def check_real(
         Value of the parameter.
     low, high : float
         Limits, both included.
-    open_low : bool
-        Whether `low` itself is excluded.
+    open_low, open_high : bool
+        Whether the limit itself is excluded.
     integer : bool
         Whether the value must be an integer.
     optional : bool
@@ -65,10 +66,11 @@ def check_real(
         and math.isfinite(value)
         and low <= value <= high
         and not (open_low and value == low)
+        and not (open_high and value == high)
     ):
         return
     left = "(" if open_low or low == -math.inf else "["
-    right = ")" if high == math.inf else "]"
+    right = ")" if open_high or high == math.inf else "]"
     wanted = f"{'an integer' if integer else 'a number'} in {left}{low}, {high}{right}"
     if optional:
         wanted += " or None"
@@ -122,6 +124,7 @@ class Number:
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
+    open_high: bool = False
     integer: bool = False
     optional: bool = False
 
@@ -133,6 +136,7 @@ class Number:
             low=self.low,
             high=self.high,
             open_low=self.open_low,
+            open_high=self.open_high,
             integer=self.integer,
             optional=self.optional,
         )

@@ -120,14 +120,13 @@ class DnVAENMFEnhancer(BaseEnhancer):
 
     Examples
     --------
-    >>> from skvae import DenoisingVAE, DnVAENMFEnhancer
+    >>> from skvae import DenoisingVAE, DnVAENMFEnhancer, Training
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
     >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
-    >>> many_steps = {"max_iter": 15, "n_combinations": 4, "sequence_length": 60}
-    >>> dvae = DenoisingVAE(
-    ...     *(4, 32, 1), batch_size=2, learning_rate=1e-2, averaging=0.9, **many_steps
-    ... )
+    >>> training = Training(15, batch_size=2, sequence_length=60, n_combinations=4,
+    ...                     learning_rate=1e-2, averaging=0.9)
+    >>> dvae = DenoisingVAE(4, 32, training=training)
     >>> enhancer = DnVAENMFEnhancer(dvae, n_components=2, random_state=0)
     >>> _ = enhancer.fit(noisy[2:], clean[2:])
     >>> enhancer.score(noisy[:2], clean[:2]) > mean_si_sdr(clean[:2], noisy[:2])

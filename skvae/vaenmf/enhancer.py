@@ -116,11 +116,11 @@ class VAENMFEnhancer(BaseEnhancer):
 
     Examples
     --------
-    >>> from skvae import MCEM, SpeechVAE, VAENMFEnhancer
+    >>> from skvae import MCEM, SpeechVAE, Training, VAENMFEnhancer
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
     >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
-    >>> speech = SpeechVAE(n_latent=4, hidden=64, batch_size=32, max_iter=30)
+    >>> speech = SpeechVAE(4, 64, training=Training(30, batch_size=32))
     >>> inference = MCEM(20, n_burn_in=5, n_samples=5)
     >>> enhancer = VAENMFEnhancer(speech, inference, n_components=2, random_state=0)
     >>> _ = enhancer.fit(clean[2:])

@@ -24,10 +24,9 @@ licence = "CC0"
 [estimator]
 class = "SpeechVAE"
 n_latent = 2
-hidden = 8
+hidden_layer_sizes = 8
 dropout = 0.1
-max_iter = 3
-batch_size = 33
+training = { max_iter = 3, batch_size = 33 }
 
 [estimator.stft]
 class = "STFT"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from skvae import SpeechVAE, load_pretrained
+from skvae import SpeechVAE, Training, load_pretrained
 from skvae.cli import train
 from skvae.datasets import find_audio, make_noise, make_speech
 from skvae.storage.model_files import read_summary
@@ -37,14 +37,15 @@ sample_rate = 8000
 [estimator.vae]
 class = "SpeechVAE"
 n_latent = 2
-hidden = 8
-max_iter = 3
+hidden_layer_sizes = 8
+training = { max_iter = 3 }
 
 [estimator.guide]
 class = "BiLSTMMask"
-hidden = 4
-n_layers = 1
+hidden_layer_sizes = 4
 n_mels = 4
+
+[estimator.guide.training]
 batch_size = 2
 sequence_length = 20
 max_iter = 12
@@ -96,7 +97,7 @@ def left(folder):
     return {path.name for path in folder.iterdir()} - {"clean", "noise", "tiny.toml"}
 
 
-QUICK = ("--set", "guide__max_iter=2", "--set", "vae__max_iter=2")
+QUICK = ("--set", "guide__training__max_iter=2", "--set", "vae__training__max_iter=2")
 
 
 def test_a_model_is_trained_written_and_used(sounds, skvae):
@@ -132,7 +133,7 @@ def test_a_model_is_trained_written_and_used(sounds, skvae):
 def test_it_is_what_fit_makes_in_python(sounds, skvae, fitted):
     status, _, _ = skvae(*words(sounds, "m.safetensors", *QUICK, "--seed", "7"))
     assert status == 0
-    changes = {"guide__max_iter": 2, "vae__max_iter": 2}
+    changes = dict.fromkeys(("guide__training__max_iter", "vae__training__max_iter"), 2)
     recipe = read_recipe(sounds / "tiny.toml", changes)
     noise = find_audio(sounds / "noise", sample_rate=8000)
     enhancer = recipe.estimator.set_params(
@@ -244,7 +245,7 @@ def fail(*arguments, **others):
 def test_seeds_come_from_the_command_the_recipe_or_are_zero(sounds, skvae, fitted):
     recipe = sounds / "tiny.toml"
     recipe.write_text(
-        TINY.replace("n_layers = 1", "n_layers = 1\nrandom_state = 3")
+        TINY.replace("n_mels = 4", "n_mels = 4\nrandom_state = 3")
         .replace("max_iter = 12", "max_iter = 1")
         .replace("max_iter = 3", "max_iter = 1")
     )
@@ -286,11 +287,11 @@ def test_every_method_trains(sounds, skvae, method):
     # As the recipe says, but for what takes time.
     names = read_recipe(find_method(method)).estimator.get_params()
     settings = {
-        "max_iter": 1,
-        "vae__max_iter": 1,
-        "hidden": 8,
-        "vae__hidden": 8,
-        "guide__max_iter": 1,
+        "training__max_iter": 1,
+        "vae__training__max_iter": 1,
+        "hidden_layer_sizes": 8,
+        "vae__hidden_layer_sizes": 8,
+        "guide__training__max_iter": 1,
     }
     status, _, err = skvae(
         *("train", "--method", method, "--clean", sounds / "clean", "--device", "cpu"),
@@ -298,7 +299,7 @@ def test_every_method_trains(sounds, skvae, method):
         *(
             word
             for name, value in settings.items()
-            if name in names
+            if name.replace("__max_iter", "") in names
             for word in ("--set", f"{name}={value}")
         ),
     )
@@ -351,13 +352,13 @@ def test_what_fails_says_why_and_verbose_where(sounds, skvae):
         (["--device", "abacus"], 2, "--device"),
         (["--seed", "-1"], 2, "--seed"),
         (["--checkpoint", "gone/so-far"], 2, "--checkpoint gone/so-far"),
-        (["--set", "vae__hidden"], 2, "say PARAM=VALUE"),
+        (["--set", "vae__n_latent"], 2, "say PARAM=VALUE"),
         (["--set", "=3"], 2, "say PARAM=VALUE"),
-        (["--set", "vae__hidden="], 2, "say PARAM=VALUE"),
-        (["--set", "vae__hidden=[1"], 2, "no TOML"),
-        (["--set", "vae__hidden=1\nx = 2"], 2, "no TOML"),
+        (["--set", "vae__n_latent="], 2, "say PARAM=VALUE"),
+        (["--set", "vae__n_latent=[1"], 2, "no TOML"),
+        (["--set", "vae__n_latent=1\nx = 2"], 2, "no TOML"),
         (["--set", "vae__widths=1"], 2, "`estimator.vae.widths` is no parameter"),
-        (["--set", "vae__hidden=big"], 2, "`hidden` must be an integer"),
+        (["--set", "vae__n_latent=big"], 2, "`n_latent` must be an integer"),
         (["--clean", "gone"], 1, "gone"),
         (["--noise", "gone"], 1, "gone"),
         (["--quiet", "-v"], 2, "not allowed with"),
@@ -460,7 +461,7 @@ def test_time_left_comes_from_the_epochs_of_this_run(monkeypatch, epochs):
     clock, terminal = Clock(), Terminal()
     monkeypatch.setattr(train, "time", clock)
     monkeypatch.setattr(sys, "stderr", terminal)
-    vae = SpeechVAE(max_iter=100)
+    vae = SpeechVAE(training=Training(100))
     teller = train._EpochTeller()
     teller.setup(vae, None)
     for seconds, n_done, left in epochs:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import inspect
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 import skvae
-from skvae import STFT, VEM, BaseEnhancer, DenoisingVAE, GradientVEM, SpeechVAE
+from skvae import (
+    STFT,
+    VEM,
+    BaseEnhancer,
+    DenoisingVAE,
+    GradientVEM,
+    SpeechVAE,
+    Training,
+)
 
 # For scikit-learn's rows of ten samples, and for utterances of a third of a second.
 TINY_STFT = STFT(n_fft=8, hop_length=2)
@@ -23,28 +31,32 @@ SMALL_SETTINGS = {
     },
     "RPCA": {"n_iter": 20},
     "VAENMFEnhancer": {
-        "vae": SpeechVAE(n_latent=2, hidden=8, max_iter=2),
+        "vae": SpeechVAE(2, 8, training=Training(2)),
         "inference": VEM(3),
         "n_components": 2,
     },
-    "SpeechVAE": {"n_latent": 2, "hidden": 8, "max_iter": 3},
-    "DNNMask": {"hidden": 8, "n_layers": 2, "n_mels": 4, "context": 3, "max_iter": 2},
-    "BiLSTMMask": {"hidden": 4, "n_layers": 1, "n_mels": 4, "max_iter": 2},
+    "SpeechVAE": {"n_latent": 2, "hidden_layer_sizes": 8, "training": Training(3)},
+    "DNNMask": {
+        "hidden_layer_sizes": (8, 8),
+        "n_mels": 4,
+        "context": 3,
+        "training": Training(2),
+    },
+    "BiLSTMMask": {"hidden_layer_sizes": 4, "n_mels": 4, "training": Training(2)},
     "DenoisingVAE": {
         "n_latent": 2,
-        "hidden": 4,
-        "n_layers": 1,
+        "hidden_layer_sizes": 4,
         "n_mels": 4,
-        "max_iter": 2,
+        "training": Training(2),
     },
     "DnVAENMFEnhancer": {
-        "dvae": DenoisingVAE(2, 4, 1, n_mels=4, max_iter=2),
+        "dvae": DenoisingVAE(2, 4, n_mels=4, training=Training(2)),
         "inference": GradientVEM(3),
         "n_components": 2,
     },
     "NoiseAwareVAE": {
-        "vae": SpeechVAE(n_latent=2, hidden=8, max_iter=2),
-        "max_iter": 2,
+        "vae": SpeechVAE(2, 8, training=Training(2)),
+        "training": Training(2),
     },
 }
 
@@ -73,4 +85,4 @@ def small(cls: type, stft: STFT = SMALL_STFT) -> BaseEstimator:
     settings = dict(SMALL_SETTINGS.get(cls.__name__, {}))
     if "stft" in inspect.signature(cls).parameters:
         settings["stft"] = stft
-    return cls(**settings)
+    return clone(cls(**settings))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.instances import SMALL_STFT
+from helpers.training import made
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
-from skvae import ISTFT, BiLSTMMask, DNNMask
+from skvae import ISTFT, BiLSTMMask, DNNMask, Training
 from skvae.datasets import Mixer, make_dataset, make_noise
 from skvae.metrics import mean_si_sdr
 from skvae.training.precision import knows_bfloat16
@@ -26,14 +27,20 @@ TRAINING = {
     "stft": SMALL_STFT,
     "random_state": 0,
 }
+DENSE = {"hidden_layer_sizes": (32, 32), "context": 5, "learning_rate": 5e-3}
+RECURRENT = {"hidden_layer_sizes": 16, "learning_rate": 1e-2}
 LEARNERS = {
-    "irm": DNNMask(32, 2, context=5, learning_rate=5e-3, **TRAINING),
-    "wiener": DNNMask(32, 2, context=5, exponent=1.0, learning_rate=5e-3, **TRAINING),
     **{
-        target: BiLSTMMask(target, 16, 1, learning_rate=1e-2, **TRAINING)
+        name: made(DNNMask, exponent=exponent, **DENSE, **TRAINING)
+        for name, exponent in (("irm", 0.5), ("wiener", 1.0))
+    },
+    **{
+        target: made(BiLSTMMask, target=target, **RECURRENT, **TRAINING)
         for target in ("perceptual", "psa", "msa")
     },
 }
+
+SIZES = "hidden_layer_sizes"
 
 #: What a second of training must win, in dB of SI-SDR.
 MARGIN = 3.0
@@ -44,15 +51,22 @@ MARGIN = 3.0
 def test_a_second_of_training_wins_three_decibels(learner, data):
     data = [waveforms[TRAIN] for waveforms in data]
     trained = clone(learner).fit(*data)
-    untrained = clone(learner).set_params(learning_rate=1e-12, max_iter=1).fit(*data)
+    none = Training(1, learning_rate=1e-12, validation_fraction=0.0)
+    untrained = clone(learner).set_params(training=none).fit(*data)
     score = trained.score(NOISY[TEST], CLEAN[TEST])
     assert score > untrained.score(NOISY[TEST], CLEAN[TEST]) + MARGIN
     assert score > mean_si_sdr(CLEAN[TEST], NOISY[TEST]) + MARGIN
 
 
 def small(cls, **parameters):
-    settings = {"n_mels": 8, "max_iter": 2, "stft": SMALL_STFT, "random_state": 0}
-    return cls(hidden=8, n_layers=2).set_params(**{**settings, **parameters})
+    settings = {
+        "hidden_layer_sizes": (8, 8),
+        "n_mels": 8,
+        "max_iter": 2,
+        "stft": SMALL_STFT,
+        "random_state": 0,
+    }
+    return made(cls, **{**settings, **parameters})
 
 
 @pytest.fixture(scope="module", params=[DNNMask, BiLSTMMask])
@@ -124,7 +138,7 @@ def changed_frames(enhancer):
 
 
 def test_dense_networks_see_a_few_frames_and_lstms_the_whole():
-    dense = small(DNNMask, context=7, hidden=64).fit(CLEAN[:2])
+    dense = small(DNNMask, context=7, hidden_layer_sizes=(64, 64)).fit(CLEAN[:2])
     frames, _ = changed_frames(dense)
     assert frames.tolist() == list(range(-3, 4))
     frames, _ = changed_frames(small(BiLSTMMask).fit(CLEAN[:2]))
@@ -148,7 +162,7 @@ def test_bands_are_those_of_log_mel_features(enhancer):
 
 def test_features_are_standardised_over_what_is_trained_on():
     enhancer = small(DNNMask, validation_fraction=0.0, n_combinations=1)
-    enhancer.set_params(sequence_length=1000).fit(NOISY, CLEAN)
+    enhancer.set_params(training__sequence_length=1000).fit(NOISY, CLEAN)
     logarithms = []
     for spectrogram in SMALL_STFT.transform(NOISY):
         V = np.abs(spectrogram.frames()) ** 2
@@ -169,9 +183,10 @@ def test_training_on_silence_makes_no_other_sound_an_extreme():
 
 def test_the_defaults_are_the_papers_networks():
     dense = DNNMask()
-    assert (dense.n_layers, dense.context, dense.n_mels) == (5, 11, 100)
+    assert dense.hidden_layer_sizes == (512,) * 5
+    assert (dense.context, dense.n_mels) == (11, 100)
     assert dense.exponent == 0.5
-    assert BiLSTMMask().n_layers == 3
+    assert len(BiLSTMMask().hidden_layer_sizes) == 3
     config = small(DNNMask, context=3).fit(CLEAN[:2]).config_
     assert (config.architecture, config.hidden, config.context) == ("dense", (8, 8), 3)
     config = small(BiLSTMMask, dropout=0.25).fit(CLEAN[:2]).config_
@@ -201,7 +216,7 @@ def test_a_pipeline_gives_what_the_enhancer_alone_gives(cls, data):
 
 @pytest.mark.parametrize("cls", [DNNMask, BiLSTMMask])
 def test_a_search_finds_sizes_and_ratios(cls):
-    grid = {"hidden": [4, 8], "mixer__snr": [0.0, (0.0, 5.0)]}
+    grid = {"hidden_layer_sizes": [4, 8], "mixer__snr": [0.0, (0.0, 5.0)]}
     search = GridSearchCV(
         small(cls, mixer=Mixer()), grid, cv=2, error_score="raise", refit=True
     ).fit(NOISY[:4], CLEAN[:4])
@@ -209,7 +224,8 @@ def test_a_search_finds_sizes_and_ratios(cls):
     assert np.isfinite(scores).all()
     # Pairs are not mixed: only the size makes a difference.
     assert scores[0] == scores[1] != scores[2] == scores[3]
-    assert search.best_estimator_.config_.hidden[0] == search.best_params_["hidden"]
+    best = search.best_params_["hidden_layer_sizes"]
+    assert search.best_estimator_.config_.hidden == (best,)
 
 
 @pytest.mark.parametrize(
@@ -276,15 +292,15 @@ def test_blocks_of_a_long_recording_agree_with_the_whole():
     ("cls", "parameters", "message"),
     [
         (BiLSTMMask, {"target": "irm"}, "`target` must be one of 'perceptual', 'psa'"),
-        (BiLSTMMask, {"hidden": 0}, r"`hidden` must be an integer in \[1, inf\)"),
-        (BiLSTMMask, {"hidden": (8, 8)}, "`hidden` must be an integer"),
-        (BiLSTMMask, {"n_layers": 0}, "`n_layers` must be an integer"),
+        (BiLSTMMask, {SIZES: 0}, rf"`{SIZES}` must be an integer in \[1, inf\)"),
+        (BiLSTMMask, {SIZES: (8, 8.5)}, f"`{SIZES}` must be an integer"),
+        (BiLSTMMask, {SIZES: ()}, f"`{SIZES}` must hold at least one layer"),
         (BiLSTMMask, {"n_mels": 2.5}, "`n_mels` must be an integer .* got 2.5"),
         (DNNMask, {"context": 4}, "`context` must be an odd number, got 4"),
         (DNNMask, {"context": 0}, "`context` must be an integer"),
         (DNNMask, {"exponent": 0}, r"`exponent` must be a number in \(0, inf\), got 0"),
-        (DNNMask, {"hidden": -1}, "`hidden` must be an integer"),
-        (DNNMask, {"n_layers": None}, "`n_layers` must be an integer .* got None"),
+        (DNNMask, {SIZES: -1}, f"`{SIZES}` must be an integer"),
+        (DNNMask, {SIZES: None}, f"`{SIZES}` must be an integer .* got None"),
     ],
 )
 def test_parameters_out_of_range_are_named(cls, parameters, message):

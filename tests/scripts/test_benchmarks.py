@@ -15,6 +15,7 @@ from skvae import (
     DnVAENMFEnhancer,
     GradientVEM,
     SpeechVAE,
+    Training,
     VAENMFEnhancer,
     load_pretrained,
     save_pretrained,
@@ -115,8 +116,9 @@ def test_quality_fits_models_that_learn_on_the_speech_it_is_given(data, monkeypa
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     clean = [make_speech(8000, random_state=k) for k in range(3)]
+    quick = Training(1)
     enhancer = VAENMFEnhancer(
-        SpeechVAE(2, 8, max_iter=1), VEM(2), guide=DNNMask(8, 1, max_iter=1)
+        SpeechVAE(2, 8, training=quick), VEM(2), guide=DNNMask(8, training=quick)
     ).fit(clean)
     path = tmp_path_factory.mktemp("models") / "vae-nmf.safetensors"
     save_pretrained(enhancer, path)
@@ -179,7 +181,9 @@ def test_vaenmf_compares_variants_of_a_trained_model(pairs, model_file, capsys):
 def test_vaenmf_takes_other_speech_models(pairs, model_file, tmp_path, capsys):
     vaenmf = script("vaenmf")
     clean = [make_speech(8000, random_state=k) for k in range(3)]
-    other = SpeechVAE(3, 8, features="power", max_iter=1, random_state=0).fit(clean)
+    other = SpeechVAE(3, 8, features="power", training=Training(1), random_state=0).fit(
+        clean
+    )
     save_pretrained(other, tmp_path / "power.safetensors")
     csv = tmp_path / "scores.csv"
     vaenmf.main(
@@ -285,7 +289,7 @@ def test_supervised_compares_the_systems_whose_files_are_there(
     supervised = script("supervised")
     shutil.copy(model_file, tmp_path / "vae-nmf.safetensors")
     noisy, clean = make_dataset(3, random_state=0)
-    dvae = DenoisingVAE(2, 4, 1, max_iter=1, target="psa", random_state=0)
+    dvae = DenoisingVAE(2, 4, target="psa", training=Training(1), random_state=0)
     enhancer = DnVAENMFEnhancer(dvae, random_state=0).fit(noisy, clean)
     save_pretrained(enhancer, tmp_path / "dnvae-nmf-psa.safetensors")
     names = [

@@ -5,7 +5,7 @@ import pandas
 import pytest
 from helpers import scripts
 
-from skvae import BiLSTMMask, SpeechVAE, load_pretrained, save_pretrained
+from skvae import BiLSTMMask, SpeechVAE, Training, load_pretrained, save_pretrained
 from skvae.datasets import make_dataset, make_speech
 from skvae.storage.model_files import read_summary
 
@@ -26,7 +26,7 @@ def packed(tmp_path, monkeypatch):
     (tmp_path / "manifest.csv").write_text(MANIFEST)
     speech = [make_speech(16000, random_state=k) for k in range(3)]
     model = tmp_path / "trained.safetensors"
-    vae = SpeechVAE(4, 32, max_iter=1, random_state=0).fit(speech)
+    vae = SpeechVAE(4, 32, training=Training(1), random_state=0).fit(speech)
     save_pretrained(vae, model, description="What it is")
 
     def pack(*options):
@@ -70,7 +70,7 @@ def test_the_file_is_half_as_large_and_gives_nearly_the_same(packed):
 def test_what_half_precision_costs_an_enhancer_is_told_and_limited(
     packed, capsys, monkeypatch
 ):
-    mask = BiLSTMMask(hidden=16, n_layers=1, max_iter=3, random_state=0)
+    mask = BiLSTMMask(hidden_layer_sizes=16, training=Training(3), random_state=0)
     save_pretrained(mask.fit(*make_dataset(4, random_state=1)), packed.model)
     path = packed()
     assert "changes the SI-SDR of mixtures by " in capsys.readouterr().out

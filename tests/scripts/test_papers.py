@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from helpers import scripts
 
-from skvae import SpeechVAE, load_pretrained, save_pretrained
+from skvae import SpeechVAE, Training, load_pretrained, save_pretrained
 from skvae.datasets import AudioFile, Corpus, make_noise, make_speech
 from skvae.storage.recipe_files import read_recipe
 
@@ -27,8 +27,11 @@ pytestmark = pytest.mark.filterwarnings(
 
 #: What a network is trained with here: nothing, nearly.
 TRAINING = {
-    **{"max_iter": 1, "hidden": 4, "n_layers": 1, "n_latent": 2, "batch_size": 2},
-    **{"n_combinations": 1, "sequence_length": 16},
+    "n_latent": 2,
+    "hidden_layer_sizes": 4,
+    "training__max_iter": 1,
+    "training__batch_size": 2,
+    "training__sequence_length": 16,
 }
 
 
@@ -256,7 +259,7 @@ def test_results_of_another_set_up_are_refused(data, tiny, tmp_path):
         return parse("x", None, {"open": None}, [*words, "--models", str(tmp_path)])
 
     clean = [make_speech(4000, random_state=k) for k in range(3)]
-    model = SpeechVAE(2, 4, max_iter=1, random_state=0).fit(clean)
+    model = SpeechVAE(2, 4, training=Training(1), random_state=0).fit(clean)
     Record(run()).add_model("a", model, "speech")
     # Another file of the same model is the same model.
     save_pretrained(model, tmp_path / "again.safetensors", description="again")
@@ -265,7 +268,7 @@ def test_results_of_another_set_up_are_refused(data, tiny, tmp_path):
     with pytest.raises(SystemExit, match="seed 0, not 1"):
         Record(run("--seed", "1"))
     others = [
-        SpeechVAE(2, 4, max_iter=1, random_state=1).fit(clean),
+        SpeechVAE(2, 4, training=Training(1), random_state=1).fit(clean),
         again.set_params(floor=0.5),
     ]
     for other in others:

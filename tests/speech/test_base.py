@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.training import made
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
@@ -27,7 +28,7 @@ def clean():
 
 
 def make(**parameters):
-    return SpeechVAE(**{"n_latent": 2, "hidden": 8, "max_iter": 1, **parameters})
+    return made(SpeechVAE, n_latent=2, hidden_layer_sizes=8, max_iter=1, **parameters)
 
 
 def fit(model, clean, noisy=None, seed=0):
@@ -66,7 +67,7 @@ def test_noisy_speech_is_passed_on(clean):
             return super().fit(X, y)
 
     noisy = [s.replace(2 * s.data) for s in clean]
-    model = Watched(2, 8, max_iter=1)
+    model = made(Watched, n_latent=2, hidden_layer_sizes=8, max_iter=1)
     assert fit(model, clean, noisy).seen_ == (noisy, clean)
     assert fit(model, clean).seen_ == (clean, None)
 

@@ -8,6 +8,7 @@ import pickletools
 import numpy as np
 import pytest
 import torch
+from helpers.training import made
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -28,7 +29,7 @@ def pairs():
     return noisy, clean
 
 
-SIZES = {"hidden": 8, "n_layers": 2, "n_mels": 16}
+SIZES = {"hidden_layer_sizes": (8, 8), "n_mels": 16}
 
 
 def make(**parameters):
@@ -40,13 +41,13 @@ def make(**parameters):
         "stft": SMALL,
         "random_state": 0,
     }
-    return DenoisingVAE(**{**defaults, **SIZES, **parameters})
+    return made(DenoisingVAE, **{**defaults, **SIZES, **parameters})
 
 
 def make_masks(**parameters):
     defaults = {"max_iter": 2, "batch_size": 4, "sequence_length": 40}
     shared = {"stft": SMALL, "random_state": 5}
-    return BiLSTMMask(**{**defaults, **shared, **SIZES, **parameters})
+    return made(BiLSTMMask, **{**defaults, **shared, **SIZES, **parameters})
 
 
 def fitted(pairs, **parameters):
@@ -263,10 +264,16 @@ def test_a_start_without_multi_task_learning_leaves_the_mask_behind(pairs, masks
 
 @pytest.mark.parametrize(
     "encoder",
-    [make_masks(hidden=9), make_masks(n_layers=1), DNNMask(8, 2, n_mels=16), 3],
+    [
+        make_masks(hidden_layer_sizes=(8, 9)),
+        make_masks(hidden_layer_sizes=8),
+        make_masks(n_mels=17),
+        DNNMask((8, 8), n_mels=16),
+        3,
+    ],
 )
 def test_what_the_encoder_cannot_start_from_is_refused(pairs, encoder):
-    message = r"`encoder` must be None or a BiLSTMMask\(hidden=8, n_layers=2, n_mels=16"
+    message = r"`encoder` must be .* BiLSTMMask\(hidden_layer_sizes=\(8, 8\), n_mels=16"
     with pytest.raises(ValueError, match=message):
         make(encoder=encoder).fit(pairs[1][:2])
 
@@ -289,7 +296,7 @@ def test_warm_start_continues_where_training_ended(pairs):
     noisy, clean = pairs
     model = fitted(pairs, warm_start=True, max_iter=4, learning_rate=1e-2)
     first = model.best_loss_
-    model.set_params(learning_rate=2e-3).fit(noisy[2:], clean[2:])
+    model.set_params(training__learning_rate=2e-3).fit(noisy[2:], clean[2:])
     assert model.best_loss_ < first
     model.set_params(n_latent=5)
     with pytest.raises(ValueError, match="`warm_start` cannot continue"):
@@ -355,14 +362,14 @@ def test_silence_clicks_and_single_samples_do_no_harm(pairs):
     ("parameters", "message"),
     [
         ({"n_latent": 0}, "`n_latent` must be an integer"),
-        ({"hidden": (8, 8)}, "`hidden` must be an integer"),
-        ({"n_layers": 0}, "`n_layers` must be an integer"),
+        ({"hidden_layer_sizes": (8, 0)}, "`hidden_layer_sizes` must be an integer"),
+        ({"hidden_layer_sizes": ()}, "`hidden_layer_sizes` must hold at least one"),
         ({"n_mels": 0}, "`n_mels` must be an integer"),
         ({"multitask": 2}, "`multitask` must be one of True, False"),
         ({"target": "irm"}, "`target` must be one of 'perceptual', 'psa', 'msa'"),
         ({"alpha": 0.0}, "`alpha` must be a number in"),
         ({"floor": 0.0}, "`floor` must be a number"),
-        ({"dropout": 1.0}, "`dropout` must be below 1"),
+        ({"dropout": 1.0}, "`dropout` must be a number in"),
         ({"precision": "float16"}, "`precision` must be one of"),
         ({"mixer": SpeechVAE()}, "`mixer` must be None or a Mixer"),
         ({"device": "abacus"}, "`device` must be"),

@@ -8,6 +8,7 @@ import pickletools
 import numpy as np
 import pytest
 import torch
+from helpers.training import made
 from sklearn.base import clone
 from sklearn.callback import FitCallback
 from sklearn.pipeline import make_pipeline
@@ -34,18 +35,18 @@ def noises():
 def make(**parameters):
     defaults = {
         "n_latent": 4,
-        "hidden": 16,
+        "hidden_layer_sizes": 16,
         "max_iter": 2,
         "stft": SMALL,
         "random_state": 0,
     }
-    return SpeechVAE(**{**defaults, **parameters})
+    return made(SpeechVAE, **{**defaults, **parameters})
 
 
 @pytest.fixture(scope="module")
 def vae(speech):
     """Trained for as long as a test may take."""
-    return make(n_latent=8, hidden=64, max_iter=12).fit(speech[:20])
+    return make(n_latent=8, hidden_layer_sizes=64, max_iter=12).fit(speech[:20])
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ MODELS = ["vae", "bilstm"]
 def test_training_lowers_the_loss_by_a_third_and_noise_scores_below_speech(
     vae, speech, noises
 ):
-    untrained = make(n_latent=8, hidden=64, max_iter=1, learning_rate=1e-12)
+    untrained = make(n_latent=8, hidden_layer_sizes=64, max_iter=1, learning_rate=1e-12)
     before = untrained.fit(speech[:20]).score(speech[20:])
     after = vae.score(speech[20:])
     assert after > before * 2 / 3
@@ -73,7 +74,7 @@ def test_features_of_all_kinds_and_both_architectures_learn(speech):
         {"features": "power"},
         {"features": "both"},
         {"architecture": "bilstm", "batch_size": 2},
-        {"activation": "relu", "hidden": (24, 16), "dropout": 0.1},
+        {"activation": "relu", "hidden_layer_sizes": (24, 16), "dropout": 0.1},
     ):
         model = make(max_iter=4, learning_rate=5e-3, **parameters).fit(speech[:12])
         for losses in (model.loss_curve_, model.validation_loss_curve_):
@@ -253,7 +254,7 @@ def test_the_cache_changes_nothing(speech, tmp_path):
 
 def test_early_stopping_returns_the_best_epoch(speech):
     # Large steps on little data: the validation loss turns.
-    parameters = {"learning_rate": 0.03, "hidden": 64, "random_state": 1}
+    parameters = {"learning_rate": 0.03, "hidden_layer_sizes": 64, "random_state": 1}
     model = make(max_iter=60, n_iter_no_change=4, **parameters).fit(speech[:6])
     curve = model.validation_loss_curve_
     best = int(np.argmin(curve)) + 1
@@ -317,17 +318,19 @@ def test_networks_are_what_the_estimator_computes_with(vae, speech):
 def test_warm_start_continues_where_training_ended(speech):
     model = make(max_iter=8, warm_start=True, random_state=3).fit(speech[:12])
     first = model.best_loss_
-    model.set_params(max_iter=4, learning_rate=5e-4).fit(speech[:12])
+    model.set_params(training__max_iter=4, training__learning_rate=5e-4).fit(
+        speech[:12]
+    )
     assert model.n_iter_ == len(model.loss_curve_) == 4
     assert model.best_loss_ < first
-    cold = clone(model).set_params(warm_start=False).fit(speech[:12])
+    cold = clone(model).set_params(training__warm_start=False).fit(speech[:12])
     assert model.best_loss_ < cold.best_loss_
 
 
 def test_warm_start_never_returns_worse_weights_than_it_was_given(speech):
     model = make(max_iter=8, warm_start=True, random_state=3).fit(speech[:12])
     before = dict(model.state_)
-    model.set_params(learning_rate=1.0, max_iter=2).fit(speech[:12])
+    model.set_params(training__learning_rate=1.0, training__max_iter=2).fit(speech[:12])
     for name, array in before.items():
         np.testing.assert_array_equal(model.state_[name], array)
 
@@ -342,7 +345,7 @@ def test_a_loaded_model_can_be_continued(speech):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"hidden": 8}, "networks VAEConfig.*hidden=\\(16,\\)"),
+        ({"hidden_layer_sizes": 8}, "networks VAEConfig.*hidden=\\(16,\\)"),
         ({"features": "power"}, "features='power'"),
         ({"features": "both"}, "features='both'"),
         ({"floor": 1e-2}, "floor=0.01"),
@@ -354,7 +357,7 @@ def test_warm_start_refuses_another_architecture(speech, parameters, message):
     model = make(warm_start=True).fit(speech[:4]).set_params(**parameters)
     with pytest.raises(ValueError, match=message):
         model.fit(speech[:4])
-    model.set_params(warm_start=False).fit(speech[:4])
+    model.set_params(training__warm_start=False).fit(speech[:4])
 
 
 def test_clean_speech_beside_noisy_is_what_is_learned_and_scored(speech, noises):
@@ -465,9 +468,9 @@ def test_progress_names_each_epoch(speech, capsys):
     ("parameters", "message"),
     [
         ({"n_latent": 0}, "`n_latent` must be an integer"),
-        ({"hidden": 0}, "`hidden` must be an integer"),
-        ({"hidden": (8, 2.5)}, "`hidden` must be an integer"),
-        ({"hidden": ()}, "`hidden` must hold at least one layer"),
+        ({"hidden_layer_sizes": 0}, "`hidden_layer_sizes` must be an integer"),
+        ({"hidden_layer_sizes": (8, 2.5)}, "`hidden_layer_sizes` must be an integer"),
+        ({"hidden_layer_sizes": ()}, "`hidden_layer_sizes` must hold at least one"),
         ({"architecture": "gru"}, "`architecture` must be one of"),
         ({"activation": "sin"}, "`activation` must be one of"),
         ({"features": "mel"}, "`features` must be one of"),
@@ -476,14 +479,23 @@ def test_progress_names_each_epoch(speech, capsys):
         ({"level": (5.0, 1.0)}, "`level` must be a number"),
         ({"level": (-1.0, 1.0)}, "`level` must be a number"),
         ({"level": (0, 0)}, "`level` must end above 0"),
-        ({"dropout": 1.0}, "`dropout` must be below 1"),
+        ({"dropout": 1.0}, "`dropout` must be a number in"),
         ({"max_iter": 0}, "`max_iter`"),
         ({"batch_size": 0}, "`batch_size`"),
         ({"learning_rate": 0.0}, "`learning_rate`"),
-        ({"validation_fraction": 1.0}, "`validation_fraction` must be below 1"),
+        ({"validation_fraction": 1.0}, "`validation_fraction` must be a number in"),
         ({"n_iter_no_change": 0}, "`n_iter_no_change`"),
         ({"sequence_length": 0}, "`sequence_length`"),
         ({"max_cache_mb": -1}, "`max_cache_mb`"),
+        *(
+            ({name: value}, f"`training` must have {name}=None, since a SpeechVAE")
+            for name, value in (
+                ("n_combinations", 2),
+                ("decay", 0.1),
+                ("averaging", 0.5),
+                ("precision", "float32"),
+            )
+        ),
         ({"device": "abacus"}, "`device` must be"),
         ({"verbose": -1}, "`verbose`"),
     ],

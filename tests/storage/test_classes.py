@@ -154,7 +154,9 @@ def test_lies_about_what_it_has_learned_are_found(part, change, message, pairs):
 
 
 def test_it_serves_as_a_part_of_ours(pairs, tmp_path):
-    speech = skvae.SpeechVAE(2, 8, max_iter=1, random_state=0).fit(pairs[1])
+    speech = skvae.SpeechVAE(2, 8, training=skvae.Training(1), random_state=0).fit(
+        pairs[1]
+    )
     enhancer = VAENMFEnhancer(
         FrozenEstimator(speech), skvae.VEM(2), guide=Gate(1.0), random_state=0
     ).fit(pairs[1])

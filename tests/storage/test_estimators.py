@@ -26,6 +26,7 @@ from skvae import (
     LogMMSE,
     NoiseAwareVAE,
     SpeechVAE,
+    Training,
     VAENMFEnhancer,
     WienerFilter,
 )
@@ -124,13 +125,14 @@ def variants():
     yield "wiener with noise", WienerFilter(noise=noise, noise_estimate="profile")
     yield "isnmf with noise", small(ISNMF).set_params(noise=noise)
     yield "rpca with noise", small(RPCA).set_params(noise=noise)
-    yield "sizes", SpeechVAE(2, (8, 4), level=(1.0, 3.0), max_iter=1, stft=SMALL_STFT)
-    yield "list of sizes", SpeechVAE(2, [8], max_iter=1, stft=SMALL_STFT)
-    yield "bilstm", SpeechVAE(2, 4, architecture="bilstm", max_iter=1, stft=SMALL_STFT)
+    options = {"training": Training(1), "stft": SMALL_STFT}
+    yield "sizes", SpeechVAE(2, (8, 4), level=(1.0, 3.0), **options)
+    yield "list of sizes", SpeechVAE(2, [8], **options)
+    yield "bilstm", SpeechVAE(2, 4, architecture="bilstm", **options)
     masks = small(BiLSTMMask)
     yield "encoder", small(DenoisingVAE).set_params(encoder=masks)
     yield "one task", small(DenoisingVAE).set_params(multitask=False)
-    yield "jointly", small(NoiseAwareVAE).set_params(training="joint")
+    yield "jointly", small(NoiseAwareVAE).set_params(scheme="joint")
     enhancer = small(VAENMFEnhancer)
     yield (
         "mcem",
@@ -173,8 +175,8 @@ def test_what_is_in_use_is_kept_once_and_stays_frozen(pairs, speech):
 
 
 def test_models_inside_models_are_kept(pairs, speech):
-    aware = NoiseAwareVAE(FrozenEstimator(speech), max_iter=1, random_state=0)
-    aware.fit(*pairs)
+    aware = NoiseAwareVAE(FrozenEstimator(speech), training=Training(1))
+    aware.set_params(random_state=0).fit(*pairs)
     enhancer = small(VAENMFEnhancer).set_params(vae=FrozenEstimator(aware))
     enhancer.set_params(random_state=0).fit(pairs[1])
     rebuilt = again(enhancer)
@@ -188,23 +190,24 @@ def test_what_only_training_needs_is_not_kept(pairs, tmp_path):
     estimator = small(DenoisingVAE).set_params(
         encoder=masks,
         mixer=Mixer(noise=[noise]),
-        checkpoint=str(tmp_path / "c.npz"),
+        training__checkpoint=str(tmp_path / "c.npz"),
         device="cpu",
         verbose=False,
         random_state=3,
     )
     estimator.fit(pairs[1])
     description, arrays = describe(estimator)
-    assert not description["parameters"].keys() & NOT_KEPT
+    for node in (description, description["parameters"]["training"]):
+        assert not node["parameters"].keys() & NOT_KEPT
     assert len(arrays) == len(estimator.state_)
     rebuilt = rebuild(description, arrays)
     assert rebuilt.mixer is None
-    assert rebuilt.checkpoint is None
+    assert rebuilt.training.checkpoint is None
     assert rebuilt.random_state == 3
     # The recipe stays, though not what it led to.
     assert not isinstance(rebuilt.encoder, FrozenEstimator)
     assert not hasattr(rebuilt.encoder, "state_")
-    assert rebuilt.encoder.hidden == masks.hidden
+    assert rebuilt.encoder.hidden_layer_sizes == masks.hidden_layer_sizes
 
 
 def test_numbers_of_numpy_become_those_of_python(pairs):
@@ -257,7 +260,7 @@ def test_a_rebuilt_estimator_shares_nothing_with_the_description(pairs, speech):
     description, arrays = describe(speech)
     text = json.dumps(description)
     rebuilt = rebuild(description, arrays)
-    rebuilt.set_params(max_iter=99, level=(0.0, 1.0)).loss_curve_.append(0.0)
+    rebuilt.set_params(training__max_iter=99, level=(0.0, 1.0)).loss_curve_.append(0.0)
     assert json.dumps(description) == text
 
 
@@ -396,7 +399,7 @@ def huge_network(description, arrays):
 
 def tall_network(description, arrays):
     n_layers = 10**4
-    description["parameters"]["hidden"] = [1] * n_layers
+    description["parameters"]["hidden_layer_sizes"] = [1] * n_layers
     attributes_of(description)["config_"]["config"]["hidden"] = [1] * n_layers
 
 
@@ -558,8 +561,23 @@ def test_lies_are_found(change, message, described):
 OTHER_LIES = {
     "layers": (
         BiLSTMMask,
-        at("parameters", "n_layers")(10**12),
-        "`n_layers` must be a number",
+        at("parameters", "hidden_layer_sizes")(10**12),
+        "`config_` is",
+    ),
+    "training that is none": (
+        BiLSTMMask,
+        at("parameters", "training")({"class": "MCEM", "parameters": {}}),
+        "`training` must be None or a Training",
+    ),
+    "no epochs": (
+        BiLSTMMask,
+        at("parameters", "training", "parameters", "max_iter")(0),
+        "`max_iter` must be an integer",
+    ),
+    "checkpoint": (
+        BiLSTMMask,
+        at("parameters", "training", "parameters", "checkpoint")("/x"),
+        "Training has no parameter 'checkpoint'",
     ),
     "bands": (
         BiLSTMMask,
@@ -633,5 +651,5 @@ def test_lies_about_other_estimators_are_found(cls, change, message, pairs):
 def test_a_parameter_that_is_missing_has_its_default(described):
     description, arrays = described
     description = json.loads(json.dumps(description))
-    del description["parameters"]["learning_rate"]
-    assert rebuild(description, arrays).learning_rate == SpeechVAE().learning_rate
+    del description["parameters"]["floor"]
+    assert rebuild(description, arrays).floor == SpeechVAE().floor

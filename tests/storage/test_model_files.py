@@ -18,7 +18,7 @@ from helpers.instances import small
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skvae import STFT, SpeechVAE, VAENMFEnhancer, __version__
+from skvae import STFT, SpeechVAE, Training, VAENMFEnhancer, __version__
 from skvae.datasets import make_dataset
 from skvae.storage.model_files import (
     FORMAT,
@@ -347,7 +347,7 @@ def test_what_is_no_file_is_refused(read, tmp_path):
 
 def test_memory_is_in_proportion_to_the_file(path):
     _, clean = make_dataset(2, (0.15, 0.2), snr=0, random_state=0)
-    vae = SpeechVAE(8, 512, max_iter=1, stft=STFT(256)).fit(clean)
+    vae = SpeechVAE(8, 512, training=Training(1), stft=STFT(256)).fit(clean)
     write_model(vae, path, ModelCard("large"))
     read_model(path)  # modules are loaded now
     tracemalloc.start()
@@ -361,7 +361,7 @@ def test_lies_about_sizes_take_no_memory(data, path):
     description, _, arrays = parts(data)
     text = json.dumps(description)
     for size in (10**7, 10**10, 10**15):
-        lie = text.replace('"hidden": 8', f'"hidden": {size}')
+        lie = text.replace('"hidden_layer_sizes": 8', f'"hidden_layer_sizes": {size}')
         lie = lie.replace('"hidden": [8]', f'"hidden": [{size}]')
         assert lie.count(str(size)) == 3
         path.write_bytes(forged(lie, arrays))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.instances import SMALL_STFT, small
+from helpers.instances import small
+from helpers.training import nested
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -118,7 +119,7 @@ def test_a_loaded_enhancer_gives_the_same_bits(cls, corpus, tmp_path):
 
 def test_half_precision_hardly_changes_the_result(corpus, tmp_path):
     noisy, clean = corpus
-    enhancer = small(BiLSTMMask).set_params(hidden=32, random_state=0)
+    enhancer = small(BiLSTMMask).set_params(hidden_layer_sizes=32, random_state=0)
     enhancer.fit(noisy, clean)
     sizes = {}
     for precision in ("float32", "float16"):
@@ -165,13 +166,15 @@ def test_a_loaded_speech_model_serves_as_a_frozen_one(enhancer, corpus, tmp_path
 def test_training_goes_on_where_it_ended(corpus, tmp_path):
     _, clean = corpus
     path = tmp_path / "speech.safetensors"
-    vae = small(SpeechVAE).set_params(random_state=0, max_iter=5).fit(clean)
+    vae = small(SpeechVAE).set_params(random_state=0, training__max_iter=5).fit(clean)
     save_pretrained(vae, path)
-    tuned = load_pretrained(path, warm_start=True, max_iter=2, learning_rate=1e-4)
+    more = nested({"warm_start": True, "max_iter": 2, "learning_rate": 1e-4})
+    tuned = load_pretrained(path, **more)
     first = tuned.fit(clean).loss_curve_[0]
-    vae.set_params(warm_start=True, max_iter=2, learning_rate=1e-4).fit(clean)
+    vae.set_params(**more).fit(clean)
     assert first == vae.loss_curve_[0]
-    assert first < SpeechVAE(2, 8, max_iter=1, stft=SMALL_STFT).fit(clean).best_loss_
+    cold = small(SpeechVAE).set_params(training__max_iter=1).fit(clean)
+    assert first < cold.best_loss_
     for name, weight in vae.state_.items():
         np.testing.assert_array_equal(weight, tuned.state_[name])
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 import skvae
-from skvae import STFT, SpeechVAE, VAENMFEnhancer, save_pretrained
+from skvae import STFT, SpeechVAE, Training, VAENMFEnhancer, save_pretrained
 from skvae.datasets import Augmentation, Mixer, make_speech
 from skvae.storage.recipe_files import find_method, method_names, parts, read_recipe
 
@@ -38,13 +38,17 @@ sample_rate = 8000
 
 [estimator.vae]
 class = "SpeechVAE"
-hidden = [64, 32]
+hidden_layer_sizes = [64, 32]
 level = { low = 0.0, high = 5.0 }
 
 [estimator.guide]
 class = "BiLSTMMask"
 random_state = 3
 block_seconds = "none"
+
+[estimator.guide.training]
+max_iter = 4
+learning_rate = 0.01
 
 [estimator.guide.mixer]
 class = "Mixer"
@@ -100,10 +104,12 @@ def test_a_recipe_makes_what_it_says(tmp_path):
     assert (estimator.n_components, estimator.inference) == (3, "gradient")
     assert estimator.stft.get_params() == STFT(256, sample_rate=8000).get_params()
     assert isinstance(estimator.vae, SpeechVAE)
-    assert list(estimator.vae.hidden) == [64, 32]
+    assert list(estimator.vae.hidden_layer_sizes) == [64, 32]
     assert estimator.vae.level == (0.0, 5.0)
     assert estimator.guide.random_state == 3
     assert estimator.guide.block_seconds is None
+    wanted = Training(4, learning_rate=0.01)
+    assert estimator.guide.training.get_params() == wanted.get_params()
     assert estimator.guide.mixer.snr == (-5.0, 15.0)
     assert estimator.guide.mixer.level == [0, 3.0]
     assert isinstance(estimator.guide.mixer.augment, Augmentation)
@@ -162,7 +168,8 @@ def test_parts_are_yielded_by_the_names_that_set_them(tmp_path):
     estimator = read_recipe(written(tmp_path, FULL)).estimator
     found = dict(parts(estimator))
     assert set(found) == {
-        *("", "stft", "vae", "guide", "guide__mixer", "guide__mixer__augment")
+        *("", "stft", "vae", "guide", "guide__training", "guide__mixer"),
+        "guide__mixer__augment",
     }
     for name, part in found.items():
         assert isinstance(part, BaseEstimator)
@@ -173,14 +180,19 @@ def test_parameters_may_be_changed(tmp_path):
     path = written(tmp_path, FULL)
     changes = {
         "n_components": 7,
-        "vae__hidden": 16,
+        "vae__hidden_layer_sizes": 16,
+        "vae__training__max_iter": 5,
+        "guide__training__max_iter": 6,
         "guide__mixer__snr": {"low": 0, "high": 1},
         "guide__mixer__augment": False,
         "vae__stft": {"class": "STFT", "n_fft": 256},
     }
     estimator = read_recipe(path, changes).estimator
     assert estimator.n_components == 7
-    assert estimator.vae.hidden == 16
+    assert estimator.vae.hidden_layer_sizes == 16
+    assert estimator.vae.training.max_iter == 5
+    wanted = Training(6, learning_rate=0.01)
+    assert estimator.guide.training.get_params() == wanted.get_params()
     assert estimator.vae.stft.n_fft == 256
     assert estimator.guide.mixer.snr == (0, 1)
     assert estimator.guide.mixer.augment is False
@@ -210,16 +222,36 @@ WRONG = {
     "attribution": ("attributions = [3]\n" + MASK, "`attributions` must be a list"),
     "precision": ('precision = "int8"\n' + MASK, "`precision` must be one of float32"),
     "key": (MASK + "widths = 3", "`estimator.widths` is no parameter of BiLSTMMask"),
-    "type": (MASK + 'hidden = "big"', "`estimator`: `hidden` must be an integer"),
-    "truth": (MASK + "hidden = true", "`hidden` must be an integer"),
-    "range": (MASK + "dropout = 2", "`dropout` must be a number in [0, 1], got 2"),
+    "type": (MASK + 'n_mels = "big"', "`estimator`: `n_mels` must be an integer"),
+    "truth": (MASK + "n_mels = true", "`n_mels` must be an integer"),
+    "sizes": (
+        MASK + "hidden_layer_sizes = [8, 0]",
+        "`estimator`: `hidden_layer_sizes` must be an integer in [1, inf), got 0",
+    ),
+    "range": (MASK + "dropout = 2", "`dropout` must be a number in [0, 1), got 2"),
+    "training": (MASK + "training = 3", "`training` must be None or a Training, got 3"),
+    "key of training": (
+        MASK + "training = { epochs = 3 }",
+        "`estimator.training.epochs` is no parameter of Training",
+    ),
+    "range of training": (
+        MASK + "training = { max_iter = 0 }",
+        "`estimator.training`: `max_iter` must be an integer in [1, inf) or None",
+    ),
+    "training that is not used": (
+        HEAD + '[estimator]\nclass = "SpeechVAE"\ntraining = { decay = 0.5 }',
+        "`estimator`: `training` must have decay=None, since a SpeechVAE does not",
+    ),
     "option": (MASK + 'target = "loud"', "`target` must be one of"),
-    "date": (MASK + "hidden = 2020-01-01", "`estimator.hidden` must be a number, a"),
-    "nested list": (MASK + "hidden = [[1]]", "`estimator.hidden[0]` must be a number"),
+    "date": (MASK + "n_mels = 2020-01-01", "`estimator.n_mels` must be a number, a"),
+    "nested list": (MASK + "n_mels = [[1]]", "`estimator.n_mels[0]` must be a number"),
     "seed": (MASK + 'random_state = "x"', "`random_state` must be an integer"),
-    "table": (MASK + "hidden = {high = 3}", "`estimator.hidden` must be a table with"),
+    "table": (MASK + "n_mels = {high = 3}", "`estimator.n_mels` must be a table with"),
     "device": (MASK + 'device = "cuda"', "`estimator.device` belongs to whoever"),
-    "checkpoint": (MASK + 'checkpoint = "x"', "`estimator.checkpoint` belongs to"),
+    "checkpoint": (
+        MASK + 'training = {checkpoint = "x"}',
+        "`estimator.training.checkpoint` belongs to",
+    ),
     "noise": (VAENMF + 'noise = "x.wav"', "`estimator.noise` belongs to whoever"),
     "no mixer": (MASK + "mixer = 3", "`mixer` must be None or a Mixer, got 3"),
     "noise of a mixer": (
@@ -271,8 +303,10 @@ def test_what_is_wrong_is_told_with_the_file_and_the_key(tmp_path, text, message
     ("changes", "message"),
     [
         ({"widths": 3}, "`estimator.widths` is no parameter"),
-        ({"encoder__hidden": 3}, "there is no table [estimator.encoder]"),
-        ({"hidden": "big"}, "`hidden` must be an integer"),
+        ({"encoder__n_mels": 3}, "there is no table [estimator.encoder]"),
+        ({"n_mels": "big"}, "`n_mels` must be an integer"),
+        ({"training__epochs": 3}, "`estimator.training.epochs` is no parameter"),
+        ({"guide__training__max_iter": 3}, "there is no table [estimator.guide]"),
         ({"class": "SpeechVAE"}, "`class` is no parameter"),
         ({"guide__class": "DNNMask"}, "`guide__class` is no parameter"),
         ({"device": "cuda"}, "belongs to whoever trains"),

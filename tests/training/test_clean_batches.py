@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from skvae.networks import frames
 
 from skvae import STFT
 from skvae.signal.spectrogram import Spectrogram
+from skvae.training import clean_batches as frames
 from skvae.training.clean_batches import (
     AudioCache,
     Utterance,

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.callback import FitCallback
 from torch import nn
 
-from skvae import STFT, BiLSTMMask, NoiseAwareVAE, SpeechVAE
+from skvae import STFT, BiLSTMMask, NoiseAwareVAE, SpeechVAE, Training
 from skvae.datasets import make_speech
 from skvae.training.checkpoint import Checkpoint
 from skvae.training.clean_batches import Batch
@@ -29,32 +29,24 @@ COMMON = {"stft": SMALL, "random_state": 0, "dropout": 0.2}
 # Batches that two processes cannot divide evenly, padded sequences, and draws of all
 # kinds: of dropout, latent variables, levels and mixtures.
 MODELS = {
-    "dense VAE": SpeechVAE(3, 8, max_iter=3, batch_size=67, **COMMON),
+    "dense VAE": SpeechVAE(3, 8, training=Training(3, batch_size=67), **COMMON),
     "BiLSTM VAE": SpeechVAE(
         3,
         (8, 6),
         architecture="bilstm",
-        sequence_length=20,
-        max_iter=3,
-        batch_size=7,
+        training=Training(3, batch_size=7, sequence_length=20),
         **COMMON,
     ),
     "BiLSTM mask": BiLSTMMask(
-        hidden=6,
-        n_layers=2,
+        hidden_layer_sizes=(6, 6),
         n_mels=6,
-        sequence_length=16,
-        batch_size=5,
-        averaging=0.9,
-        max_iter=4,
+        training=Training(4, batch_size=5, sequence_length=16, averaging=0.9),
         **COMMON,
     ),
     "noise-aware VAE": NoiseAwareVAE(
-        SpeechVAE(2, 6, max_iter=1),
-        training="joint",
-        sequence_length=20,
-        batch_size=5,
-        max_iter=2,
+        SpeechVAE(2, 6, training=Training(1)),
+        "joint",
+        training=Training(2, batch_size=5, sequence_length=20),
         **COMMON,
     ),
 }
@@ -70,7 +62,7 @@ def speech():
 
 def fit(name, checkpoint=None, *callbacks):
     """What comes of a model's training, as arrays."""
-    estimator = clone(MODELS[name]).set_params(checkpoint=checkpoint)
+    estimator = clone(MODELS[name]).set_params(training__checkpoint=checkpoint)
     if callbacks:
         estimator.set_callbacks(*callbacks)
     estimator.fit(speech())

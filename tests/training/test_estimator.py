@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import pickletools
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import soundfile
+from helpers.training import made, nested
 from sklearn.base import clone
 from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
@@ -25,10 +27,13 @@ SMALL = STFT(n_fft=128)
 NOISY, CLEAN = make_dataset(4, (0.2, 0.3), 0.0, random_state=0)
 COMMON = {"max_iter": 4, "stft": SMALL, "random_state": 0, "batch_size": 8}
 MASK = {"n_mels": 6, "sequence_length": 20}
+VAE = {"n_latent": 3, "hidden_layer_sizes": 8}
 MODELS = {
-    "SpeechVAE": SpeechVAE(3, 8, **{**COMMON, "batch_size": 64}),
-    "DNNMask": DNNMask(8, 2, context=3, dropout=0.1, **COMMON, **MASK),
-    "BiLSTMMask": BiLSTMMask(hidden=4, n_layers=1, dropout=0.1, **COMMON, **MASK),
+    "SpeechVAE": made(SpeechVAE, **VAE, **{**COMMON, "batch_size": 64}),
+    "DNNMask": made(
+        DNNMask, hidden_layer_sizes=(8, 8), context=3, dropout=0.1, **COMMON, **MASK
+    ),
+    "BiLSTMMask": made(BiLSTMMask, hidden_layer_sizes=4, dropout=0.1, **COMMON, **MASK),
 }
 SEQUENCES = {"architecture": "bilstm", "sequence_length": 20, "dropout": 0.1}
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
@@ -36,7 +41,7 @@ MASKS = pytest.mark.parametrize("model", [MODELS["DNNMask"], MODELS["BiLSTMMask"
 
 
 def make(model, **parameters):
-    return clone(model).set_params(**parameters)
+    return clone(model).set_params(**nested(parameters))
 
 
 def assert_same(one, other):
@@ -83,7 +88,7 @@ def interrupt(model, n_epochs, *data):
 
 @pytest.mark.parametrize(
     "model",
-    [*MODELS.values(), SpeechVAE(3, 8, **COMMON, **SEQUENCES)],
+    [*MODELS.values(), made(SpeechVAE, **VAE, **COMMON, **SEQUENCES)],
     ids=[*MODELS, "BiLSTM VAE"],
 )
 def test_interrupted_training_ends_as_if_it_had_not_been(model, tmp_path):
@@ -115,7 +120,10 @@ def killed_example(path):
 def test_killed_training_ends_as_if_it_had_not_been(tmp_path):
     path = str(tmp_path / "training.npz")
     command = [sys.executable, __file__, path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         for _ in range(3):
             assert process.stdout.readline() == "epoch\n"
         process.kill()
@@ -164,10 +172,11 @@ def interrupted(tmp_path_factory):
 
 
 def assert_refused(model, *data):
-    content = model.checkpoint.read_bytes()
+    checkpoint = model.training.checkpoint
+    content = checkpoint.read_bytes()
     with pytest.raises(ValueError, match="is the checkpoint of another training"):
         clone(model).fit(*data)
-    assert model.checkpoint.read_bytes() == content
+    assert checkpoint.read_bytes() == content
 
 
 @pytest.mark.parametrize("parameters", OTHERS.values(), ids=OTHERS.keys())
@@ -249,7 +258,9 @@ def test_a_checkpoint_wants_a_seed_and_a_place(model, tmp_path):
             make(model, checkpoint=path, random_state=random_state).fit(CLEAN)
     make(model, checkpoint=path, random_state=np.int64(3), max_iter=1).fit(CLEAN)
     for wrong in (tmp_path / "nowhere" / "training.npz", tmp_path):
-        with pytest.raises(ValueError, match="`checkpoint` must be a file in a folder"):
+        with pytest.raises(
+            ValueError, match="`checkpoint` must be a file in an existing"
+        ):
             make(model, checkpoint=wrong).fit(CLEAN)
     with pytest.raises(ValueError, match="`checkpoint` must be None or a path, got 3"):
         make(model, checkpoint=3).fit(CLEAN)
@@ -257,7 +268,7 @@ def test_a_checkpoint_wants_a_seed_and_a_place(model, tmp_path):
 
 def test_a_fit_that_starts_from_other_weights_is_another_training(tmp_path):
     model = make(MODELS["DNNMask"], checkpoint=tmp_path / "training.npz")
-    model.set_params(warm_start=True).fit(CLEAN)
+    model.set_params(training__warm_start=True).fit(CLEAN)
     with pytest.raises(ValueError, match="is the checkpoint of another training"):
         model.fit(CLEAN)
     (tmp_path / "training.npz").unlink()
@@ -284,9 +295,10 @@ def test_models_that_are_frozen_are_told_apart_by_what_they_learned():
 def test_warm_start_continues_where_training_ended(model):
     model = make(model, max_iter=10, warm_start=True, learning_rate=1e-2)
     # The losses of pairs that are all trained on can be compared.
-    cold = model.set_params(validation_fraction=0.0).fit(NOISY, CLEAN).loss_curve_
+    model.set_params(training__validation_fraction=0.0)
+    cold = model.fit(NOISY, CLEAN).loss_curve_
     state = model.state_
-    warm = model.set_params(max_iter=5).fit(NOISY, CLEAN).loss_curve_
+    warm = model.set_params(training__max_iter=5).fit(NOISY, CLEAN).loss_curve_
     assert model.n_iter_ == len(warm) == 5
     assert warm[0] < cold[0]
     assert np.mean(warm) < np.mean(cold[:5])
@@ -302,7 +314,8 @@ def test_warm_start_continues_where_training_ended(model):
 def test_warm_start_never_returns_worse_weights_than_it_was_given(model):
     model = make(model, max_iter=8, warm_start=True, learning_rate=3e-3)
     before = model.fit(NOISY, CLEAN).state_
-    model.set_params(learning_rate=100.0, max_iter=2).fit(NOISY, CLEAN)
+    model.set_params(training__learning_rate=100.0, training__max_iter=2)
+    model.fit(NOISY, CLEAN)
     assert model.best_loss_ < min(model.validation_loss_curve_)
     for name, array in before.items():
         np.testing.assert_array_equal(model.state_[name], array)
@@ -316,9 +329,9 @@ def test_a_pickled_model_can_be_continued(model):
 
 
 SIZES = {
-    "SpeechVAE": {"hidden": 9, "n_latent": 2},
-    "DNNMask": {"hidden": 9, "n_layers": 1, "n_mels": 7, "context": 5},
-    "BiLSTMMask": {"hidden": 9, "n_layers": 2, "n_mels": 7},
+    "SpeechVAE": {"hidden_layer_sizes": [9, (8, 8)], "n_latent": [2]},
+    "DNNMask": {"hidden_layer_sizes": [(9, 9), 8], "n_mels": [7], "context": [5]},
+    "BiLSTMMask": {"hidden_layer_sizes": [9, (4, 4)], "n_mels": [7]},
 }
 
 
@@ -326,10 +339,14 @@ SIZES = {
 def test_warm_start_refuses_other_sizes_and_another_analysis(name):
     model = make(MODELS[name], warm_start=True, max_iter=1).fit(CLEAN)
     state = model.state_
-    for parameter, value in SIZES[name].items():
+    for parameter, values in SIZES[name].items():
         kept = getattr(model, parameter)
-        with pytest.raises(ValueError, match=r"`warm_start` cannot .* networks .*now"):
-            model.set_params(**{parameter: value}).fit(CLEAN)
+        for value in values:
+            model.set_params(**{parameter: value})
+            with pytest.raises(
+                ValueError, match=r"`warm_start` cannot .* networks .*now"
+            ):
+                model.fit(CLEAN)
         model.set_params(**{parameter: kept})
     for other, message in (
         (STFT(n_fft=128, hop_length=64), "the STFT .*hop_length=64"),
@@ -343,7 +360,7 @@ def test_warm_start_refuses_other_sizes_and_another_analysis(name):
             assert model.stft_.framing() == SMALL.framing()
     assert model.state_ is state
     model.set_params(stft=SMALL).fit(CLEAN)
-    model.set_params(stft=STFT(n_fft=256), warm_start=False).fit(CLEAN)
+    model.set_params(stft=STFT(n_fft=256), training__warm_start=False).fit(CLEAN)
 
 
 # What is kept.

@@ -325,8 +325,8 @@ def test_large_gradients_are_shortened_to_the_norm_that_is_asked_for():
         ({"learning_rate": 0}, r"`learning_rate` must be a number in \(0, inf\)"),
         ({"warm_up": 2.5}, "`warm_up` must be an integer"),
         ({"decay": 1.5}, r"`decay` must be a number in \[0, 1\], got 1.5"),
-        ({"averaging": -0.1}, r"`averaging` must be a number in \[0, 1\]"),
-        ({"averaging": 1}, "`averaging` must be below 1, got 1"),
+        ({"averaging": -0.1}, r"`averaging` must be a number in \[0, 1\)"),
+        ({"averaging": 1}, r"`averaging` must be a number in \[0, 1\), got 1"),
         ({"max_gradient_norm": 0}, "`max_gradient_norm` must be a number"),
     ],
 )

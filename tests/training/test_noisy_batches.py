@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from skvae.networks import mixtures as module
 
 from skvae import STFT
 from skvae.datasets import Mixer, make_noise
 from skvae.signal.spectrogram import Spectrogram
+from skvae.training import noisy_batches as module
 from skvae.training.noisy_batches import (
     DynamicMixture,
     Mixtures,

@@ -7,9 +7,10 @@ import pytest
 import soundfile
 import torch
 from helpers.instances import SMALL_STFT
+from helpers.training import nested
 from sklearn.base import clone
 
-from skvae import STFT, AudioFile, BiLSTMMask, DNNMask
+from skvae import STFT, AudioFile, BiLSTMMask, DNNMask, Training
 from skvae.datasets import Mixer, make_dataset, make_noise
 from skvae.signal.framing import Framing
 from skvae.training.loop import Optimization
@@ -21,23 +22,17 @@ NOISES = [
     make_noise(5000 + 3000 * k, kind, random_state=k)
     for k, kind in enumerate(("pink", "hum", "wind"))
 ]
+COMMON = {"n_mels": 8, "stft": SMALL_STFT, "random_state": 0}
 SMALL = BiLSTMMask(
-    hidden=4,
-    n_layers=1,
-    n_mels=8,
-    max_iter=2,
-    batch_size=4,
-    sequence_length=30,
-    stft=SMALL_STFT,
-    random_state=0,
+    hidden_layer_sizes=4,
+    training=Training(2, batch_size=4, sequence_length=30),
+    **COMMON,
 )
-DENSE = DNNMask(
-    8, 2, n_mels=8, dropout=0.2, max_iter=2, stft=SMALL_STFT, random_state=0
-)
+DENSE = DNNMask((8, 8), dropout=0.2, training=Training(2), **COMMON)
 
 
 def make(**parameters):
-    return clone(SMALL).set_params(**parameters)
+    return clone(SMALL).set_params(**nested(parameters))
 
 
 def assert_same_weights(one, other):
@@ -365,8 +360,8 @@ def test_pauses_as_long_as_sequences_do_no_harm():
     ("parameters", "message"),
     [
         ({"n_combinations": 0}, r"`n_combinations` must be an integer in \[1"),
-        ({"decay": 1.5}, r"`decay` must be a number in \[0, 1\], got 1.5"),
-        ({"averaging": 1}, "`averaging` must be below 1, got 1"),
+        ({"decay": 1.5}, r"`decay` must be a number in \[0, 1\] .*, got 1.5"),
+        ({"averaging": 1}, r"`averaging` must be .* \[0, 1\) or None, got 1"),
         ({"averaging": -0.1}, "`averaging` must be a number"),
         ({"precision": "float16"}, "`precision` must be one of .* got 'float16'"),
         ({"mixer": "noise"}, "`mixer` must be None or a Mixer, got 'noise'"),
@@ -379,9 +374,11 @@ def test_pauses_as_long_as_sequences_do_no_harm():
         ({"max_iter": 0}, "`max_iter` must be an integer"),
         ({"n_iter_no_change": 0}, "`n_iter_no_change` must be an integer"),
         ({"learning_rate": 0}, "`learning_rate` must be a number"),
-        ({"validation_fraction": 1}, "`validation_fraction` must be below 1, got 1"),
-        ({"dropout": 1}, "`dropout` must be below 1, got 1"),
+        ({"validation_fraction": 1}, r"`validation_fraction` must be .* \[0, 1\) or"),
+        ({"dropout": 1}, r"`dropout` must be a number in \[0, 1\), got 1"),
         ({"max_cache_mb": -1}, "`max_cache_mb` must be a number"),
+        ({"warm_start": 3}, "`warm_start` must be one of True, False, None, got 3"),
+        ({"training": 3}, "`training` must be None or a Training, got 3"),
         ({"device": "abacus"}, "`device` must be"),
         ({"verbose": -1}, "`verbose` must be a number"),
     ],

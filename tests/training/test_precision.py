@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from skvae.networks import precision as precision_module
 from torch import nn
 
+from skvae.training import precision as precision_module
 from skvae.training.loop import Optimization, train
 from skvae.training.precision import autocast, knows_bfloat16
 from skvae.utils.threads import one_thread

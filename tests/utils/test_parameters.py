@@ -39,6 +39,7 @@ def test_numbers_in_range_pass(value, rules):
         (-1, {"low": 0}, "a number in [0, inf)"),
         (2, {"low": 0, "high": 1}, "a number in [0, 1]"),
         (0, {"low": 0, "open_low": True}, "a number in (0, inf)"),
+        (1, {"low": 0, "high": 1, "open_high": True}, "a number in [0, 1)"),
         (1.0, {"integer": True, "low": 1}, "an integer in [1, inf)"),
         (True, {}, "a number in (-inf, inf)"),
         (np.True_, {}, "a number in (-inf, inf)"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soxr
 import torch
+from helpers.training import made
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -42,9 +43,9 @@ def pairs():
 
 
 def make_dvae(**parameters):
-    sizes = {"n_latent": 4, "hidden": 8, "n_layers": 2, "n_mels": 16, "max_iter": 2}
+    sizes = {"n_latent": 4, "hidden_layer_sizes": (8, 8), "n_mels": 16, "max_iter": 2}
     training = {"batch_size": 4, "sequence_length": 20, "averaging": 0.9}
-    return DenoisingVAE(stft=SMALL, **{**sizes, **training, **parameters})
+    return made(DenoisingVAE, stft=SMALL, **{**sizes, **training, **parameters})
 
 
 @pytest.fixture(scope="module")

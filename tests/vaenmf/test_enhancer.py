@@ -23,6 +23,7 @@ from skvae import (
     GradientVEM,
     LogMMSE,
     SpeechVAE,
+    Training,
     VAENMFEnhancer,
 )
 from skvae.datasets import make_noise, make_speech, mix_at_snr
@@ -55,9 +56,7 @@ def speech():
     model = SpeechVAE(
         *(8, 64),
         floor=1e-2,
-        batch_size=64,
-        learning_rate=3e-3,
-        max_iter=30,
+        training=Training(30, batch_size=64, learning_rate=3e-3),
         random_state=0,
     )
     clean = [make_speech(24000, random_state=k) for k in range(24)]
@@ -202,7 +201,7 @@ def test_a_frozen_model_is_used_as_it_is(pairs, speech):
 
 
 def test_an_unfitted_model_is_cloned_and_fitted_from_the_seed(pairs):
-    model = SpeechVAE(2, 8, max_iter=1)
+    model = SpeechVAE(2, 8, training=Training(1))
     one, other, third = (
         VAENMFEnhancer(model, VEM(2), random_state=seed).fit(pairs[1][:3])
         for seed in (1, 1, 2)
@@ -217,7 +216,7 @@ def test_an_unfitted_model_is_cloned_and_fitted_from_the_seed(pairs):
 
 
 def test_a_fitted_model_that_is_not_frozen_is_fitted_again_with_a_warning(pairs):
-    model = SpeechVAE(2, 8, max_iter=1, random_state=0).fit(pairs[1][:2])
+    model = SpeechVAE(2, 8, training=Training(1), random_state=0).fit(pairs[1][:2])
     state = dict(model.state_)
     with pytest.warns(UserWarning, match="FrozenEstimator"):
         enhancer = VAENMFEnhancer(model, VEM(2)).fit(pairs[1][2:5])
@@ -234,7 +233,9 @@ def test_what_is_no_speech_model_is_refused(pairs, vae):
 
 def test_the_analysis_is_the_models_and_another_is_refused(pairs):
     stft = STFT(512, 128, sample_rate=8000)
-    model = SpeechVAE(2, 8, max_iter=1, stft=stft, random_state=0).fit(pairs[1][:2])
+    model = SpeechVAE(2, 8, training=Training(1), stft=stft, random_state=0).fit(
+        pairs[1][:2]
+    )
     frozen = FrozenEstimator(model)
     enhancer = VAENMFEnhancer(frozen, VEM(2)).fit(pairs[1][:1])
     assert enhancer.stft_.framing() == stft.framing()
@@ -311,7 +312,7 @@ def test_a_name_of_the_guide_is_the_enhancer(pairs, speech):
 
 def test_a_guide_that_learns_is_fitted_on_the_pairs(pairs, speech):
     noisy, clean = (part[:4] for part in pairs)
-    guide = DNNMask(8, 1, max_iter=1)
+    guide = DNNMask(8, training=Training(1))
     enhancer = VAENMFEnhancer(speech, VEM(2), guide=guide, random_state=0)
     enhancer.fit(noisy, clean)
     assert not hasattr(guide, "state_")
@@ -511,7 +512,9 @@ def test_batches_of_a_recurrent_model_start_from_the_bases_of_a_noise(
     pairs, in_batches
 ):
     noisy, clean = (part[:3] for part in pairs)
-    model = SpeechVAE(4, 16, architecture="bilstm", max_iter=3, random_state=0)
+    model = SpeechVAE(
+        4, 16, architecture="bilstm", training=Training(3), random_state=0
+    )
     enhancer = VAENMFEnhancer(
         *(model, VEM(5, reconstruction="s")),
         n_components=2,
@@ -582,7 +585,7 @@ def test_cuda_takes_long_recordings_in_blocks(pairs, speech):
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_guide_computes_where_its_owner_does(pairs, speech, frozen, monkeypatch):
     noisy, clean = pairs
-    guide = DNNMask(4, 1, max_iter=1, random_state=0)
+    guide = DNNMask(4, training=Training(1), random_state=0)
     if frozen:
         guide = FrozenEstimator(guide.fit(noisy, clean))
     enhancer = fitted(speech, VEM(1))

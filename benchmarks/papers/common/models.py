@@ -22,6 +22,7 @@ from skvae.storage.recipe_files import (
     parts,
     read_recipe,
 )
+from skvae.training.estimator import TrainedEstimator
 
 #: Suffix of the checkpoint of a model, as in ``skvae train``.
 CHECKPOINT = ".checkpoint"
@@ -127,14 +128,15 @@ class Models:
     def _set_up(self, recipe: Recipe, path: Path) -> None:
         """Set the seed and checkpoint of each part, and the limits of a quick run."""
         for name, part in parts(recipe.estimator):
-            known = part.get_params(deep=False)
-            changes = dict(self._run.scale.training)
-            if isinstance(part, SpeechEstimator):
-                changes |= {"random_state": self._run.seed, "verbose": 1}
-            if "checkpoint" in known:
+            if not isinstance(part, SpeechEstimator):
+                continue
+            part.set_params(random_state=self._run.seed, verbose=1)
+            if isinstance(part, TrainedEstimator):
                 end = f".{name}" if name else ""
-                changes["checkpoint"] = f"{path}{CHECKPOINT}{end}"
-            part.set_params(**{k: v for k, v in changes.items() if k in known})
+                part.set_params(training__checkpoint=f"{path}{CHECKPOINT}{end}")
+                known = part.get_params()
+                changes = self._run.scale.training
+                part.set_params(**{k: v for k, v in changes.items() if k in known})
         if "device" in recipe.estimator.get_params(deep=False):
             recipe.estimator.set_params(device="auto")
 

@@ -38,7 +38,8 @@ class Scale(NamedTuple):
     n_train : int or None
         Maximum number of training recordings. None means all.
     training : dict
-        Training parameters that replace those of the recipes.
+        Parameters of trained estimators that replace those of the recipes, with the
+        names of `set_params`.
     """
 
     pairs: int
@@ -54,7 +55,7 @@ QUICK = Scale(
     8,
     5,
     24,
-    {"max_iter": 1, "hidden": 16, "n_layers": 1, "n_combinations": 1},
+    {"training__max_iter": 1, "hidden_layer_sizes": 16},
 )
 
 
