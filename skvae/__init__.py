@@ -13,12 +13,12 @@ from skvae._version import __version__
 
 if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.base import BaseEnhancer as BaseEnhancer
-    from skvae.base import MaskEstimate as MaskEstimate
-    from skvae.base import Separation as Separation
     from skvae.classical.enhancers import LogMMSE as LogMMSE
     from skvae.classical.enhancers import SpectralSubtraction as SpectralSubtraction
     from skvae.classical.enhancers import WienerFilter as WienerFilter
     from skvae.datasets import AudioFile as AudioFile
+    from skvae.enhancement import MaskEstimate as MaskEstimate
+    from skvae.enhancement import Separation as Separation
     from skvae.evaluation.scores import evaluate as evaluate
     from skvae.evaluation.scores import (
         make_enhancement_scorer as make_enhancement_scorer,
@@ -55,8 +55,8 @@ _EXPORTS = {
     "Spectrogram": "skvae.signal.spectrogram",
     "LogMel": "skvae.signal.features",
     "BaseEnhancer": "skvae.base",
-    "MaskEstimate": "skvae.base",
-    "Separation": "skvae.base",
+    "MaskEstimate": "skvae.enhancement",
+    "Separation": "skvae.enhancement",
     "SpectralSubtraction": "skvae.classical.enhancers",
     "WienerFilter": "skvae.classical.enhancers",
     "LogMMSE": "skvae.classical.enhancers",

@@ -200,7 +200,7 @@ def test_a_block_is_let_go_of_before_the_next_one_is_read(call, overlap, monkeyp
         assert not any(reference() is not None for reference in alive)
         return note(BlockSpectra(*arguments))
 
-    monkeypatch.setattr("skvae.base.BlockSpectra", read)
+    monkeypatch.setattr("skvae.enhancement.BlockSpectra", read)
     enhancer = Watched(SMALL_STFT, block_seconds=0.1).fit(CLEAN)
     for _ in getattr(enhancer, call)([np.ones(20_000)]):
         pass

@@ -21,8 +21,8 @@ from skvae import (
     WienerFilter,
     compare,
 )
-from skvae.base import Separation
 from skvae.datasets import make_dataset
+from skvae.enhancement import Separation
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.base import BaseEnhancer
 from skvae.classical.gains import (
     decision_directed_gain,
     log_mmse_gain,
@@ -20,6 +20,7 @@ from skvae.classical.noise_tracking import (
     noise_floor,
     track_noise,
 )
+from skvae.enhancement import MaskEstimate
 from skvae.signal.spectrogram import Spectrogram
 from skvae.utils.learned import Array, Scalar
 from skvae.utils.parameters import check_option, check_real

@@ -15,10 +15,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skvae.base import SpeechEstimator
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
 from skvae.datasets.audio import AudioFile
+from skvae.estimator import SpeechEstimator
 from skvae.storage.model_files import SUFFIX
 from skvae.storage.pretrained import save_pretrained
 from skvae.storage.recipe_files import (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.base import BaseEnhancer
+from skvae.enhancement import MaskEstimate
 from skvae.factorization.rpca_splitting import rpca, rpca_mask
 from skvae.signal.bandwidth import Band
 from skvae.signal.framing import power

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.base import BaseEnhancer
+from skvae.enhancement import MaskEstimate
 from skvae.masks.losses import TARGETS
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram

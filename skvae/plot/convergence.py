@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.base import Separation
+from skvae.enhancement import Separation
 from skvae.plot.style import color, line, new_axes
 
 if TYPE_CHECKING:

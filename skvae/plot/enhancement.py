@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.base import BaseEnhancer, Separation
+from skvae.base import BaseEnhancer
+from skvae.enhancement import Separation
 from skvae.plot.spectrogram import MaskDisplay, SpectrogramDisplay
 from skvae.plot.style import NEUTRAL_COLOR, color
 from skvae.signal.spectrogram import Spectrogram

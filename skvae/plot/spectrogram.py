@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skvae.base import Separation
+from skvae.enhancement import Separation
 from skvae.plot.style import MASK_COLORS, POWER_COLORS, SPREAD_COLORS, new_axes
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT

@@ -53,8 +53,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
-from skvae.base import SpeechEstimator
 from skvae.datasets import Augmentation, Mixer
+from skvae.estimator import SpeechEstimator
 from skvae.storage.classes import Classes, public_classes
 from skvae.storage.estimators import check_parameters
 from skvae.storage.model_files import PRECISIONS, SUFFIX, ModelCard, read_model

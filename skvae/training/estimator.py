@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skvae.base import SpeechEstimator
+from skvae.estimator import SpeechEstimator
 from skvae.signal.spectrogram import Spectrogram, reads_itself
 from skvae.signal.stft import STFT
 from skvae.training.learned import Config, Weights

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.base import BaseEnhancer
+from skvae.enhancement import MaskEstimate
 from skvae.signal.bandwidth import band_edge, fill_band
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from sklearn.frozen import FrozenEstimator
 
-from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.base import BaseEnhancer
 from skvae.classical.enhancers import LogMMSE
+from skvae.enhancement import MaskEstimate
 from skvae.signal.bandwidth import band_edge, fill_band, widen_band
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram

@@ -13,7 +13,7 @@ from variants import variant
 from common.corpora import Training
 from common.run import Record, Run
 from skvae import load_pretrained, save_pretrained
-from skvae.base import SpeechEstimator
+from skvae.estimator import SpeechEstimator
 from skvae.storage.model_files import read_summary
 from skvae.storage.recipe_files import (
     Recipe,
