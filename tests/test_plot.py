@@ -1,4 +1,4 @@
-"""Pictures and sounds: what they show, not how they look."""
+"""Content of figures and sounds, not their appearance."""
 
 from __future__ import annotations
 
@@ -420,11 +420,11 @@ def test_an_estimator_in_an_estimator_is_shown_as_one():
     assert "SpeechVAE" in page and "n_latent" in page
 
 
-# Colours
+# Colors
 
 
 def lightness(color):
-    """Relative luminance, as print shows it."""
+    """Return the relative luminance, as in print."""
     rgb = np.array(to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return linear @ [0.2126, 0.7152, 0.0722]

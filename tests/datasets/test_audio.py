@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from skvae.datasets import AudioFile, find_audio, load_audio
 from skvae.utils.waveforms import open_waveform
 
-# 16-bit files round to a step of 2**-15.
+# Quantization step of 16-bit files.
 STEP = 2.0**-15
 
 
@@ -83,7 +83,7 @@ def test_formats_of_soundfile_are_read_in_whole_and_in_part(
     path = write(tmp_path / f"chirp.{ending}", chirp, subtype=subtype)
     audio = AudioFile(path)
     whole = np.asarray(audio)
-    # The blocks of some encodings are filled up.
+    # Some encodings pad their last block.
     assert 160000 <= len(whole) == len(audio) < 162000
     if is_exact:
         assert np.abs(whole - chirp).max() <= STEP

@@ -35,7 +35,7 @@ def test_find_audio_sorts_numbers_as_people_do(tmp_path):
 
 
 def by_lists(path):
-    """A slow and obvious key: names as texts and numbers in turn."""
+    """Slow reference: a sort key of alternating texts and numbers."""
     parts = []
     for name in path.casefold().split(os.sep):
         texts = re.split("([0-9]+)", name)
@@ -70,7 +70,7 @@ def test_find_audio_follows_links_and_lists_those_to_nothing(tmp_path):
         (tmp_path / "in" / name).symlink_to(tmp_path / target)
     root = tmp_path / "in"
     found = [os.path.relpath(f.path, root) for f in find_audio(root)]
-    # Below "up" lies all but the folder that is being listed.
+    # "up" links to the parent folder, which contains the listed folder.
     expected = ["2.wav", "rain/1.wav", "up/disk/1.wav"]
     assert found == [os.path.normpath(name) for name in expected]
     with pytest.raises(FileNotFoundError, match=r"2\.wav"):

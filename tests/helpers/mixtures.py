@@ -1,4 +1,4 @@
-"""What mixtures are measured with."""
+"""Measurements of mixtures."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def decibels(clean, noise):
 
 
 def find(stretch, noise):
-    """Where in the noise the stretch, scaled anyhow, comes from."""
+    """Return the position of a scaled segment in the noise, or None."""
     for start in range(len(noise) - len(stretch) + 1):
         part = noise[start : start + len(stretch)]
         if np.allclose(stretch * (part @ stretch) / (stretch @ stretch), part):

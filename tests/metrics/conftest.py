@@ -6,7 +6,7 @@ SAMPLE_RATE = 16000
 
 
 def make_speech(seconds=2.0, seed=0, sample_rate=SAMPLE_RATE):
-    """Coloured noise in syllables, four a second: what the metrics take for speech."""
+    """Colored noise in four syllables per second, which metrics accept as speech."""
     n_samples = int(seconds * sample_rate)
     rng = np.random.default_rng(seed)
     resonant = lfilter([1.0], [1.0, -1.6, 0.8], rng.standard_normal(n_samples))

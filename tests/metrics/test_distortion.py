@@ -13,7 +13,7 @@ RATIOS = [si_sdr, sdr]
 
 
 def slow_sdr(clean, enhanced, filter_length):
-    """Least squares on all delayed copies of `clean`, written out."""
+    """Slow reference: least squares on all delayed copies of `clean`."""
     delayed = convolution_matrix(clean, filter_length, mode="full")
     padded = np.append(enhanced, np.zeros(filter_length - 1))
     target = delayed @ np.linalg.lstsq(delayed, padded)[0]
@@ -59,7 +59,7 @@ def test_sdr_agrees_with_mir_eval_when_shorter_than_the_filter(clean, noisy, n_s
 def test_sdr_agrees_with_least_squares(clean, filter_length, n_samples):
     clean = clean[500 : 500 + n_samples] + 0.01
     enhanced = np.random.default_rng(2).standard_normal(n_samples)
-    if n_samples == 1:  # a filter of any length is perfect then
+    if n_samples == 1:  # any filter is perfect
         assert sdr(clean, enhanced, filter_length) > 200
     else:
         expected = slow_sdr(clean, enhanced, filter_length)
@@ -95,7 +95,7 @@ def test_sdr_grows_with_the_filter(clean, noisy):
 @pytest.mark.parametrize("metric", RATIOS)
 @pytest.mark.parametrize("factor", [-1.0, 1e-3, 3.7, 1e150, 1e-200, 1e-310])
 def test_scale_does_not_matter(metric, clean, noisy, factor):
-    # The last factor makes subnormal numbers, of which few bits are left.
+    # The last factor leads to subnormal numbers with few bits.
     tolerance = 1e-9 if factor != 1e-310 else 1e-3
     expected = pytest.approx(metric(clean, noisy), abs=tolerance)
     assert metric(clean, factor * noisy) == expected
@@ -107,7 +107,7 @@ def test_order_of_the_arguments_matters_to_sdr_and_not_to_si_sdr(metric, clean, 
     enhanced = lfilter([1.0, 0.9], [1.0], clean) + noise
     enhanced[:9000] = 0.0
     swapped = metric(enhanced, clean)
-    if metric is si_sdr:  # a cosine: symmetric, and this is why it cannot warn of it
+    if metric is si_sdr:  # a cosine, which is symmetric
         assert metric(clean, enhanced) == pytest.approx(swapped)
     else:
         assert abs(metric(clean, enhanced) - swapped) > 0.1

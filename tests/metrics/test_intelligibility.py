@@ -24,7 +24,7 @@ def test_score_is_that_of_pystoi(measure, clean, noisy, sample_rate):
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_score_of_a_gated_estimate_is_that_of_pystoi(measure, clean, noisy):
-    # Digital silence: here pystoi's own score of ESTOI is random.
+    # With digital silence, the ESTOI of pystoi is random.
     noisy[10000:19000] = 0.0
     expected = reference(measure, clean, noisy, 16000)
     assert measure(clean, noisy) == pytest.approx(expected, abs=0.01)
@@ -90,7 +90,7 @@ def test_no_value_gives_nan_and_one_warning(measure, clean, sample_rate):
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_shortest_speech_with_a_score_is_that_of_pystoi(measure, noise):
-    # Noise without pauses, at the measures' own rate: 30 frames, and one sample less.
+    # Noise without pauses at the rate of the metrics: 30 frames, and one sample less.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert measure(noise[:4097], noise[:4097], 10000) == pytest.approx(1.0)

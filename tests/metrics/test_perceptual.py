@@ -148,7 +148,7 @@ def test_parts_without_speech_do_not_count(monkeypatch, clean, noisy):
 
 @needs_pesq
 def test_many_utterances_do_not_crash_the_process():
-    # 120 utterances in a minute: `pesq.pesq` itself ends in a segmentation fault.
+    # With 120 utterances in a minute, `pesq.pesq` crashes.
     script = """
 import numpy as np
 from skvae.metrics import pesq

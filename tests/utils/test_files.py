@@ -33,14 +33,14 @@ def test_a_file_that_was_there_stays_if_writing_fails(tmp_path):
 def test_nothing_is_left_where_the_last_bytes_cannot_be_written(tmp_path):
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Python ignores the signal that comes with it, so that writing fails.
+    # Python ignores the signal of the limit, so that writing raises an error.
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
         with (
             pytest.raises(OSError, match="too large"),
             written_whole(tmp_path / "a") as file,
         ):
-            file.write(bytes(1000))  # is in a buffer until the end
+            file.write(bytes(1000))  # buffered until the end
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Where tasks run."""
+"""Parallel tasks on several backends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 60
     "backend", ["sequential", "threading", "loky", "multiprocessing"]
 )
 def test_tasks_run_on_every_backend_and_in_order(backend):
-    # Some of these give no results before the end.
+    # Some backends return all results at the end.
     with joblib.parallel_config(backend):
         results = run_tasks(np.power, [(k, 2) for k in range(20)], n_jobs=2)
         assert [int(x) for x in results] == [k**2 for k in range(20)]
@@ -88,7 +88,7 @@ def is_there(pid):
 
 @pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
 def test_local_workers_without_work_end(monkeypatch):
-    """Also those of a process that was killed, which cannot tell them."""
+    """Workers end even if their parent process is killed."""
     monkeypatch.setattr("skvae.utils.workers._IDLE_SECONDS", 0.5)
     with workers(2) as options:
         pids = {*run_tasks(os.getpid, 4 * [()], **options)}

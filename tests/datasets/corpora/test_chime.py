@@ -13,7 +13,7 @@ SPEAKERS = {"tr05": ["011", "01b"], "dt05": ["F01", "M03"], "et05": ["F05", "M05
 
 
 def make(root, subset, write=None, image=True, environments=("BUS", "CAF")):
-    """Annotations and audio as the challenge and its simulation lay them out."""
+    """Create annotations and audio in the layout of the challenge."""
     entries = []
     for environment in environments:
         for speaker in SPEAKERS[subset]:
@@ -116,7 +116,7 @@ def test_missing_images_say_where_they_come_from(tmp_path):
     make(tmp_path, "et05", image=False)
     with pytest.raises(FileNotFoundError, match=r"4 missing: .*reference='original'"):
         load_chime(tmp_path, "et05")
-    # One booth recording, which stands for two mixtures, is one that is missing.
+    # A booth recording of two mixtures is reported once.
     booth = tmp_path / AUDIO / "isolated/et05_bth"
     (booth / "F05_F05C0201_BTH.CH0.wav").unlink()
     with pytest.raises(FileNotFoundError, match="1 missing: isolated/et05_bth/F05"):

@@ -66,7 +66,7 @@ def test_channels_and_environments_of_demand_are_chosen(tmp_path):
 
 
 def test_missing_environments_and_channels_of_demand_are_listed(tmp_path):
-    # As the archives at 16 kHz: one environment exists at 48 kHz only.
+    # The archives at 16 kHz lack SCAFE, which exists at 48 kHz only.
     demand(tmp_path, environments=[e for e in DEMAND_ENVIRONMENTS if e != "SCAFE"])
     (tmp_path / "NPARK" / "ch01.wav").unlink()
     with pytest.raises(

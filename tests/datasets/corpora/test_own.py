@@ -110,7 +110,7 @@ def test_a_table_of_ones_own(tmp_path):
         "\n"
         f",mix/2.wav,{far},,,\n"
     )
-    # With a byte order mark, as spreadsheets write it.
+    # Spreadsheets write a byte order mark.
     corpus = load_pairs(table(tmp_path, text, encoding="utf-8-sig"))
     assert corpus.name == tmp_path.name
     assert corpus.noisy == [

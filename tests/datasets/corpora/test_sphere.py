@@ -9,7 +9,7 @@ from skvae.datasets.corpora.sphere import refuse_compressed, sample_coding
 
 
 def sphere(path, fields, data):
-    """A SPHERE file as its format describes it: 1024 bytes of text, then samples."""
+    """Write a SPHERE file: 1024 bytes of text, then samples."""
     lines = [f"{name} -{kind} {value}" for name, kind, value in fields]
     header = "\n".join(["NIST_1A", "   1024", *lines, "end_head", ""]).encode()
     path.write_bytes(header.ljust(1024, b"\0") + data)
@@ -66,7 +66,7 @@ def test_compressed_sphere_files_are_refused_with_what_to_do(tmp_path, coding):
         refuse_compressed([str(path)], "WSJ0")
     assert coding in str(error.value)
     assert "a.wv1" in str(error.value)
-    # The reason for this module: libsndfile does not say it.
+    # The message of libsndfile does not mention the compression.
     with pytest.raises(ValueError, match="cannot be read"):
         np.asarray(AudioFile(path))
 

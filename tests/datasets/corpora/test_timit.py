@@ -13,7 +13,7 @@ SENTENCES = [
 
 
 def make(root, subset="TEST", speakers=("FCJF0", "MDAB0"), lower=False, ending=".WAV"):
-    """Eight dialects, some speakers in each, ten sentences and their transcripts."""
+    """Create eight dialects with speakers, ten sentences each, and transcripts."""
     for dialect in range(1, 9):
         for speaker in speakers:
             place = f"{subset}/DR{dialect}/{speaker[:-1]}{dialect}"

@@ -18,7 +18,7 @@ TEST = {
 
 
 def make(root, lines, part="testset", suffix="", stem_suffix="", log="", write=None):
-    """The layout of the archives: two folders and a log."""
+    """Create the layout of the archives: two folders and a log."""
     for side in ("clean", "noisy"):
         folder = root / f"{side}_{part}_wav{suffix}"
         folder.mkdir(parents=True)
@@ -202,7 +202,7 @@ def test_a_broken_log_names_its_line(tmp_path, line):
 
 
 def test_no_recording_is_opened_or_looked_at(tmp_path, monkeypatch):
-    """What is opened and asked for does not grow with the corpus."""
+    """The number of opened or queried files does not grow with the corpus."""
     touched = {}
     for n_utterances in (10, 200):
         lines = {f"p232_{k:03d}": ("bus", 2.5) for k in range(n_utterances)}

@@ -40,7 +40,7 @@ def test_speakers_are_folders(tmp_path):
 )
 @pytest.mark.parametrize("subset", ["si_tr_s", "si_dt_05", "si_et_05"])
 def test_subsets_and_endings(tmp_path, subset, ending):
-    # The second microphone and transcripts are passed over.
+    # The second microphone and transcripts are ignored.
     for suffix in (ending, ".wv2", ".ptx"):
         make(tmp_path, [f"wsj0/{subset}/{name}{suffix}" for name in NAMES])
     corpus = load_wsj0(tmp_path, subset)
@@ -95,7 +95,7 @@ def test_what_is_left_compressed_is_noticed_in_any_speaker_and_within_one(tmp_pa
     make(tmp_path, [f"wsj0/si_tr_s/{NAMES[3]}.wv1"], COMPRESSED)
     with pytest.raises(ValueError, match=r"shorten.*01bc0202\.wv1"):
         load_wsj0(tmp_path)
-    # Converted in place, where names tell nothing.
+    # Files converted in place keep the old extension.
     for name in NAMES[:3]:
         place = tmp_path / f"wsj0/si_tr_s/{name}"
         place.with_suffix(".wav").rename(place.with_suffix(".wv1"))

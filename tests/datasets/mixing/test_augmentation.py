@@ -29,7 +29,7 @@ NOTHING = {
 
 
 def only(**parameters):
-    """An augmentation that does nothing else."""
+    """Return an augmentation with only these changes."""
     return Augmentation(**{**NOTHING, **parameters})
 
 
@@ -38,13 +38,13 @@ def tone(hertz, n_samples=RATE, dtype=float):
 
 
 def pitch(samples):
-    """Frequency of a tone in Hz, to a tenth or so."""
+    """Return the frequency of a tone in Hz, to about 0.1 Hz."""
     power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 10 * RATE))
     return power.argmax() / 10
 
 
 def share_above(hertz, samples):
-    """Share of the power above a frequency."""
+    """Return the fraction of the power above a frequency."""
     power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
     return power[math.ceil(hertz / RATE * len(samples)) :].sum() / power.sum()
 
@@ -58,7 +58,7 @@ def sped_up(augmentation, what, samples, n_samples, seed=0):
 
 
 def interpolate(samples, speed, n_samples):
-    """Slow reference: a sum of sincs as wide as the lower of the two rates demands."""
+    """Slow reference: a sum of sincs with the bandwidth of the lower rate."""
     width = max(1.0, speed)
     distance = speed * np.arange(n_samples)[:, None] - np.arange(len(samples))
     return np.sinc(distance / width) / width @ samples
@@ -71,9 +71,9 @@ def test_speeds_agree_with_slow_interpolation(what, speed):
     n_samples = 700
     n_read = math.ceil(speed * (n_samples - 1) - 1e-9) + 1
     spectrum = np.fft.rfft(np.random.default_rng(1).standard_normal(n_read))
-    spectrum[int(0.9 * len(spectrum) / max(1.0, speed)) :] = 0  # all of it is kept
+    spectrum[int(0.9 * len(spectrum) / max(1.0, speed)) :] = 0  # within both bands
     samples = np.fft.irfft(spectrum, n_read)
-    samples *= np.hanning(n_read)  # to the silence outside there is no jump
+    samples *= np.hanning(n_read)  # avoid a jump to the silence outside
     expected = interpolate(samples, speed, n_samples)
     if what == "speech":
         expected *= np.sqrt(np.mean(samples**2) / np.mean(expected**2))
@@ -130,7 +130,7 @@ def test_lengths_and_dtypes_are_those_asked_for(speed, n_samples, dtype):
     assert np.isfinite(noise).all()
     assert changed.any()
     assert noise.any()
-    # From the first to the last sample that comes out, and no further.
+    # From the first to the last output sample.
     expected = math.ceil(round((n_samples - 1) * speed, 6)) + 1
     assert asked == [expected, expected]
     assert augmentation.speech_length(n_samples) == max(n_samples, expected)
@@ -213,7 +213,7 @@ def test_equalizers_have_their_spread():
 
 @pytest.mark.parametrize("what", ["speech", "noise"])
 def test_equalization_is_a_filter_of_the_cut(what):
-    """Slow reference: a gain for each term of the sum, and nothing wraps around."""
+    """Slow reference: a gain for each term of the sum, without wrap-around."""
     n_samples, n_padded = 1000, 4000
     samples = np.random.default_rng(1).standard_normal(n_samples)
     augmentation = only(**{f"{what}_equalization": 8.0})
@@ -282,7 +282,7 @@ def test_two_noises_are_as_loud_up_to_the_balance():
         ratio = 10 * np.log10(power[1400:1600].sum() / power[200:300].sum())
         if ratio > -30:
             both.append(ratio)
-        # The first one sets the level.
+        # The first noise sets the level.
         assert power[200:300].sum() == pytest.approx(
             (np.abs(np.fft.rfft(low[:8000] * np.hanning(8000))) ** 2)[200:300].sum(),
             rel=1e-3,

@@ -66,7 +66,7 @@ def test_environments_meet_all_ratios_equally_often_and_not_by_rule(data):
     assert set(met.values()) == {6}
     assert len(met) == 9
     assert set(Counter(mixed.utterances).values()) == {9}
-    # Three environments in turn would meet the six utterances by rule.
+    # Without shuffling, each of six utterances would meet one of three environments.
     assert len(set(zip(mixed.utterances, mixed.noises, strict=True))) > 6
 
 

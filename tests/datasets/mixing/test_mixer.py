@@ -191,7 +191,7 @@ def test_the_global_generators_are_never_touched(clean, folder):
     ],
 )
 def test_wrong_parameters_are_named_when_mixing(clean, params, message):
-    mixer = Mixer(**params)  # which checks nothing
+    mixer = Mixer(**params)  # no check yet
     with pytest.raises(ValueError, match=message):
         mixer.mix(clean)
     with pytest.raises(ValueError, match=message):
@@ -292,7 +292,7 @@ def test_augmented_mixtures_have_exactly_the_ratio(clean, noise, dtype, snr, syn
         assert noisy.dtype == kept.dtype == dtype
         precision = 1e-3 if dtype == np.float64 else 1e-3 * 10 ** max(0, snr / 20)
         assert decibels(kept, noisy - kept) == pytest.approx(snr, abs=precision)
-        assert decibels(kept, clean) == pytest.approx(0, abs=1)  # as loud as it was
+        assert decibels(kept, clean) == pytest.approx(0, abs=1)  # level is kept
 
 
 def test_the_augmented_mixture_is_the_clean_speech_and_changed_noise(clean):
@@ -303,7 +303,7 @@ def test_the_augmented_mixture_is_the_clean_speech_and_changed_noise(clean):
         noisy, kept = mixer.mix(clean, rng=seed)
         assert not np.array_equal(kept, clean)
         power = np.abs(np.fft.rfft((noisy - kept) * np.hanning(4000))) ** 2
-        assert np.sort(power)[-20:].sum() > 0.99 * power.sum()  # nothing but tones
+        assert np.sort(power)[-20:].sum() > 0.99 * power.sum()  # only tones
         frequencies.add(power.argmax() / 400)
     assert frequencies == {0.7, 0.85, 1.0, 1.2, 1.4}
 
@@ -435,7 +435,7 @@ def test_augmented_silence_gives_no_nan(augment, clean, noise):
         with np.errstate(all="raise", under="ignore"):
             noisy, kept = Mixer([noise], augment=augment).mix(silence, seed)
             assert not kept.any()
-            assert 0.05 < np.sqrt(np.mean(noisy**2)) < 20  # about as loud as it was
+            assert 0.05 < np.sqrt(np.mean(noisy**2)) < 20  # level is kept
             noisy, kept = Mixer([np.zeros(900)], augment=augment).mix(clean, seed)
             assert np.array_equal(noisy, kept)
             assert kept.any()

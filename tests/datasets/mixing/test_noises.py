@@ -13,13 +13,13 @@ def spectrogram(samples, n_fft=512):
 
 
 def flatness(power):
-    """Geometric over arithmetic mean, in dB: 0 for white noise, far below for tones."""
+    """Return geometric over arithmetic mean in dB: 0 for white noise, low for tones."""
     power = power[..., 3:250] + 1e-12
     return 10 * np.log10(np.exp(np.log(power).mean(axis=-1)) / power.mean(axis=-1))
 
 
 def describe(kind, seed):
-    """How peaked a noise is in frequency and in time, and where its centre lies."""
+    """Measure the peaks of a noise in frequency and time, and its center frequency."""
     noise = make_noise(2 * RATE, kind, RATE, seed).astype(float)
     power = spectrogram(noise)
     mean = power.mean(axis=0)
@@ -126,7 +126,7 @@ def test_random_colours_differ_more_than_estimates_of_one():
 
 def test_an_engine_fires_in_a_rhythm():
     def rhythm(kind, seed):
-        """Largest autocorrelation of the level between 4 and 100 ms, 2 ms apart."""
+        """Return the maximum autocorrelation of the level at lags of 4 to 100 ms."""
         level = np.abs(make_noise(2 * RATE, kind, RATE, seed)).reshape(-1, 16).mean(1)
         level -= level.mean()
         acf = np.fft.irfft(np.abs(np.fft.rfft(level, 2 * len(level))) ** 2)
@@ -139,7 +139,7 @@ def test_an_engine_fires_in_a_rhythm():
 
 def test_insects_trill():
     def trill(kind, seed):
-        """Changes of the level between 10 and 100 times a second, of its mean."""
+        """Return the modulation of the level at 10 to 100 Hz, relative to its mean."""
         level = np.abs(make_noise(2 * RATE, kind, RATE, seed)).reshape(-1, 16).mean(1)
         spectrum = np.abs(np.fft.rfft(level)) / len(level)
         return np.sqrt(2 * np.sum(spectrum[20:200] ** 2)) / spectrum[0]
@@ -152,7 +152,7 @@ def test_insects_trill():
 def test_noise_of_a_kind_is_not_repeated_inside():
     for kind in NOISE_KINDS:
         if kind == "hum":
-            continue  # which repeats by its nature
+            continue  # a hum is periodic
         first, second = make_noise(40000, kind, RATE, 0).reshape(2, -1).astype(float)
         overlap = first @ second / np.sqrt((first @ first) * (second @ second))
         assert abs(overlap) < 0.5, kind

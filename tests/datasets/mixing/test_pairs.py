@@ -36,7 +36,7 @@ def noises(tmp_path_factory):
     groups = {}
     for k, kind in enumerate(["pink", "wind"]):
         path = folder / f"{kind}.wav"
-        # Another rate than that of the speech.
+        # The sample rate differs from that of the speech.
         soundfile.write(path, make_noise(9000, kind, 8000, random_state=k), 8000)
         groups[kind] = [AudioFile(path)]
     return groups
@@ -106,7 +106,7 @@ def test_what_cannot_be_mixed_is_named(speech, noises, tmp_path):
 
 
 def test_one_gain_keeps_both_files_from_clipping(speech, noises, tmp_path):
-    # 40 dB below the noise: speech at full scale would take it far beyond.
+    # At -40 dB, the noise is far above full scale.
     [pair] = mixed(speech[:1], noises, [-40.0])
     loud = pair._replace(clean=0.9 * pair.clean, noisy=pair.noisy + 0.0)
     quiet = pair._replace(clean=1e-3 * pair.clean, noisy=1e-5 * pair.noisy)

@@ -38,7 +38,7 @@ def test_long_noise_is_cut_at_random_places(clean, noise):
 
 
 def test_short_noise_repeats_without_a_jump():
-    # A steady tone whose length is not a whole number of periods jumps if it is tiled.
+    # Tiling a tone without a whole number of periods would cause jumps.
     tone = np.sin(2 * np.pi * 0.0123 * np.arange(1500))
     step = np.abs(np.diff(tone)).max()
     tiled = np.abs(np.diff(np.resize(tone, 9000))).max()

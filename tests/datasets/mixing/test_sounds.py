@@ -12,7 +12,7 @@ def test_the_sawtooth_of_the_voice_has_few_aliases():
     rng = np.random.default_rng(0)
     phase = np.random.default_rng(0).random() + np.cumsum(frequency) / RATE
     waves = [sawtooth(frequency, RATE, rng), 2 * (phase % 1) - 1]
-    # Up to 4 kHz everything that is not near a harmonic is an alias.
+    # Up to 4 kHz, everything between the harmonics is aliasing.
     bins = np.arange(200, 4000)
     between = np.abs(bins / f0 - np.round(bins / f0)) * f0 > 10
     alias, naive = (
