@@ -62,7 +62,7 @@ AudioPlayer(
     {
         "noisy": noisy[which],
         "enhanced": separation.enhanced,
-        "what was taken away": separation.noise,
+        "removed noise": separation.noise,
         "clean": clean[which],
     }
 )

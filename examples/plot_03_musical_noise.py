@@ -77,7 +77,7 @@ ax.hist(relative.ravel(), levels, density=True, color="#56B4E9", label="noise")
 ax.plot(levels, np.exp(-levels), "k--", label="exponential distribution")
 louder = levels[levels >= 1]
 ax.fill_between(louder, np.exp(-louder), color="#D55E00", alpha=0.6)
-ax.text(2, 0.25, "survives, as isolated tones", color="#B04A00")
+ax.text(2, 0.25, "remains as isolated tones", color="#B04A00")
 ax.set(xlabel="power, relative to its mean", ylabel="density", xlim=(0, 6))
 legend = ax.legend()
 

@@ -119,9 +119,9 @@ for k, colour, line in zip(order, colours, lines, strict=True):
         frequency, 10 * np.log10(W[k]), line, color=colour, label=f"component {k}"
     )
     axes[1].plot(time, uniform_filter1d(H[:, k], 9), line, color=colour)
-axes[0].set(xlabel="frequency (kHz)", ylabel="dB", title="W: what it sounds like")
+axes[0].set(xlabel="frequency (kHz)", ylabel="dB", title="W: spectra")
 axes[1].set(
-    xlabel="time (s)", ylabel="power", title="H: when it sounds, smoothed", xlim=(0, 3)
+    xlabel="time (s)", ylabel="power", title="H: activations, smoothed", xlim=(0, 3)
 )
 legend = axes[0].legend(ncols=2)
 
