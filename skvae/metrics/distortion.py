@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from skvae.metrics._pairs import open_pair, scale_to_unit, undefined
+from skvae.utils.threads import one_thread
 
 
 def si_sdr(clean: Any, enhanced: Any) -> float:
@@ -62,7 +63,8 @@ def si_sdr(clean: Any, enhanced: Any) -> float:
     clean, enhanced = open_pair(clean, enhanced)
     if not clean.any():
         return undefined("SI-SDR", "clean is silent")
-    return _scaling_ratio(scale_to_unit(clean), scale_to_unit(enhanced))
+    with one_thread():
+        return _scaling_ratio(scale_to_unit(clean), scale_to_unit(enhanced))
 
 
 def sdr(clean: Any, enhanced: Any, filter_length: int = 512) -> float:
@@ -126,10 +128,11 @@ def sdr(clean: Any, enhanced: Any, filter_length: int = 512) -> float:
     clean, enhanced = scale_to_unit(clean), scale_to_unit(enhanced)
     # A factor is also a filter. It is better than the solution of the equations if
     # rounding spoils them, because `clean` is a tone or `enhanced` is a copy of it.
-    return max(
-        _filtering_ratio(clean, enhanced, int(filter_length)),
-        _scaling_ratio(clean, enhanced),
-    )
+    with one_thread():
+        return max(
+            _filtering_ratio(clean, enhanced, int(filter_length)),
+            _scaling_ratio(clean, enhanced),
+        )
 
 
 def _scaling_ratio(clean: np.ndarray, enhanced: np.ndarray) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from skvae.metrics._pairs import check_sample_rate, open_pair, scale_to_unit, undefined
+from skvae.utils.threads import one_thread
 
 #: Constant of the reference programs that prevents 0 / 0 in silent bands and frames.
 EPS = np.finfo(np.float64).eps
@@ -120,11 +121,12 @@ def _intelligibility(
     for name, waveform in (("clean", clean), ("enhanced", enhanced)):
         if not waveform.any():
             return undefined(metric, f"{name} is silent", stacklevel=4)
-    segments = _segments(scale_to_unit(clean), scale_to_unit(enhanced), sample_rate)
-    if segments is None:
-        reason = "clean holds less than 0.41 s of speech"
-        return undefined(metric, reason, stacklevel=4)
-    return float(correlate(*segments))
+    with one_thread():
+        segments = _segments(scale_to_unit(clean), scale_to_unit(enhanced), sample_rate)
+        if segments is not None:
+            return float(correlate(*segments))
+    reason = "clean holds less than 0.41 s of speech"
+    return undefined(metric, reason, stacklevel=4)
 
 
 def _segments(

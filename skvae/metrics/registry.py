@@ -10,6 +10,7 @@ from typing import Any
 from skvae.metrics.distortion import sdr, si_sdr
 from skvae.metrics.intelligibility import estoi, stoi
 from skvae.metrics.perceptual import pesq
+from skvae.utils.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Metric:
         float
             Score.
         """
-        if self.uses_sample_rate:
-            return float(self.function(clean, enhanced, sample_rate=sample_rate))
-        return float(self.function(clean, enhanced))
+        options = {"sample_rate": sample_rate} if self.uses_sample_rate else {}
+        with one_thread():
+            return float(self.function(clean, enhanced, **options))
 
 
 #: Metrics by name. SI-SDR and SDR are in dB, PESQ gives opinion scores.

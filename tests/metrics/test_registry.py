@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from skvae import metrics
 from skvae.metrics import METRICS, Metric, get_metric
@@ -78,6 +79,19 @@ def test_an_unknown_metric_is_an_error_that_lists_the_known(unknown):
         get_metric(unknown)
     assert all(name in str(error.value) for name in METRICS)
     assert repr(unknown) in str(error.value)
+
+
+@pytest.mark.parametrize("name", [*METRICS, "vdot"])
+def test_threads_do_not_change_the_last_bits(name, clean, noisy):
+    if name.startswith("pesq"):
+        pytest.importorskip("pesq")
+    metric = get_metric(METRICS.get(name, np.vdot))
+    with threadpool_limits(1):
+        alone = metric(clean, noisy, 16000)
+    with threadpool_limits(3):
+        assert metric(clean, noisy, 16000) == alone
+        if name in METRICS and not name.startswith("pesq"):
+            assert getattr(metrics, name)(clean, noisy) == alone
 
 
 @pytest.mark.parametrize("metric", [*METRICS.values(), get_metric(np.vdot)])
