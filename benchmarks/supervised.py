@@ -1,6 +1,6 @@
 r"""Comparison of methods that learn from noise with VAE-NMF, which does not.
 
-    skvae train benchmarks/recipes/dnn-irm.toml --clean DATA/speech/train \
+    skvae train --recipe benchmarks/recipes/dnn-irm.toml --clean DATA/speech/train \
         --noise DATA/noise/train -o MODELS/dnn-irm.safetensors
     ...
     python benchmarks/supervised.py --models MODELS --pairs PAIRS

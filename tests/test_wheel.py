@@ -13,7 +13,7 @@ import pytest
 from helpers import scripts
 
 from skvae.storage.pretrained import list_models
-from skvae.storage.recipe_files import method_names
+from skvae.storage.recipe_files import recipe_names
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def test_models_their_cards_and_recipes_are_in_the_wheel(installed):
     names = run(
         installed,
         "-c",
-        "from skvae.storage.recipe_files import method_names; print(*method_names())",
+        "from skvae.storage.recipe_files import recipe_names; print(*recipe_names())",
     )
-    assert names.split() == method_names()
+    assert names.split() == recipe_names()
     models = [model for model in list_models() if model.file is not None]
     assert {"best", "vae-nmf"} <= {model.name for model in models}
     for model in models:

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         licence=LICENCE,
         attributions=attributions(used),
         figures={} if arguments.scores is None else figures(arguments.scores),
-        precision="float16",
+        dtype="float16",
     )
     print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def change_of_score(model: BaseEnhancer) -> float:
     """Mean SI-SDR of synthetic mixtures in half precision less that as it is."""
     noisy, clean = make_dataset(12, random_state=0)
-    packed = rebuild(*describe(model, weights="float16"))
+    packed = rebuild(*describe(model, dtype="float16"))
     return packed.score(noisy, clean) - model.score(noisy, clean)
 
 

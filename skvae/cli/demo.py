@@ -1,4 +1,4 @@
-"""``skvae demo``: one utterance, before and after."""
+"""``skvae demo``: an utterance before and after enhancement."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
+from skvae.cli.enhancers import choose_model, make_enhancer
 from skvae.cli.errors import CommandError
-from skvae.cli.models import check_name, default_model
+from skvae.cli.options import add_model, describe
+from skvae.datasets import make_noise, make_speech, mix_at_snr
+from skvae.metrics import get_metric
 
 _SAMPLE_RATE = 16000
 _SECONDS = 5
@@ -22,25 +26,63 @@ _METRICS = {
 }
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    """
+    describe(
+        parser,
+        "Enhance a synthetic utterance. Writes noisy.wav, enhanced.wav, clean.wav and "
+        "a picture of the spectrograms, and prints scores before and after.",
+        [
+            "  skvae demo",
+            "  skvae demo --snr -5 --seed 1 -o harder/",
+            "  skvae demo --model log-mmse -o log-mmse/",
+        ],
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        default="skvae-demo",
+        metavar="DIR",
+        help="folder for the results (default: %(default)s)",
+    )
+    add_model(parser)
+    parser.add_argument(
+        "--snr",
+        type=float,
+        default=0.0,
+        metavar="DB",
+        help="signal-to-noise ratio in dB (default: 0)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed; another one gives another utterance (default: 0)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Make, enhance, write, draw and score an utterance.
+    """Generate, enhance, write, draw and score an utterance.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the parser made of the command line.
+        The arguments.
 
     Returns
     -------
     int
         Exit status.
     """
-    import soundfile
-
-    from skvae.cli.enhance import Settings, make_enhancer
-
-    model = arguments.model or default_model()
-    check_name(model)
+    settings = choose_model(arguments.model, arguments.allow_class)
+    model = settings.model
     if not math.isfinite(arguments.snr):
         raise CommandError(f"--snr must be finite, got {arguments.snr}.", status=2)
     if arguments.seed < 0:
@@ -52,11 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"-o {folder}: {error.strerror}.") from error
 
     clean, noisy = make_utterance(arguments.snr, arguments.seed)
-    enhancer = make_enhancer(Settings(model), None)
+    enhancer = make_enhancer(settings, None)
     if enhancer.stft_.sample_rate != _SAMPLE_RATE:
         raise CommandError(
             f"--model: {model} works at {enhancer.stft_.sample_rate} Hz, but "
-            f"the utterance is made at {_SAMPLE_RATE} Hz."
+            f"the utterance is generated at {_SAMPLE_RATE} Hz."
         )
     [separation] = enhancer.separate([noisy])
     waveforms = {"noisy": noisy, "enhanced": separation.enhanced, "clean": clean}
@@ -71,22 +113,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def make_utterance(snr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Speech-like sound in the noise of a street-like mixture.
+    """Generate speech-like sound in the noise of a street.
 
     Parameters
     ----------
     snr : float
         Signal-to-noise ratio in dB.
     seed : int
-        Another seed gives another utterance.
+        Seed; another one gives another utterance.
 
     Returns
     -------
     clean, noisy : ndarray of float32, shape (80000,)
         Five seconds at 16 kHz.
     """
-    from skvae.datasets import make_noise, make_speech, mix_at_snr
-
     rng = np.random.default_rng(seed)
     n_samples = _SECONDS * _SAMPLE_RATE
     clean = make_speech(n_samples, _SAMPLE_RATE, random_state=rng)
@@ -95,7 +135,7 @@ def make_utterance(snr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         for kind in ("pink", "machine", "wind")
     )
     noisy = mix_at_snr(clean, noise, snr, rng=rng)
-    # Room below full scale: 16-bit files hold no more.
+    # Leave room below full scale, where 16-bit files clip.
     scale = np.float32(0.9 / max(0.9, np.abs(noisy).max()))
     return clean * scale, noisy * scale
 
@@ -106,7 +146,7 @@ def _draw(noisy: np.ndarray, separation: Any, path: Path) -> str:
     except ImportError:
         return (
             'no picture: matplotlib is not installed (pip install "skvae[plot]" '
-            "brings it)"
+            "installs it)"
         )
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -122,8 +162,6 @@ def _draw(noisy: np.ndarray, separation: Any, path: Path) -> str:
 def _table(
     clean: np.ndarray, noisy: np.ndarray, enhanced: np.ndarray, model: str
 ) -> str:
-    from skvae.metrics import get_metric
-
     lines = [f"{'':18}{'noisy':>9}{model:>16}"]
     missing = ""
     for name, title in _METRICS.items():

@@ -1,4 +1,4 @@
-"""``skvae evaluate``: how close recordings are to the clean ones."""
+"""``skvae evaluate``: scores of recordings against the clean ones."""
 
 from __future__ import annotations
 
@@ -8,35 +8,95 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas
 
+from skvae.cli.enhancers import Settings, choose_model, make_enhancer
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
-from skvae.cli.models import check_name
+from skvae.cli.options import STATUS, add_model, add_workers, describe
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.mixing.pairs import SYNTHETIC, TABLE
-
-if TYPE_CHECKING:
-    import pandas
+from skvae.evaluation.scores import evaluate
+from skvae.evaluation.summary import (
+    compare,
+    format_comparison,
+    format_summary,
+    summarize,
+)
+from skvae.metrics import METRICS
+from skvae.utils.files import written_whole
+from skvae.utils.workers import workers
 
 #: Names of the systems that are no models.
 _NOISY, _ENHANCED = "noisy", "enhanced"
 
-#: Folders above the recordings in which a table of pairs is looked for.
+#: Number of folders above the recordings in which a table of pairs is searched.
 _N_ABOVE = 2
 
-#: Ratios are told to half a decibel; if that makes more groups than these, in ranges.
+#: Ratios are rounded to half a decibel; with more groups than these, to ranges.
 _SNR_DIGIT, _MAX_GROUPS, _SNR_RANGE = 0.5, 8, 5.0
 
 
 class System(NamedTuple):
-    """What is scored: a model, or None for files as they are, and the files."""
+    """A model, or None for files that are scored as they are, and the files."""
 
-    model: str | None
+    model: Settings | None
     folder: Path
     files: dict[str, AudioFile]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    """
+    describe(
+        parser,
+        "Score recordings against the clean ones of the same names: the noisy input, "
+        "and the output of models or of another tool. Prints means with 95 % "
+        "confidence intervals, and paired differences to the noisy input: for all "
+        "files, by signal-to-noise ratio, and by kind of noise. Both are read from a "
+        "pairs.csv, as skvae mix writes it, next to the files or in a folder above "
+        "them; without one, the ratio is measured, and kinds of noise are not "
+        "distinguished.",
+        [
+            "  skvae mix --clean speech/ --noise noise/ --snr 0 5 10 -o pairs/",
+            "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\",
+            "      --model wiener --model log-mmse -o scores.csv",
+            "  skvae evaluate --clean pairs/clean --enhanced theirs/ --metrics pesq",
+            "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\",
+            "      --enhanced theirs/ --dask tcp://192.168.0.7:8786",
+            STATUS.format(done="scored"),
+        ],
+    )
+    parser.add_argument("--clean", required=True, metavar="DIR", help="clean files")
+    parser.add_argument("--noisy", metavar="DIR", help="noisy files")
+    parser.add_argument(
+        "--enhanced", metavar="DIR", help="files that another tool has enhanced"
+    )
+    add_model(parser, several=True)
+    parser.add_argument(
+        "--metrics",
+        default="si_sdr,sdr,pesq,estoi",
+        metavar="NAMES",
+        help=f"metrics, separated by commas, from {', '.join(METRICS)} "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        "--csv",
+        metavar="CSV",
+        help="table of all scores, with a row for each file and system",
+    )
+    add_workers(parser, "score", "scored")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,21 +105,19 @@ def run(arguments: argparse.Namespace) -> int:
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the parser made of the command line.
+        The arguments.
 
     Returns
     -------
     int
-        0 only if every file was scored.
+        Exit status: 0 if every file was scored.
     """
-    from skvae.utils.workers import workers
-
     metrics = [name.strip() for name in arguments.metrics.split(",") if name.strip()]
     if not metrics:
         raise CommandError("--metrics must name at least one.", status=2)
-    _check(arguments)
+    models = _check(arguments)
     clean = _find(arguments.clean)
-    systems = _choose_systems(arguments, clean)
+    systems = _choose_systems(arguments, models, clean)
     known = _read_known(arguments, [*next(iter(systems.values())).files])
 
     tables = {}
@@ -69,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
                 tables[name] = _score(
                     system,
                     clean,
-                    # The noise is all that noisy speech differs by.
+                    # The ratio is that of the noisy input.
                     [*metrics, snr]
                     if name == _NOISY and "snr" not in known
                     else metrics,
@@ -95,12 +153,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def snr(clean: np.ndarray, noisy: np.ndarray) -> float:
-    """Signal-to-noise ratio in dB: power of the speech over that of what is added.
+    """Signal-to-noise ratio in dB: power of the speech over that of the difference.
 
     Parameters
     ----------
     clean, noisy : ndarray of shape (n_samples,)
-        The speech, and the mixture at the same level.
+        Speech, and a mixture with that speech at the same level.
 
     Returns
     -------
@@ -118,25 +176,34 @@ def snr(clean: np.ndarray, noisy: np.ndarray) -> float:
         return float(10 * np.log10(of_speech / of_noise))
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check(arguments: argparse.Namespace) -> dict[str, Settings]:
+    """Check the options before any recording is read; give the models by name."""
     if arguments.jobs == 0:
         raise CommandError("--jobs must not be 0.", status=2)
     if arguments.noisy is None and arguments.enhanced is None:
-        raise CommandError("say --noisy DIR, --enhanced DIR, or both.", status=2)
+        raise CommandError("give --noisy DIR, --enhanced DIR, or both.", status=2)
     if arguments.model and arguments.noisy is None:
-        raise CommandError("--model enhances what --noisy DIR holds.", status=2)
+        raise CommandError("--model needs --noisy DIR, the files to enhance.", status=2)
     output = arguments.output
     if output is not None:
         if not Path(output).absolute().parent.is_dir():
             raise CommandError(f"-o {output}: there is no such folder.", status=2)
         if Path(output).is_dir():
             raise CommandError(f"-o {output} is a folder: name a file.", status=2)
-    for name in arguments.model:
-        check_name(name)
+    # Processes do not share a GPU.
+    alone = arguments.jobs == 1 and arguments.dask is None
+    return {
+        name: choose_model(name, arguments.allow_class)._replace(
+            device="auto" if alone else "cpu"
+        )
+        for name in arguments.model
+    }
 
 
 def _choose_systems(
-    arguments: argparse.Namespace, clean: dict[str, AudioFile]
+    arguments: argparse.Namespace,
+    models: dict[str, Settings],
+    clean: dict[str, AudioFile],
 ) -> dict[str, System]:
     systems = {}
     for name, folder in ((_NOISY, arguments.noisy), (_ENHANCED, arguments.enhanced)):
@@ -154,11 +221,11 @@ def _choose_systems(
         noisy, enhanced = (set(system.files) for system in systems.values())
         if noisy != enhanced:
             raise CommandError(
-                f"{arguments.noisy} and {arguments.enhanced} do not hold the same "
+                f"{arguments.noisy} and {arguments.enhanced} do not contain the same "
                 f"files: only one has {_some(sorted(noisy ^ enhanced))}."
             )
-    for model in dict.fromkeys(arguments.model):
-        systems[model] = systems[_NOISY]._replace(model=model)
+    for name, model in models.items():
+        systems[name] = systems[_NOISY]._replace(model=model)
     return systems
 
 
@@ -169,17 +236,17 @@ def _find(folder: str) -> dict[str, AudioFile]:
         name = Path(audio.path).relative_to(folder).with_suffix("").as_posix()
         if name in files:
             raise CommandError(
-                f"{folder} holds several files called {name} with different endings."
+                f"{folder} contains several files called {name} with different endings."
             )
         files[name] = audio
-    # One order whatever the endings.
+    # The order does not depend on the endings.
     return dict(sorted(files.items()))
 
 
 def _read_known(
     arguments: argparse.Namespace, names: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """What a table of pairs beside or above the recordings tells of them."""
+    """Read ratios and kinds of noise from a table of pairs near the recordings."""
     folders = [
         folder
         for given in (arguments.clean, arguments.noisy, arguments.enhanced)
@@ -201,9 +268,9 @@ def _read_known(
                 "noise": np.array([_noise(row) for row in rows]),
             }
         except (OSError, KeyError, TypeError, ValueError) as error:
-            # Perhaps the table of other pairs: it is no part of what was asked for.
+            # It may be the table of other pairs, and the user has not named it.
             print(
-                f"warning: {path} is not used, as it does not tell of each file "
+                f"warning: {path} is not used, since it does not describe each file "
                 f"({type(error).__name__}: {error})",
                 file=sys.stderr,
             )
@@ -211,7 +278,7 @@ def _read_known(
 
 
 def _noise(row: dict[str, str]) -> str:
-    """Kind of noise: where it was recorded, or else how it was made."""
+    """Kind of noise: where it was recorded, or how it was synthesized."""
     place = row["environment"]
     return row["noise_file"] if place == SYNTHETIC else place
 
@@ -224,11 +291,6 @@ def _score(
     arguments: argparse.Namespace,
 ) -> pandas.DataFrame:
     """Score files by the enhancer for their sample rate, as `enhance` chooses it."""
-    import pandas
-
-    from skvae.evaluation.scores import evaluate
-    from skvae.storage.pretrained import has_own_rate
-
     groups: dict[int | None, list[str]] = {}
     for name, audio in system.files.items():
         groups.setdefault(_rate(audio), []).append(name)
@@ -236,11 +298,11 @@ def _score(
     for rate, names in groups.items():
         enhancer = None
         if system.model is not None and rate is not None:
-            made_for = None if has_own_rate(system.model) else rate
-            enhancer = _make_enhancer(system.model, made_for, arguments)
+            made_for = None if system.model.has_own_rate else rate
+            enhancer = make_enhancer(system.model, made_for)
             rate = enhancer.stft_.sample_rate
         noisy, target = (
-            # Workers elsewhere have other current folders.
+            # Workers on other machines have another current folder.
             [
                 AudioFile(os.path.abspath(files[name].path), sample_rate=rate)
                 for name in names
@@ -255,28 +317,17 @@ def _score(
             n_jobs=n_jobs,
             verbose=0 if arguments.quiet else 1,
         )
-        # As they were named here, and not from the root on.
+        # Show the paths as the user gave them.
         table["file"] = [system.files[name].path for name in names]
         tables.append(table.set_index(pandas.Index(names, name="utterance")))
     return pandas.concat(tables).reindex(list(system.files))
-
-
-def _make_enhancer(
-    model: str, sample_rate: int | None, arguments: argparse.Namespace
-) -> Any:
-    from skvae.cli.enhance import Settings, make_enhancer
-
-    # A GPU is not shared by processes.
-    alone = arguments.jobs == 1 and arguments.dask is None
-    settings = Settings(model, device="auto" if alone else "cpu")
-    return make_enhancer(settings, sample_rate)
 
 
 def _rate(audio: AudioFile) -> int | None:
     try:
         return audio.sample_rate
     except (OSError, ValueError):
-        return None  # told in the file's row
+        return None  # the row of the file has the error
 
 
 def _with_known(
@@ -288,14 +339,7 @@ def _with_known(
 
 
 def _report(tables: dict[str, pandas.DataFrame], metrics: list[str]) -> str:
-    """Means of each system by ratio and noise, and its gains over the noisy input."""
-    from skvae.evaluation.summary import (
-        compare,
-        format_comparison,
-        format_summary,
-        summarize,
-    )
-
+    """Format the means of each system, and its gains over the noisy input."""
     parts = []
     for name, table in tables.items():
         groups = _groups(table)
@@ -310,14 +354,17 @@ def _report(tables: dict[str, pandas.DataFrame], metrics: list[str]) -> str:
                 rows = rows.drop(columns="file")
                 return compare(rows, noisy.loc[rows.index], metrics)
 
-            parts += [f"{name} less noisy", format_comparison(_by_groups(groups, gain))]
+            parts += [
+                f"{name} minus noisy",
+                format_comparison(_by_groups(groups, gain)),
+            ]
             parts.append("")
-    parts.append("Means, with their 95 % confidence intervals from a bootstrap.")
+    parts.append("Means with 95 % confidence intervals from a bootstrap.")
     return "\n".join(parts)
 
 
 def _groups(table: pandas.DataFrame) -> list[tuple[str, pandas.DataFrame]]:
-    """Names and rows: all, those of each ratio, and those of each kind of noise."""
+    """Group the rows: all, by ratio, and by kind of noise."""
     groups = [("all", table)]
     for labels in (
         _snr_labels(table["snr"].to_numpy()) if "snr" in table else [],
@@ -331,7 +378,7 @@ def _groups(table: pandas.DataFrame) -> list[tuple[str, pandas.DataFrame]]:
 
 
 def _snr_labels(ratios: np.ndarray) -> list[tuple[float, str]]:
-    """Groups of ratios: what they are sorted by, and what they are called."""
+    """Label each ratio with the sort key and the name of its group."""
     rounded = np.round(ratios / _SNR_DIGIT) * _SNR_DIGIT + 0.0  # no -0
     if len(set(rounded[np.isfinite(ratios)].tolist())) <= _MAX_GROUPS:
         known = [(x, f"{x:g} dB") for x in rounded.tolist()]
@@ -347,8 +394,6 @@ def _by_groups(
     groups: list[tuple[str, pandas.DataFrame]],
     summarized: Callable[[pandas.DataFrame], pandas.DataFrame],
 ) -> pandas.DataFrame:
-    import pandas
-
     parts = []
     for name, rows in groups:
         part = summarized(rows)
@@ -358,11 +403,7 @@ def _by_groups(
 
 
 def _write(tables: dict[str, pandas.DataFrame], output: str | None) -> bool:
-    """Write all rows, say which files failed, and whether any did."""
-    import pandas
-
-    from skvae.utils.files import written_whole
-
+    """Write all rows, print the failures, and return whether there are any."""
     rows = pandas.concat([table.assign(system=name) for name, table in tables.items()])
     if output is not None:
         try:

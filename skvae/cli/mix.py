@@ -16,6 +16,7 @@ import numpy as np
 
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
+from skvae.cli.options import describe
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import by_folder
 from skvae.datasets.mixing.pairs import (
@@ -30,13 +31,83 @@ from skvae.utils.progress import Progress
 from skvae.utils.words import counted
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    """
+    describe(
+        parser,
+        "Mix recordings of clean speech with noise. The output folder gets noisy/, "
+        "clean/ and pairs.csv, which describes each pair. Kinds of noise, which are "
+        "the folders that contain the files, and signal-to-noise ratios alternate. The "
+        "same command gives the same pairs.",
+        [
+            "  skvae mix --clean speech/ --noise noise/ --snr -5 0 5 10 -o pairs/",
+            "  skvae mix --clean speech/ --synthetic 1 --snr 0 --copies 3 -o pairs/",
+            "  skvae evaluate --noisy pairs/noisy --clean pairs/clean --model wiener",
+        ],
+    )
+    parser.add_argument(
+        "--clean", required=True, metavar="DIR", help="recordings of clean speech"
+    )
+    parser.add_argument("--noise", metavar="DIR", help="recordings of noise")
+    parser.add_argument(
+        "--snr",
+        type=float,
+        nargs="+",
+        required=True,
+        metavar="DB",
+        help="signal-to-noise ratios in dB",
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DIR", help="folder for the pairs"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed; another one gives other pairs (default: 0)",
+    )
+    parser.add_argument(
+        "--augment",
+        action="store_true",
+        help="vary speech and noise at random: speeds, equalizers, sums, gains",
+    )
+    parser.add_argument(
+        "--synthetic",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the pairs with synthetic noise, from 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--copies",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of pairs made of each recording, with different noise "
+        "(default: 1)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the pairs of an earlier run",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Mix every clean recording with noise.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the parser made of the command line.
+        The arguments.
 
     Returns
     -------
@@ -51,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     noise = [] if arguments.noise is None else _find(arguments.noise, target)
 
     rng = np.random.default_rng(arguments.seed)
-    # Anew for each copy, so that an utterance meets other noises and ratios.
+    # A new order for each copy pairs an utterance with other noises and ratios.
     order = [x for _ in range(arguments.copies) for x in take_turns(speech, rng)]
     rows = []
     try:
@@ -71,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
                 rows.append(row)
                 progress.advance()
     except (OSError, ValueError, RuntimeError) as error:
-        # soundfile's errors are RuntimeErrors, ours say what to do.
+        # soundfile raises RuntimeErrors.
         reason = str(error).rstrip(".")
         raise CommandError(f"{reason}; nothing was written.") from error
     if not arguments.quiet:
@@ -95,8 +166,8 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.noise is None and arguments.synthetic < 1:
         raise CommandError(
-            "--noise DIR is missing: name a folder of noise, or make all of it with "
-            "--synthetic 1.",
+            "--noise DIR is missing: name a folder of noise, or use synthetic noise "
+            "with --synthetic 1.",
             status=2,
         )
     if arguments.copies < 1:
@@ -106,7 +177,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _check_target(target: Path, name: str, inputs: list[str], overwrite: bool) -> None:
-    """Refuse a folder that would be lost, unless it is ours and may be."""
+    """Raise an error for a folder whose content must not be replaced."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -115,16 +186,16 @@ def _check_target(target: Path, name: str, inputs: list[str], overwrite: bool) -
         return
     if not overwrite:
         raise CommandError(
-            f"-o {name} is there already, and not empty: name another folder, or "
-            "replace what an earlier run wrote with --overwrite."
+            f"-o {name} exists and is not empty: name another folder, or replace the "
+            "pairs of an earlier run with --overwrite."
         )
     for folder in inputs:
         if target in (source := Path(folder).resolve()).parents or target == source:
-            raise CommandError(f"-o {name} holds {folder}, which would be lost.")
+            raise CommandError(f"-o {name} contains {folder}, which would be lost.")
     if not _is_ours(target):
         raise CommandError(
-            f"-o {name} holds something else than what skvae mix writes: only that is "
-            "replaced by --overwrite."
+            f"-o {name} contains other files than skvae mix writes: --overwrite "
+            "replaces only those."
         )
 
 
@@ -144,16 +215,16 @@ def _is_ours(folder: Path) -> bool:
 
 def _find(name: str, target: Path) -> list[AudioFile]:
     found = find_recordings(name)
-    # What an earlier run wrote below its own input is no input.
+    # The outputs of an earlier run below its own input are no input.
     inputs = [a for a in found if target not in Path(a.path).resolve().parents]
     if not inputs:
-        raise CommandError(f"{name} holds no audio but that of -o.")
+        raise CommandError(f"{name} contains no audio except that of -o.")
     return inputs
 
 
 @contextmanager
 def _folder_written_whole(target: Path) -> Iterator[Path]:
-    """Give a new folder to fill, which takes the target's place at the end."""
+    """Yield a new folder, which replaces the target at the end."""
     token = secrets.token_hex(4)
     part, old = (
         target.with_name(f".{target.name}.{token}.{end}") for end in ("part", "old")

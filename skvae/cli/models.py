@@ -1,4 +1,4 @@
-"""``skvae models``: what --model knows."""
+"""``skvae models``: the models that --model knows."""
 
 from __future__ import annotations
 
@@ -12,20 +12,43 @@ from skvae.cli.errors import CommandError
 if TYPE_CHECKING:
     from skvae.storage.model_files import ModelFile
 
-#: What is used unless something else is asked for: the first where the package has it.
+#: The default model is the first of these that the package has.
 _DEFAULTS = ("best", "log-mmse")
 
 #: Columns of the lines of a card.
 _WIDTH = 88
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    """
+    from skvae.cli.options import describe
+
+    describe(
+        parser,
+        "List the models that --model knows, or describe one of them in full.",
+        ["  skvae models", "  skvae models best"],
+    )
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="MODEL",
+        help="name or file of a model, to show its training, scores and credits",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line a model, and what is known of those that were trained.
+    """Print a line for each model, and the facts about those that were trained.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the parser made of the command line.
+        The arguments.
 
     Returns
     -------
@@ -51,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             lines = [*_describe(model.file)]
             if model.file.card.attributions:
                 hint = f"skvae models {model.file.card.name}"
-                lines.append(f"whom to name when you pass it on: {hint}")
+                lines.append(f"credits, required when redistributing: {hint}")
             for line in lines:
                 print(f"{'':{width}}  {line}")
     return 0
@@ -72,13 +95,16 @@ def _describe(file: ModelFile) -> Iterator[str]:
 
 
 def _card(name: str) -> str:
-    """All that is known of a model."""
+    """Describe a model in full."""
+    from skvae.storage.classes import is_class_name
     from skvae.storage.model_files import read_summary
     from skvae.storage.pretrained import find_model_file, list_models
 
     check_name(name)
     path = find_model_file(name)
     if path is None:
+        if is_class_name(name):
+            return f"{name}: a class outside skvae"
         [model] = [model for model in list_models() if model.name == name]
         return f"{name}: {model.description}"
     try:
@@ -89,7 +115,7 @@ def _card(name: str) -> str:
     lines = [f"{card.name}: {card.description or file.estimator}"]
     lines += _describe(file)
     if card.attributions:
-        lines += ["", "made of recordings by"]
+        lines += ["", "credits of the training recordings"]
         lines += [
             textwrap.fill(
                 line,
@@ -104,12 +130,12 @@ def _card(name: str) -> str:
 
 
 def default_model() -> str:
-    """Name of the model that is used unless --model names one.
+    """Return the name of the model that is used without --model.
 
     Returns
     -------
     str
-        "best", the trained model that comes with the package; or a method, without it.
+        "best", a trained model of the package; or a method where the package has none.
 
     Examples
     --------
@@ -123,17 +149,17 @@ def default_model() -> str:
 
 
 def check_name(name: str) -> None:
-    """End the command if there is no such model.
+    """Raise an error if there is no such model.
 
     Parameters
     ----------
     name : str
-        As given to --model: a name or a path.
+        Argument of --model: a name, a path, or package.module:Class.
 
     Raises
     ------
     CommandError
-        If it is neither.
+        If it is none of these.
     """
     from skvae.storage.pretrained import find_model_file, model_names
 
@@ -144,6 +170,7 @@ def check_name(name: str) -> None:
     except ValueError as error:
         raise CommandError(
             f"--model {name}: there is no such model; choose from "
-            f"{', '.join(model_names())}, or name a model file.",
+            f"{', '.join(model_names())}, or name a model file or "
+            "package.module:Class.",
             status=2,
         ) from error

@@ -1,6 +1,6 @@
 """``skvae train``: clean speech in, a model file out.
 
-Processes that torchrun starts train together; the first of them speaks and writes.
+Processes that torchrun starts train together; the first of them prints and writes.
 """
 
 from __future__ import annotations
@@ -17,17 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from skvae.cli.errors import CommandError
 from skvae.cli.files import find_recordings
+from skvae.cli.options import add_allowed, add_device, add_volume, describe
 from skvae.datasets.audio import AudioFile
 from skvae.estimator import SpeechEstimator
 from skvae.storage.model_files import SUFFIX
 from skvae.storage.pretrained import save_pretrained
-from skvae.storage.recipe_files import (
-    Recipe,
-    find_method,
-    method_names,
-    parts,
-    read_recipe,
-)
+from skvae.storage.recipe_files import Recipe, parts, read_recipe, recipe_names
 from skvae.utils.device import check_device
 from skvae.utils.words import counted
 
@@ -36,23 +31,97 @@ if TYPE_CHECKING:
 
     from skvae.training.distributed import Team
 
-#: Added to the name of the model for that of the checkpoint.
+#: Ending that the name of the checkpoint has in addition to that of the model.
 _CHECKPOINT = ".checkpoint"
 
-#: What the seed is where neither the recipe nor the command says it.
+#: Seed where neither the recipe nor the command has one.
 _SEED = 0
 
 #: Units of time, in seconds.
 _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    """
+    describe(
+        parser,
+        "Train the model of a recipe on recordings of clean speech, and of noise if "
+        "the model learns from noise, and write it to a file that --model takes. A "
+        "checkpoint next to the file holds the state after each epoch: after an "
+        "interruption, the same command resumes, and gives the same model on a CPU.",
+        [
+            "  skvae train --recipe vae-nmf --clean speech/ -o mine.safetensors",
+            "  skvae train --recipe bilstm-mask --clean speech/ --noise noise/ \\",
+            "      --set training__max_iter=20 --set hidden_layer_sizes=64 \\",
+            "      -o small.safetensors",
+            "  skvae train --recipe mine.toml --clean speech/ -o mine.safetensors",
+            "  skvae enhance noisy.wav -o enhanced.wav --model mine.safetensors",
+            "  torchrun --nproc_per_node 2 -m skvae train --recipe dnvae-nmf \\",
+            "      --clean speech/ --noise noise/ -o mine.safetensors",
+        ],
+    )
+    parser.add_argument(
+        "--recipe",
+        required=True,
+        metavar="NAME|FILE",
+        help=f"a TOML file, or a recipe of the package: {', '.join(recipe_names())}",
+    )
+    add_allowed(parser, "the recipe")
+    parser.add_argument(
+        "--clean", required=True, metavar="DIR", help="recordings of clean speech"
+    )
+    parser.add_argument(
+        "--noise",
+        metavar="DIR",
+        help="recordings of noise to mix with the speech (default: synthetic noise)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="model file to write, which ends in .safetensors",
+    )
+    add_device(parser, "a GPU if there is one")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="file from which an interrupted training resumes; removed at the end "
+        "(default: that of -o, with .checkpoint added)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of all random numbers (default: that of the recipe, or 0)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="PARAM=VALUE",
+        help="change a parameter of the recipe: vae__training__max_iter=20",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an existing model file"
+    )
+    add_volume(parser, "the estimator")
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Train what a recipe describes, and write it to a file.
+    """Train the model of a recipe, and write it to a file.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the parser made of the command line.
+        The arguments.
 
     Returns
     -------
@@ -121,7 +190,7 @@ def _train(
     if noise:
         heard += f" and {counted(len(noise), 'noise')} of {arguments.noise}"
     elif recipe.mixers:
-        heard += " in synthetic noise (--noise DIR takes recordings)"
+        heard += " in synthetic noise (use --noise DIR for recordings)"
     place = device
     if processes.size > 1:
         place = f"{processes.size} processes on {device}"
@@ -129,7 +198,7 @@ def _train(
     if arguments.verbose:
         tell(settings)
     if found := [path for path in checkpoints if path.exists()]:
-        tell(f"going on from {', '.join(map(str, found))}")
+        tell(f"resuming from {', '.join(map(str, found))}")
     if is_told:
         _follow(estimator)
     begin = time.monotonic()
@@ -138,16 +207,16 @@ def _train(
         if not processes.is_first:
             return 0
         card = recipe.card._asdict()
-        save_pretrained(estimator, target, precision=recipe.precision, **card)
+        save_pretrained(estimator, target, dtype=recipe.dtype, **card)
     except BrokenPipeError:
-        raise  # nobody is left to be told
+        raise  # the reader of the output is gone
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         if arguments.verbose:
             traceback.print_exc()
         raise CommandError(str(error) or type(error).__name__) from error
     except KeyboardInterrupt:
         kept = any(path.exists() for path in checkpoints)
-        hint = f"; the same command goes on from {checkpoint}" if kept else ""
+        hint = f"; the same command resumes from {checkpoint}" if kept else ""
         raise CommandError(f"interrupted{hint}", status=130) from None
     for path in checkpoints:
         path.unlink(missing_ok=True)
@@ -161,18 +230,18 @@ def _check_target(output: str, overwrite: bool) -> Path:
     target = Path(output)
     if target.suffix != SUFFIX:
         raise CommandError(
-            f"-o {output} names no model file: end it in {SUFFIX}.", status=2
+            f"-o {output} names no model file: it must end in {SUFFIX}.", status=2
         )
     if target.is_dir():
         raise CommandError(f"-o {output} is a folder: name a file.", status=2)
     if target.exists() and not overwrite:
-        raise CommandError(f"-o {output} is there already: --overwrite replaces it.")
+        raise CommandError(f"-o {output} exists already: --overwrite replaces it.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"-o {output}: {error.strerror}.") from error
     if not os.access(target.parent, os.W_OK):
-        raise CommandError(f"-o {output}: its folder cannot be written to.")
+        raise CommandError(f"-o {output}: its folder is not writable.")
     return target
 
 
@@ -182,48 +251,32 @@ def _check_checkpoint(name: str | None, target: Path) -> Path:
     path = Path(name)
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise CommandError(
-            f"--checkpoint {name}: name a file, in a folder that is there.", status=2
+            f"--checkpoint {name}: name a file in an existing folder.", status=2
         )
     return path
 
 
 def _read(arguments: argparse.Namespace) -> Recipe:
+    changes = dict(map(_parse_setting, arguments.settings))
     try:
-        if arguments.method is not None:
-            if arguments.method not in method_names():
-                raise CommandError(
-                    f"--method {arguments.method}: there is no such recipe; choose "
-                    f"from {', '.join(method_names())}, or name a file of your own.",
-                    status=2,
-                )
-            path = find_method(arguments.method)
-        else:
-            path = Path(arguments.recipe)
-            if not path.is_file():
-                hint = (
-                    f"; for the recipe of the package say --method {path}"
-                    if str(path) in method_names()
-                    else ""
-                )
-                raise CommandError(f"{path}: there is no such recipe{hint}.", status=2)
-        return read_recipe(path, dict(map(_parse_setting, arguments.settings)))
+        return read_recipe(arguments.recipe, changes, classes=arguments.allow_class)
     except (OSError, ValueError) as error:
-        raise CommandError(str(error), status=2) from error
+        raise CommandError(f"--recipe: {error}", status=2) from error
 
 
 def _parse_setting(setting: str) -> tuple[str, Any]:
-    """Name and value of ``PARAM=VALUE``, the value in TOML or a bare word."""
+    """Split ``PARAM=VALUE`` into name and value, which is TOML or a bare word."""
     name, is_there, text = setting.partition("=")
     name, text = name.strip(), text.strip()
     if not name or not is_there or not text:
-        raise CommandError(f"--set {setting}: say PARAM=VALUE.", status=2)
+        raise CommandError(f"--set {setting} must have the form PARAM=VALUE.", status=2)
     if text.replace("-", "").isidentifier() and text not in ("true", "false"):
         return name, text
     try:
         [(_, value)] = tomllib.loads(f"value = {text}").items()
     except ValueError as error:
         raise CommandError(
-            f"--set {setting}: the value is no TOML: a number, true, a word, "
+            f"--set {setting}: the value must be TOML: a number, true, a word, "
             '"a text", [1, 2] or {low = 1, high = 2}.',
             status=2,
         ) from error
@@ -231,7 +284,7 @@ def _parse_setting(setting: str) -> tuple[str, Any]:
 
 
 def _set_seeds(estimator: Any, seed: int | None) -> None:
-    """Seed all parts: checkpoints want the seed of each to be known beforehand."""
+    """Seed all parts: with a checkpoint, the seed of each must be known in advance."""
     if seed is not None and seed < 0:
         raise CommandError(f"--seed must not be negative, got {seed}.", status=2)
     first = estimator.random_state if seed is None else seed
@@ -243,7 +296,7 @@ def _set_seeds(estimator: Any, seed: int | None) -> None:
 
 
 def _set_checkpoints(estimator: Any, first: Path) -> list[Path]:
-    """Give each part that trains a file of its own, its name told by the part's."""
+    """Give each part that trains a checkpoint of its own, named after the part."""
     from skvae.training.estimator import TrainedEstimator
 
     paths = []
@@ -256,13 +309,13 @@ def _set_checkpoints(estimator: Any, first: Path) -> list[Path]:
 
 
 def _set_noise(recipe: Recipe, folder: str | None, sample_rate: int) -> list[AudioFile]:
-    """Put recordings of noise into the mixers that want them."""
+    """Pass recordings of noise to the mixers that take them."""
     if folder is None:
         return []
     if not recipe.mixers:
         raise CommandError(
-            f"--noise: {recipe.card.name} learns from no recordings of noise: leave "
-            "it out.",
+            f"--noise: {recipe.card.name} does not learn from recordings of noise: "
+            "omit the option.",
             status=2,
         )
     noise = _find(folder, sample_rate)
@@ -272,12 +325,12 @@ def _set_noise(recipe: Recipe, folder: str | None, sample_rate: int) -> list[Aud
 
 
 def _find(folder: str, sample_rate: int) -> list[AudioFile]:
-    # Checkpoints know recordings by their paths, whatever folder one is in.
+    # Checkpoints identify recordings by their absolute paths.
     return find_recordings(os.path.abspath(folder), sample_rate=sample_rate)
 
 
 def _follow(estimator: Any) -> None:
-    """Let people see how far each part is."""
+    """Print the progress of each part."""
     from skvae.training.estimator import TrainedEstimator
 
     for _, part in parts(estimator):
@@ -288,9 +341,9 @@ def _follow(estimator: Any) -> None:
 
 
 class _EpochTeller:
-    """Callback that tells of each epoch: one line on a terminal, elsewhere a line each.
+    """Callback that prints each epoch, its losses, and the remaining time.
 
-    What a part tells: which epoch, its losses, and the time that the rest would take.
+    On a terminal all epochs share one line.
     """
 
     def __init__(self) -> None:
@@ -332,13 +385,13 @@ class _EpochTeller:
         now = time.monotonic()
         if self._first is None:
             self._first = n_done, now
-            # After an interruption the first that is told was trained before it.
+            # After an interruption the first epoch printed is an old one.
             return None if n_done > 1 else (now - self._begin) * (n_all - 1)
         n_first, then = self._first
         return (now - then) / (n_done - n_first) * (n_all - n_done)
 
 
 def _duration(seconds: float) -> str:
-    """Tell a time in the largest unit of which it has two, or else in the least."""
+    """Format a time in the largest unit of which it has at least two."""
     unit, name = next((u for u in _UNITS if seconds >= 2 * u[0]), _UNITS[-1])
     return f"{seconds / unit:.0f} {name}"

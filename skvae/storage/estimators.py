@@ -55,7 +55,7 @@ _N_FEATURES: dict[str, Learned] = {"n_features_in_": Scalar(low=1, integer=True)
 
 
 def describe(
-    estimator: BaseEstimator, *, weights: str = "float32"
+    estimator: BaseEstimator, *, dtype: str = "float32"
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Take a fitted estimator apart.
 
@@ -63,7 +63,7 @@ def describe(
     ----------
     estimator : estimator
         Fitted; of skvae, or of a class derived from one of skvae.
-    weights : {"float32", "float16"}, default="float32"
+    dtype : {"float32", "float16"}, default="float32"
         Data type of the weights of networks.
 
     Returns
@@ -91,7 +91,7 @@ def describe(
             f"got a {type(estimator).__name__}: save the one inside, if it has one."
         )
     check_is_fitted(estimator)
-    writer = _Writer(np.dtype(weights))
+    writer = _Writer(np.dtype(dtype))
     return writer.estimator(estimator, "", fitted=True), writer.arrays
 
 

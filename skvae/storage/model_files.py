@@ -40,8 +40,8 @@ FORMAT = 1
 #: Ending of the names of model files.
 SUFFIX = ".safetensors"
 
-#: What the weights of networks may be kept in.
-PRECISIONS = ("float32", "float16")
+#: Data types of the weights of networks in a file.
+DTYPES = ("float32", "float16")
 
 _DESCRIPTION, _CHECKSUM = "skvae", "sha256"
 
@@ -110,7 +110,7 @@ def write_model(
     path: str | os.PathLike[str],
     card: ModelCard,
     *,
-    precision: str = "float32",
+    dtype: str = "float32",
 ) -> None:
     """Write a file, whole or not at all.
 
@@ -122,8 +122,8 @@ def write_model(
         Its name ends in ".safetensors"; a file of that name is replaced.
     card : ModelCard
         What people should know.
-    precision : {"float32", "float16"}, default="float32"
-        What the weights of networks are kept in.
+    dtype : {"float32", "float16"}, default="float32"
+        Data type of the weights of networks in the file.
 
     Raises
     ------
@@ -142,8 +142,8 @@ def write_model(
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"`path` must end in {SUFFIX!r}, got {str(path)!r}.")
-    check_option("precision", precision, PRECISIONS)
-    node, arrays = describe(estimator, weights=precision)
+    check_option("dtype", dtype, DTYPES)
+    node, arrays = describe(estimator, dtype=dtype)
     description = {
         "format": FORMAT,
         "version": __version__,

@@ -244,7 +244,7 @@ def save_pretrained(
     licence: str = "",
     attributions: Sequence[str] = (),
     figures: Mapping[str, float | str] | None = None,
-    precision: str = "float32",
+    dtype: str = "float32",
 ) -> None:
     """Write a fitted estimator to a file, whole or not at all.
 
@@ -272,9 +272,9 @@ def save_pretrained(
         Whom the licences of the training data ask to be named, and how.
     figures : mapping of str to float or str, default=None
         What was measured: ``{"SI-SDR improvement at 0 dB (dB)": 9.1}``.
-    precision : {"float32", "float16"}, default="float32"
-        What the weights of networks are kept in. float16 halves the file; loaded they
-        are float32 again.
+    dtype : {"float32", "float16"}, default="float32"
+        Data type of the weights of networks in the file. float16 halves the size of the
+        file; loaded weights are float32.
 
     Raises
     ------
@@ -306,7 +306,7 @@ def save_pretrained(
         tuple(attributions),
         {} if figures is None else figures,
     )
-    write_model(estimator, path, card, precision=precision)
+    write_model(estimator, path, card, dtype=dtype)
 
 
 def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:

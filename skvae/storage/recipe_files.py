@@ -7,7 +7,7 @@ A recipe is a TOML file::
     training_data = "400 recordings of 40 speakers"   # this and the next two: optional
     licence = "CC BY 4.0"
     attributions = ["Speech by A. Nybody, CC BY 4.0"]
-    precision = "float16"                             # of the weights in the file
+    dtype = "float16"                                 # of the weights in the file
 
     [estimator]
     class = "VAENMFEnhancer"
@@ -57,9 +57,9 @@ from skvae.datasets import Augmentation, Mixer
 from skvae.estimator import SpeechEstimator
 from skvae.storage.classes import Classes, public_classes
 from skvae.storage.estimators import check_parameters
-from skvae.storage.model_files import PRECISIONS, SUFFIX, ModelCard, read_model
+from skvae.storage.model_files import DTYPES, SUFFIX, ModelCard, read_model
 from skvae.storage.pretrained import find_model_file
-from skvae.utils.parameters import check_option, check_real
+from skvae.utils.parameters import check_real
 from skvae.utils.words import shortened
 
 #: Parameters that a recipe does not say: where to compute, what to show, which files.
@@ -91,28 +91,27 @@ _N_TRIED = 100
 
 
 class Recipe(NamedTuple):
-    """What a recipe says.
+    """Content of a recipe.
 
     Attributes
     ----------
     card : ModelCard
-        What people should know of the model.
-    precision : str
-        What its file is to keep the weights in, as :func:`skvae.save_pretrained` takes
-        it.
+        Description of the model.
+    dtype : str
+        Data type of the weights in its file, as for :func:`skvae.save_pretrained`.
     estimator : estimator
-        Not fitted, nor what is in it unless it is frozen.
+        Unfitted, as are its parts unless they are frozen.
     mixers : tuple of str
-        The mixers that want recordings of noise, by the names that `set_params` knows.
+        Mixers that take recordings of noise, by their names in `set_params`.
     """
 
     card: ModelCard
-    precision: str
+    dtype: str
     estimator: Any
     mixers: tuple[str, ...]
 
 
-def method_names() -> list[str]:
+def recipe_names() -> list[str]:
     """List the recipes of the package.
 
     Returns
@@ -122,19 +121,20 @@ def method_names() -> list[str]:
 
     Examples
     --------
-    >>> "speech-vae" in method_names()
+    >>> "speech-vae" in recipe_names()
     True
     """
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
-def find_method(name: str) -> Path:
-    """Find a recipe of the package.
+def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
+    """Find the file of a recipe.
 
     Parameters
     ----------
-    name : str
-        One of :func:`method_names`.
+    name_or_path : str or path-like
+        One of :func:`recipe_names`, or the path of a TOML file. A name takes precedence
+        over a file of that name: write ``"./best"`` for the file.
 
     Returns
     -------
@@ -143,19 +143,30 @@ def find_method(name: str) -> Path:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If it is neither a name nor the path of a file.
 
     Examples
     --------
-    >>> find_method("speech-vae").name
+    >>> find_recipe("speech-vae").name
     'speech-vae.toml'
     """
-    check_option("name", name, method_names())
-    return _FOLDER / f"{name}.toml"
+    if isinstance(name_or_path, str) and name_or_path in recipe_names():
+        return _FOLDER / f"{name_or_path}.toml"
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise ValueError(
+            f"`name_or_path` must be a name or a path, got {name_or_path!r}."
+        )
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: there is no such recipe; choose from "
+            f"{', '.join(recipe_names())}, or name a TOML file."
+        )
+    return path
 
 
 def read_recipe(
-    path: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str],
     changes: Mapping[str, Any] | None = None,
     *,
     classes: Iterable[type | str] = (),
@@ -164,11 +175,11 @@ def read_recipe(
 
     Parameters
     ----------
-    path : str or path-like
-        A TOML file.
+    name_or_path : str or path-like
+        As for :func:`find_recipe`.
     changes : mapping of str to object, default=None
-        Parameters with other values than the recipe has: names as `set_params` knows
-        them, ``vae__training__max_iter``, values as TOML would give them.
+        Parameters to change: names as for `set_params`, such as ``vae__n_latent``, and
+        values as TOML would give them.
     classes : iterable of type or str, default=()
         Classes outside skvae that the recipe may name as ``"package.module:Class"``.
         Strings of that form are imported; a recipe alone imports nothing.
@@ -180,25 +191,25 @@ def read_recipe(
     Raises
     ------
     ValueError
-        If it is no TOML, or if a key, a class or a value is not what is wanted. The
-        message names the file and the key.
+        If there is no such recipe, if it is no TOML, or if a key, a class or a value is
+        wrong. The message names the file and the key.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
 
     Examples
     --------
-    >>> recipe = read_recipe(find_method("speech-vae"), {"n_latent": 8})
+    >>> recipe = read_recipe("speech-vae", {"n_latent": 8})
     >>> recipe.card.name, recipe.estimator.n_latent, recipe.mixers
     ('speech-vae', 8, ())
     """
-    path, known = Path(path), Classes(classes)
+    path, known = find_recipe(name_or_path), Classes(classes)
     with open(path, "rb") as file:
         try:
             tree = tomllib.load(file)
         except ValueError as error:
             raise ValueError(f"{path} is no TOML file: {error}.") from error
     reader = _Reader(path, known)
-    card, precision = reader.card(tree)
+    card, dtype = reader.card(tree)
     node = reader.table(tree, "estimator")
     for name, value in (changes or {}).items():
         reader.change(node, name, value)
@@ -211,7 +222,7 @@ def read_recipe(
         for name, part in parts(estimator)
         if isinstance(part, Mixer) and not reader.stays_synthetic(part)
     )
-    return Recipe(card, precision, estimator, mixers)
+    return Recipe(card, dtype, estimator, mixers)
 
 
 def parts(estimator: BaseEstimator, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -267,7 +278,7 @@ class _Reader:
 
     def card(self, tree: Mapping[str, Any]) -> tuple[ModelCard, str]:
         texts = ("name", "description", "training_data", "licence")
-        known = (*texts, "attributions", "precision", "estimator")
+        known = (*texts, "attributions", "dtype", "estimator")
         for key in tree:
             if key not in known:
                 raise ValueError(
@@ -284,11 +295,11 @@ class _Reader:
             isinstance(text, str) for text in attributions
         ):
             raise self.error("attributions", "a list of strings", attributions)
-        precision = tree.get("precision", PRECISIONS[0])
-        if precision not in PRECISIONS:
-            raise self.error("precision", f"one of {', '.join(PRECISIONS)}", precision)
+        dtype = tree.get("dtype", DTYPES[0])
+        if dtype not in DTYPES:
+            raise self.error("dtype", f"one of {', '.join(DTYPES)}", dtype)
         words = {key: tree.get(key, "") for key in texts}
-        return ModelCard(**words, attributions=tuple(attributions)), precision
+        return ModelCard(**words, attributions=tuple(attributions)), dtype
 
     def change(self, node: dict[str, Any], name: str, value: Any) -> None:
         """Give a parameter another value; whether there is such a one shows later."""

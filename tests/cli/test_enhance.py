@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from skvae import WienerFilter
-from skvae.cli import enhance, main, models
+from skvae.cli import enhancers, enhancing, main, models
 from skvae.cli.files import Job
 from skvae.metrics import si_sdr
 from skvae.storage import pretrained
@@ -85,7 +85,7 @@ def test_a_second_run_does_only_what_is_missing(corpus, skvae):
     assert (corpus / "out/one.wav").exists()
     assert kept.stat().st_mtime == 0
     assert "enhanced 1 file " in err
-    assert "2 there already" in err
+    assert "2 already there" in err
     skvae(*words, "--overwrite", "--quiet")
     assert kept.stat().st_mtime > 0
 
@@ -179,7 +179,7 @@ def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch
     folder.mkdir()
     monkeypatch.setattr(pretrained, "_FOLDER", folder)
     monkeypatch.setattr(models, "_DEFAULTS", ("best", "log-mmse"))
-    enhance.make_enhancer.cache_clear()  # of the package's own best
+    enhancers.make_enhancer.cache_clear()  # of the package's own best
     words = ("enhance", corpus / "noisy/one.wav", "--overwrite")
     assert "with log-mmse: " in skvae(*words, "-o", corpus / "log-mmse.wav")[2]
     pretrained.save_pretrained(
@@ -191,7 +191,7 @@ def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch
         (corpus / f"{name}.wav").read_bytes() for name in ("best", "log-mmse", "wiener")
     )
     assert best == wiener != other
-    enhance.make_enhancer.cache_clear()
+    enhancers.make_enhancer.cache_clear()
 
 
 def test_patterns_that_no_shell_expanded_are_expanded(corpus, skvae):
@@ -313,7 +313,7 @@ def test_an_input_is_replaced_only_if_that_is_asked_for(corpus, skvae):
 def test_a_file_that_another_run_has_done_meanwhile_is_left_to_it(corpus, skvae):
     job = Job("one", corpus / "noisy/one.wav", corpus / "out.wav")
     job.target.write_bytes(b"of the other run")
-    outcome = enhance._enhance_one(job, enhance.Settings("wiener"), 1.0, False)
+    outcome = enhancing._enhance_one(job, enhancers.Settings("wiener"), 1.0, False)
     assert outcome.skipped
     assert outcome.error is None
     assert job.target.read_bytes() == b"of the other run"
@@ -376,7 +376,7 @@ def test_pipes_take_wav_and_give_wav(corpus):
         (["-", "noisy/one.wav", "-o", "out"], 2, "stands for one file"),
         (["noisy", "-o", "-"], 2, "stands for one file"),
         (["-", "-o", "noisy"], 2, "name a file"),
-        (["-", "-o", "out.flac"], 2, "which is WAV: end it likewise"),
+        (["-", "-o", "out.flac"], 2, "which is WAV: use the same ending"),
         (["-", "-o", "out.wav", "--noise-output", "noisy"], 2, "name a file"),
     ],
 )

@@ -73,7 +73,7 @@ def test_the_input_and_models_are_scored_row_by_row(corpus, skvae):
     assert status == 0
     assert list(tables(out)) == [
         "noisy",
-        *("log-mmse", "log-mmse less noisy", "wiener", "wiener less noisy"),
+        *("log-mmse", "log-mmse minus noisy", "wiener", "wiener minus noisy"),
     ]
     rows = read(table)
     assert [row["system"] for row in rows] == 3 * ["noisy"] + [
@@ -115,7 +115,7 @@ def test_tables_group_by_what_a_table_of_pairs_tells(pairs, skvae):
         float(after["si_sdr"]) - float(before["si_sdr"])
         for before, after in zip(rows[:5], rows[5:], strict=True)
     ]
-    _, found = tables(out)["wiener less noisy"]
+    _, found = tables(out)["wiener minus noisy"]
     assert list(found) == list(wanted)
     n, mean, low, high = (float(word.strip("[],")) for word in found["all"])
     assert n == 5
@@ -199,8 +199,8 @@ def test_what_another_tool_made_is_scored_with_and_without_its_input(
     theirs = ("--enhanced", corpus / "theirs", "--metrics", "si_sdr", "--quiet")
     status, out, _ = skvae(*both(corpus), *theirs)
     assert status == 0
-    assert list(tables(out)) == ["noisy", "enhanced", "enhanced less noisy"]
-    n, gain, *_ = tables(out)["enhanced less noisy"][1]["all"]
+    assert list(tables(out)) == ["noisy", "enhanced", "enhanced minus noisy"]
+    n, gain, *_ = tables(out)["enhanced minus noisy"][1]["all"]
     assert (n, abs(float(gain)) < 0.02) == ("3", True)
     status, out, _ = skvae("evaluate", "--clean", corpus / "clean", *theirs)
     assert status == 0

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skvae import recordings
-from skvae.cli import enhance, models
+from skvae.cli import enhancers, enhancing, models
 from skvae.cli.files import Job
 from skvae.datasets import make_dataset
 from skvae.metrics import si_sdr
@@ -404,7 +404,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(
     def refuse(path):
         raise OSError(number, os.strerror(number), f"{path}.part")
 
-    monkeypatch.setattr(enhance, "written_whole", refuse)
+    monkeypatch.setattr(enhancing, "written_whole", refuse)
     source = write(tmp_path / "a.wav", noise())
     status, _, err = skvae("enhance", source, "-o", tmp_path / "out.wav", *WORDS)
     assert status == 1
@@ -431,7 +431,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, skvae, small_disk):
     write(tmp_path / "in.wav", noise(1_000_000))
     status, _, err = skvae("enhance", tmp_path / "in.wav", "-o", small_disk, *WORDS)
     assert status == 1
-    assert "No space left on device. Make room" in err
+    assert "No space left on device. Free some space" in err
     assert list(small_disk.iterdir()) == []
 
 
@@ -465,14 +465,14 @@ def test_whatever_goes_wrong_with_a_file_the_others_are_done(
             raise MemoryError
         return enhance_file(enhancer, source, *rest, **options)
 
-    monkeypatch.setattr(recordings, "enhance_file", fail)
+    monkeypatch.setattr(enhancing, "enhance_file", fail)
     (tmp_path / "in").mkdir()
     for name in "abc":
         write(tmp_path / f"in/{name}.wav", noise())
     status, _, err = skvae("enhance", tmp_path / "in", "-o", tmp_path / "out", *WORDS)
     assert status == 1
-    assert "KeyError: 'something nobody thought of' (-v tells where)" in err
-    assert "shorter --block-seconds take less" in err
+    assert "KeyError: 'something nobody thought of' (-v shows where)" in err
+    assert "shorter --block-seconds need less" in err
     assert "Traceback" not in err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["c.wav"]
 
@@ -550,7 +550,7 @@ def check_damaged(originals, tmp_path, damage, model):
     source.write_bytes(damaged)
     target.unlink(missing_ok=True)
     job = Job("in", source, target)
-    outcome = enhance._enhance_one(job, enhance.Settings(model), 1.0, False)
+    outcome = enhancing._enhance_one(job, enhancers.Settings(model), 1.0, False)
     assert source.read_bytes() == damaged
     assert {path.name for path in tmp_path.iterdir()} <= {source.name, target.name}
     if outcome.error is None:
@@ -559,7 +559,7 @@ def check_damaged(originals, tmp_path, damage, model):
     else:
         assert not target.exists()
         # An error that was thought of, in one line.
-        assert "(-v tells where)" not in outcome.error, outcome.trace
+        assert "(-v shows where)" not in outcome.error, outcome.trace
         assert "\n" not in outcome.error
 
 

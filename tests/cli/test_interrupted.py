@@ -96,7 +96,7 @@ def test_signals_leave_no_half_file_and_no_process(long_files, number, status, j
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == status
-    assert "interrupted; the same command does what is missing" in err
+    assert "interrupted; run the same command again to resume" in err
     assert "Traceback" not in err
     assert hidden(long_files) == []
     assert_whole(long_files)
@@ -122,7 +122,7 @@ def test_after_a_kill_the_same_command_does_the_rest_and_cleans_up(long_files):
     assert len(list(long_files.glob("out/*"))) == 3
     assert_whole(long_files)
     assert first.stat().st_mtime == 0
-    assert "there already" in err
+    assert "already there" in err
 
 
 def test_two_runs_on_one_folder_do_not_disturb_each_other(tmp_path):

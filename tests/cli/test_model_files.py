@@ -146,7 +146,7 @@ def test_models_of_the_package_are_listed_with_what_is_known(
         "trained on synthetic speech",
         "SI-SDR at 0 dB: 1.5",
         "speed: fast",
-        "whom to name when you pass it on: skvae models tiny",
+        "credits, required when redistributing: skvae models tiny",
     ]
     status, out, _ = skvae("models", "tiny")
     assert status == 0
@@ -157,7 +157,7 @@ def test_models_of_the_package_are_listed_with_what_is_known(
         "SI-SDR at 0 dB: 1.5",
         "speed: fast",
         "",
-        "made of recordings by",
+        "credits of the training recordings",
         "* Speech by A. Nybody",
     ]
     assert skvae("models", "wiener")[1].startswith("wiener: Wiener filter")

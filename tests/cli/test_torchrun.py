@@ -44,7 +44,7 @@ def test_one_of_several_processes_ends_without_a_teardown(
     monkeypatch.setattr("skvae.cli.train._train", lambda *parts: 0)
     monkeypatch.setattr(os, "_exit", ended.append)
     (tmp_path / "tiny.toml").write_text(TINY)
-    words = ["train", tmp_path / "tiny.toml", "--clean", tmp_path]
+    words = ["train", "--recipe", tmp_path / "tiny.toml", "--clean", tmp_path]
     assert skvae(*words, "-o", tmp_path / "one.safetensors")[0] == 0
     assert ended == [0] * (size - 1)
 
@@ -56,7 +56,16 @@ def test_two_processes_write_one_model_which_is_that_of_one(tmp_path, skvae):
         soundfile.write(tmp_path / f"clean/{k}.wav", samples, 16000)
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TINY)
-    words = ["train", recipe, "--clean", tmp_path / "clean", "--device", "cpu", "-o"]
+    words = [
+        "train",
+        "--recipe",
+        recipe,
+        "--clean",
+        tmp_path / "clean",
+        "--device",
+        "cpu",
+        "-o",
+    ]
     status, _, err = skvae(*words, tmp_path / "one.safetensors")
     assert status == 0, err
 

@@ -14,7 +14,7 @@ from skvae import SpeechVAE, Training, load_pretrained
 from skvae.cli import train
 from skvae.datasets import find_audio, make_noise, make_speech
 from skvae.storage.model_files import read_summary
-from skvae.storage.recipe_files import find_method, method_names, read_recipe
+from skvae.storage.recipe_files import read_recipe, recipe_names
 
 #: A few epochs of tiny networks, at half the rate of the recordings.
 TINY = """
@@ -23,7 +23,7 @@ description = "Too small to be of use"
 training_data = "synthetic speech"
 licence = "CC0"
 attributions = ["Speech by nobody"]
-precision = "float16"
+dtype = "float16"
 
 [estimator]
 class = "VAENMFEnhancer"
@@ -87,7 +87,7 @@ def fitted(monkeypatch):
 
 def words(folder, output, *others):
     return (
-        *("train", folder / "tiny.toml", "--clean", folder / "clean"),
+        *("train", "--recipe", folder / "tiny.toml", "--clean", folder / "clean"),
         *("--noise", folder / "noise", "--device", "cpu"),
         *("-o", folder / output, *others),
     )
@@ -168,7 +168,7 @@ def test_killed_training_goes_on_to_the_same_file(sounds, skvae):
 
     status, _, err = skvae(*killed)
     assert status == 0
-    assert "going on from" in err
+    assert "resuming from" in err
     # The part that was done is not trained again, the other one not from the start.
     told = [line.split(":")[0] for line in err.splitlines() if "epoch" in line]
     assert told[0] == "SpeechVAE, epoch 3/3"
@@ -210,7 +210,7 @@ def test_an_interruption_leaves_a_checkpoint_where_it_was_asked_for(
     checkpoint = ("--checkpoint", sounds / "so-far")
     status, _, err = skvae(*words(sounds, "m.safetensors", *QUICK, *checkpoint))
     assert status == 130
-    assert "the same command goes on from" in err
+    assert "the same command resumes from" in err
     assert "Traceback" not in err
     assert left(sounds) == {"so-far.vae"}
     monkeypatch.setattr(train._EpochTeller, "on_fit_task_end", tell)
@@ -278,14 +278,14 @@ def test_what_learns_from_no_noise_takes_none(sounds, skvae):
     recipe.write_text(TINY.replace("augment = true", 'noise = "synthetic"'))
     status, _, err = skvae(*words(sounds, "m.safetensors"))
     assert status == 2
-    assert "learns from no recordings of noise" in err
+    assert "does not learn from recordings of noise" in err
     assert left(sounds) == set()
 
 
-@pytest.mark.parametrize("method", method_names())
-def test_every_method_trains(sounds, skvae, method):
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_every_recipe_trains(sounds, skvae, recipe):
     # As the recipe says, but for what takes time.
-    names = read_recipe(find_method(method)).estimator.get_params()
+    names = read_recipe(recipe).estimator.get_params()
     settings = {
         "training__max_iter": 1,
         "vae__training__max_iter": 1,
@@ -294,7 +294,7 @@ def test_every_method_trains(sounds, skvae, method):
         "guide__training__max_iter": 1,
     }
     status, _, err = skvae(
-        *("train", "--method", method, "--clean", sounds / "clean", "--device", "cpu"),
+        *("train", "--recipe", recipe, "--clean", sounds / "clean", "--device", "cpu"),
         *("-o", sounds / "m.safetensors"),
         *(
             word
@@ -304,7 +304,7 @@ def test_every_method_trains(sounds, skvae, method):
         ),
     )
     assert status == 0, err
-    assert read_summary(sounds / "m.safetensors").card.name == method
+    assert read_summary(sounds / "m.safetensors").card.name == recipe
 
 
 def test_a_method_without_a_network_trains_too(sounds, skvae):
@@ -346,23 +346,23 @@ def test_what_fails_says_why_and_verbose_where(sounds, skvae):
 @pytest.mark.parametrize(
     ("others", "status", "message"),
     [
-        (["-o", "m.pt"], 2, "end it in .safetensors"),
+        (["-o", "m.pt"], 2, "must end in .safetensors"),
         (["-o", "clean.safetensors"], 2, "is a folder"),
         (["-o", "tiny.toml/m.safetensors"], 1, "-o tiny.toml"),
         (["--device", "abacus"], 2, "--device"),
         (["--seed", "-1"], 2, "--seed"),
         (["--checkpoint", "gone/so-far"], 2, "--checkpoint gone/so-far"),
-        (["--set", "vae__n_latent"], 2, "say PARAM=VALUE"),
-        (["--set", "=3"], 2, "say PARAM=VALUE"),
-        (["--set", "vae__n_latent="], 2, "say PARAM=VALUE"),
-        (["--set", "vae__n_latent=[1"], 2, "no TOML"),
-        (["--set", "vae__n_latent=1\nx = 2"], 2, "no TOML"),
+        (["--set", "vae__n_latent"], 2, "must have the form PARAM=VALUE"),
+        (["--set", "=3"], 2, "must have the form PARAM=VALUE"),
+        (["--set", "vae__n_latent="], 2, "must have the form PARAM=VALUE"),
+        (["--set", "vae__n_latent=[1"], 2, "must be TOML"),
+        (["--set", "vae__n_latent=1\nx = 2"], 2, "must be TOML"),
         (["--set", "vae__widths=1"], 2, "`estimator.vae.widths` is no parameter"),
         (["--set", "vae__n_latent=big"], 2, "`n_latent` must be an integer"),
         (["--clean", "gone"], 1, "gone"),
         (["--noise", "gone"], 1, "gone"),
         (["--quiet", "-v"], 2, "not allowed with"),
-        (["--method", "speech-vae"], 2, "not allowed with"),
+        (["--allow-class", "os:system"], 2, "--recipe: os:system must be a class"),
     ],
 )
 def test_mistakes_are_found_before_the_work(
@@ -380,17 +380,17 @@ def test_mistakes_are_found_before_the_work(
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (["--method", "magic"], "choose from best"),
-        (["speech-vae"], "say --method speech-vae"),
-        (["gone.toml"], "gone.toml: there is no such recipe"),
-        (["broken.toml"], "is no TOML file"),
-        ([], "RECIPE --method is required"),
+        (["--recipe", "magic"], "choose from best, bilstm-mask"),
+        (["speech-vae"], "--recipe"),
+        (["--recipe", "gone.toml"], "gone.toml: there is no such recipe"),
+        (["--recipe", "broken.toml"], "is no TOML file"),
+        ([], "required: --recipe"),
     ],
 )
 def test_recipes_that_are_none_are_told(sounds, skvae, monkeypatch, recipe, message):
     monkeypatch.chdir(sounds)
     (sounds / "broken.toml").write_text("[estimator")
-    others = words(sounds, "m.safetensors")[2:]
+    others = words(sounds, "m.safetensors")[3:]
     status, _, err = skvae("train", *recipe, *others)
     assert status == 2
     assert message in err
@@ -474,9 +474,9 @@ def test_time_left_comes_from_the_epochs_of_this_run(monkeypatch, epochs):
     assert terminal.text.count("\n") == 1
 
 
-def test_help_shows_how_and_names_every_method(skvae):
+def test_help_shows_how_and_names_every_recipe(skvae):
     status, out, _ = skvae("train", "--help")
     assert status == 0
-    assert "skvae train --method vae-nmf --clean speech/ -o mine.safetensors" in out
-    for method in method_names():
-        assert method in out
+    assert "skvae train --recipe vae-nmf --clean speech/ -o mine.safetensors" in out
+    for recipe in recipe_names():
+        assert recipe in out

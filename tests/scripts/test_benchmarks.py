@@ -23,7 +23,7 @@ from skvae import (
 from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.mixing.pairs import COLUMNS
 from skvae.storage.pretrained import model_names
-from skvae.storage.recipe_files import method_names, read_recipe
+from skvae.storage.recipe_files import read_recipe, recipe_names
 
 FOLDER = scripts.ROOT / "benchmarks"
 
@@ -278,7 +278,7 @@ def test_supervised_knows_a_recipe_for_each_system():
     files = {system.file for system in script("supervised").SYSTEMS.values()}
     recipes = {path.stem for path in FOLDER.glob("recipes/*.toml")}
     assert recipes < files
-    assert files - recipes == {"vae-nmf", "dnvae-nmf", "best"} < set(method_names())
+    assert files - recipes == {"vae-nmf", "dnvae-nmf", "best"} < set(recipe_names())
     for path in FOLDER.glob("recipes/*.toml"):
         assert read_recipe(path).card.name == path.stem
 

@@ -241,9 +241,9 @@ def test_what_scikit_learn_leaves_behind_is_not_in_the_way(pairs):
 
 
 def test_half_precision_comes_back_as_single(pairs, speech):
-    _, arrays = describe(speech, weights="float16")
+    _, arrays = describe(speech, dtype="float16")
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float16)}
-    rebuilt = again(speech, weights="float16")
+    rebuilt = again(speech, dtype="float16")
     for name, weight in speech.state_.items():
         assert rebuilt.state_[name].dtype == np.float32
         np.testing.assert_array_equal(
@@ -253,7 +253,7 @@ def test_half_precision_comes_back_as_single(pairs, speech):
 
 def test_only_weights_of_networks_are_kept_in_half_precision(pairs):
     enhancer = fitted(small(ISNMF), pairs)
-    assert_same(enhancer, again(enhancer, weights="float16"), pairs)
+    assert_same(enhancer, again(enhancer, dtype="float16"), pairs)
 
 
 def test_a_rebuilt_estimator_shares_nothing_with_the_description(pairs, speech):
@@ -307,7 +307,7 @@ def test_what_would_be_lost_or_changed_is_refused(spoil, message, pairs):
     estimator = small(SpeechVAE).fit(pairs[1])
     spoil(estimator)
     with pytest.raises(ValueError, match=message):
-        describe(estimator, weights="float16")
+        describe(estimator, dtype="float16")
 
 
 CHANGED = {

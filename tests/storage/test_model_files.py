@@ -122,7 +122,7 @@ def test_the_package_safetensors_reads_it(data, path, enhancer):
 
 
 def test_half_precision_halves_the_weights(enhancer, data, path):
-    write_model(enhancer, path, CARD, precision="float16")
+    write_model(enhancer, path, CARD, dtype="float16")
     _, _, arrays = parts(data)
     n_bytes = sum(array.nbytes for array in arrays.values())
     assert abs(len(data) - path.stat().st_size - n_bytes / 2) < 1000
@@ -157,15 +157,15 @@ def test_a_card_is_words_and_numbers(enhancer, card, message, path):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "message"),
+    ("name", "dtype", "message"),
     [
         ("model.pt", "float32", "must end in '.safetensors'"),
-        ("model.safetensors", "bfloat16", "`precision` must be one of"),
+        ("model.safetensors", "bfloat16", "`dtype` must be one of"),
     ],
 )
-def test_wrong_options_write_nothing(enhancer, name, precision, message, tmp_path):
+def test_wrong_options_write_nothing(enhancer, name, dtype, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        write_model(enhancer, tmp_path / name, CARD, precision=precision)
+        write_model(enhancer, tmp_path / name, CARD, dtype=dtype)
     assert not list(tmp_path.iterdir())
 
 

@@ -34,7 +34,7 @@ from skvae.storage.pretrained import (
     model_names,
     save_pretrained,
 )
-from skvae.storage.recipe_files import NOT_SAID, find_method, read_recipe
+from skvae.storage.recipe_files import NOT_SAID, find_recipe, read_recipe
 
 #: The package's promise: all models together.
 MAX_MEGABYTES = 12
@@ -122,14 +122,14 @@ def test_half_precision_hardly_changes_the_result(corpus, tmp_path):
     enhancer = small(BiLSTMMask).set_params(hidden_layer_sizes=32, random_state=0)
     enhancer.fit(noisy, clean)
     sizes = {}
-    for precision in ("float32", "float16"):
-        path = tmp_path / f"{precision}.safetensors"
-        save_pretrained(enhancer, path, precision=precision)
-        sizes[precision] = path.stat().st_size
+    for dtype in ("float32", "float16"):
+        path = tmp_path / f"{dtype}.safetensors"
+        save_pretrained(enhancer, path, dtype=dtype)
+        sizes[dtype] = path.stat().st_size
         change = load_pretrained(path).score(noisy, clean) - enhancer.score(
             noisy, clean
         )
-        assert abs(change) <= {"float32": 0.0, "float16": 0.02}[precision]
+        assert abs(change) <= {"float32": 0.0, "float16": 0.02}[dtype]
     assert sizes["float16"] < 0.6 * sizes["float32"]
 
 
@@ -322,7 +322,7 @@ def test_the_cards_of_the_package_say_all_that_they_should():
 @pytest.mark.parametrize("name", ["best", "vae-nmf"])
 def test_names_that_are_promises_are_kept_and_made_by_their_recipes(name):
     model = load_pretrained(name)
-    recipe = read_recipe(find_method(name))
+    recipe = read_recipe(find_recipe(name))
     assert list_models()[model_names().index(name)].file is not None
     card = read_summary(find_model_file(name)).card
     assert card.description == recipe.card.description

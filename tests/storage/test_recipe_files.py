@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 import skvae
 from skvae import STFT, SpeechVAE, Training, VAENMFEnhancer, save_pretrained
 from skvae.datasets import Augmentation, Mixer, make_speech
-from skvae.storage.recipe_files import find_method, method_names, parts, read_recipe
+from skvae.storage.recipe_files import find_recipe, parts, read_recipe, recipe_names
 
 PACKAGE = Path(skvae.__file__).parent
 
@@ -23,7 +23,7 @@ description = "All there is"
 training_data = "speech of nobody"
 licence = "CC0"
 attributions = ["A. Nybody", "N. Obody"]
-precision = "float16"
+dtype = "float16"
 
 [estimator]
 class = "VAENMFEnhancer"
@@ -77,29 +77,36 @@ def test_every_recipe_of_the_package_is_valid(path):
     assert not hasattr(recipe.estimator, "stft_")
 
 
-def test_the_methods_are_there_by_name():
+def test_the_recipes_of_the_package_are_there_by_name(tmp_path, monkeypatch):
     known = {"best", "bilstm-mask", "dnn-mask", "dnvae-nmf", "speech-vae", "vae-nmf"}
-    assert known == {*method_names()}
-    for name in method_names():
-        assert find_method(name).stem == name
-    with pytest.raises(ValueError, match="must be one of 'best', 'bilstm-mask'"):
-        find_method("guesswork")
+    assert known == {*recipe_names()}
+    for name in recipe_names():
+        assert find_recipe(name).stem == name
+        assert read_recipe(name).card.name == name
+    with pytest.raises(ValueError, match="guesswork: there is no such recipe; choose"):
+        find_recipe("guesswork")
+    with pytest.raises(ValueError, match="must be a name or a path, got 3"):
+        find_recipe(3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best").write_text("")
+    assert find_recipe("best").name == "best.toml"
+    assert find_recipe("./best") == find_recipe(Path("best")) == Path("best")
 
 
 def test_vae_nmf_learns_no_recorded_noise():
-    recipe = read_recipe(find_method("vae-nmf"))
+    recipe = read_recipe("vae-nmf")
     assert recipe.mixers == ()  # to be given noise
     mixers = [p for _, p in parts(recipe.estimator) if isinstance(p, Mixer)]
     assert [mixer.noise for mixer in mixers] == [None]
 
 
 def test_a_recipe_makes_what_it_says(tmp_path):
-    card, precision, estimator, mixers = read_recipe(written(tmp_path, FULL))
+    card, dtype, estimator, mixers = read_recipe(written(tmp_path, FULL))
     assert card == (
         *("full", "All there is", "speech of nobody", "CC0"),
         *(("A. Nybody", "N. Obody"), {}),
     )
-    assert precision == "float16"
+    assert dtype == "float16"
     assert isinstance(estimator, VAENMFEnhancer)
     assert (estimator.n_components, estimator.inference) == (3, "gradient")
     assert estimator.stft.get_params() == STFT(256, sample_rate=8000).get_params()
@@ -119,8 +126,8 @@ def test_a_recipe_makes_what_it_says(tmp_path):
 
 def test_what_is_not_said_is_the_default(tmp_path):
     text = 'name = "short"\n[estimator]\nclass = "BiLSTMMask"'
-    card, precision, estimator, mixers = read_recipe(written(tmp_path, text))
-    assert (card.licence, card.attributions, precision) == ("", (), "float32")
+    card, dtype, estimator, mixers = read_recipe(written(tmp_path, text))
+    assert (card.licence, card.attributions, dtype) == ("", (), "float32")
     default = skvae.BiLSTMMask().get_params(deep=False)
     got = estimator.get_params(deep=False)
     # What trains from mixtures has a mixer, so that there is one to give noise to.
@@ -220,7 +227,7 @@ WRONG = {
     "text": ("licence = 3\n" + MASK, "`licence` must be a string, got 3"),
     "attributions": ('attributions = "me"\n' + MASK, "`attributions` must be a list"),
     "attribution": ("attributions = [3]\n" + MASK, "`attributions` must be a list"),
-    "precision": ('precision = "int8"\n' + MASK, "`precision` must be one of float32"),
+    "dtype": ('dtype = "int8"\n' + MASK, "`dtype` must be one of float32"),
     "key": (MASK + "widths = 3", "`estimator.widths` is no parameter of BiLSTMMask"),
     "type": (MASK + 'n_mels = "big"', "`estimator`: `n_mels` must be an integer"),
     "truth": (MASK + "n_mels = true", "`n_mels` must be an integer"),

@@ -14,14 +14,9 @@ from common.corpora import Training
 from common.run import Record, Run
 from skvae import load_pretrained, save_pretrained
 from skvae.estimator import SpeechEstimator
+from skvae.storage import recipe_files
 from skvae.storage.model_files import read_summary
-from skvae.storage.recipe_files import (
-    Recipe,
-    find_method,
-    method_names,
-    parts,
-    read_recipe,
-)
+from skvae.storage.recipe_files import Recipe, parts, read_recipe, recipe_names
 from skvae.training.estimator import TrainedEstimator
 
 #: Suffix of the checkpoint of a model, as in ``skvae train``.
@@ -119,9 +114,7 @@ class Models:
                 recipe.estimator.set_params(**dict.fromkeys(names, data.noise))
             recipe.estimator.fit(data.clean)
         card = recipe.card._replace(training_data=data.told)
-        save_pretrained(
-            recipe.estimator, path, precision=recipe.precision, **card._asdict()
-        )
+        save_pretrained(recipe.estimator, path, dtype=recipe.dtype, **card._asdict())
         for checkpoint in path.parent.glob(f"{path.name}{CHECKPOINT}*"):
             checkpoint.unlink()
 
@@ -146,6 +139,6 @@ def find_recipe(name: str) -> Path:
     for folder in RECIPES:
         if (folder / f"{name}.toml").exists():
             return folder / f"{name}.toml"
-    if name not in method_names():
+    if name not in recipe_names():
         raise SystemExit(f"recipe {name!r} does not exist.")
-    return find_method(name)
+    return recipe_files.find_recipe(name)
