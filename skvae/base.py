@@ -22,12 +22,8 @@ from skvae.enhancement import (
 from skvae.estimator import JobCount, SpeechEstimator
 from skvae.metrics import mean_defined
 from skvae.signal.bandwidth import Band
-from skvae.signal.spectrogram import (
-    Spectrogram,
-    SpectrogramArray,
-    check_sample_rate,
-    open_spectrograms,
-)
+from skvae.signal.opening import open_spectrograms
+from skvae.signal.spectrogram import Spectrogram, SpectrogramArray
 from skvae.signal.types import Utterances, Waveform, with_callbacks
 from skvae.signal.utterances import (
     Kind,
@@ -39,6 +35,7 @@ from skvae.utils.device import check_device
 from skvae.utils.parameters import Number, Range
 from skvae.utils.progress import Progress
 from skvae.utils.random import draw_seed
+from skvae.utils.waveforms import check_sample_rate
 from skvae.utils.workers import run_tasks
 
 Result = TypeVar("Result")

@@ -11,17 +11,14 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin
 
 from skvae.signal.framing import power
-from skvae.signal.spectrogram import (
-    Spectrogram,
-    check_lengths,
-    check_sample_rate,
-    open_spectrograms,
-)
+from skvae.signal.opening import check_lengths, open_spectrograms
+from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
 from skvae.utils.learned import Instance, Learned, Scalar
 from skvae.utils.parameters import NamedParts, Range, check_ranges, check_real
 from skvae.utils.progress import Progress
+from skvae.utils.waveforms import check_sample_rate
 
 
 class Verbosity:

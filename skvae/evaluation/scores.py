@@ -18,11 +18,10 @@ from sklearn.pipeline import Pipeline
 
 from skvae.evaluation.summary import failed_rows, scores_of
 from skvae.metrics import METRICS, Metric, get_metric, mean_defined
-from skvae.signal.spectrogram import check_sample_rate
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
 from skvae.utils.progress import Progress
-from skvae.utils.waveforms import open_waveform
+from skvae.utils.waveforms import check_sample_rate, open_waveform
 from skvae.utils.workers import run_tasks
 
 if TYPE_CHECKING:

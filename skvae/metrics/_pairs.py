@@ -68,25 +68,6 @@ def scale_to_unit(samples: np.ndarray) -> np.ndarray:
     return np.ldexp(samples, -exponent)
 
 
-def check_sample_rate(sample_rate: Any) -> int:
-    """Validate a sample rate in Hz.
-
-    Examples
-    --------
-    >>> check_sample_rate(16000.0)
-    16000
-    """
-    try:
-        rate = int(sample_rate)
-    except (TypeError, ValueError, OverflowError):
-        rate = 0
-    if rate < 1 or rate != sample_rate or isinstance(sample_rate, bool):
-        raise ValueError(
-            f"`sample_rate` must be a positive whole number of Hz, got {sample_rate!r}."
-        )
-    return rate
-
-
 def undefined(metric: str, reason: str, stacklevel: int = 3) -> float:
     """Warn that a metric is undefined for a pair, and return NaN.
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from skvae.metrics._pairs import check_sample_rate, open_pair, scale_to_unit, undefined
+from skvae.metrics._pairs import open_pair, scale_to_unit, undefined
 from skvae.utils.threads import one_thread
+from skvae.utils.waveforms import check_sample_rate
 
 #: Constant of the reference programs that prevents 0 / 0 in silent bands and frames.
 EPS = np.finfo(np.float64).eps

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from skvae.metrics._pairs import check_sample_rate, open_pair, undefined
+from skvae.metrics._pairs import open_pair, undefined
+from skvae.utils.waveforms import check_sample_rate
 
 #: Sample rates in Hz for which each mode is defined.
 MODES = {"wb": (16000,), "nb": (8000, 16000), "nb-raw": (8000, 16000)}

@@ -1,4 +1,4 @@
-"""A block of a recording: its spectra, a few frames at a time, in little memory."""
+"""Blocks of a recording: their spectra, a few frames at a time, in little memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from skvae.signal.framing import power
 from skvae.signal.spectrogram import Spectrogram
 
-#: Frames whose spectra are made, masked and added up together: few enough for the
-#: processor's caches, and a multiple of what the transforms take at once, so that
-#: results are to the bit those of one go.
+#: Frames whose spectra are computed, masked and added together. They fit into the
+#: processor's caches. The number is a multiple of what the transforms process at once,
+#: so that all bits are those of a single pass.
 _FRAMES_AT_ONCE = 256
 
-#: Values of spectra that are kept until the mask is known: two minutes of one channel
-#: at 16 kHz. More than these are made twice, from samples: a quarter of the memory.
+#: Maximum number of spectral values that are stored until the mask is known: two
+#: minutes of one channel at 16 kHz. Larger blocks are computed twice from their
+#: samples, which take a quarter of the memory.
 _MOST_KEPT = 2**22
 
 
@@ -25,9 +26,9 @@ class BlockSpectra:
     Parameters
     ----------
     channels : sequence of Spectrogram
-        The channels of one recording, of equal lengths.
+        Channels of one recording, of equal lengths.
     start, stop : int
-        The frames ``start`` to ``stop - 1``, which are read at once.
+        Range of frames, ``start`` to ``stop - 1``. Their samples are read at once.
 
     Examples
     --------
@@ -58,21 +59,21 @@ class BlockSpectra:
         return self._make() if self._kept is None else self._kept
 
     def power(self, n_fft: int) -> np.ndarray:
-        """Mean power of the channels, as a method at a lower sample rate sees it.
+        """Return the mean power of the channels in the bins of a method.
 
         Parameters
         ----------
         n_fft : int
-            Samples in a frame of the method. Frames of the recording hold a multiple of
-            them, as its sample rate is a multiple of the method's.
+            Samples in a frame of the method. The recording may have a multiple of the
+            method's sample rate, and frames of as many times the samples.
 
         Returns
         -------
         ndarray of shape (N, F)
-            In the bins of the method.
+            Power.
         """
         n_bins = n_fft // 2 + 1
-        # A window m times as long gathers m times the amplitude.
+        # A window m times as long gives m times the amplitude.
         divisor = len(self._readers) * (self._framing.n_fft // n_fft) ** 2
         parts = []
         for frames in self._all():
@@ -85,18 +86,18 @@ class BlockSpectra:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def masked(self, mask: np.ndarray) -> Iterator[list[np.ndarray]]:
-        """Yield spectra times a mask, a few frames at a time, and lose them.
+        """Yield the spectra times a mask, a few frames at a time; only once.
 
         Parameters
         ----------
         mask : ndarray of shape (N, F)
-            For the first N frames, in the bins of the method. What lies above these is
-            multiplied by the mean of the mask in the highest sixteenth of them.
+            Mask of the first N frames, in the bins of the method. Higher bins are
+            multiplied by the mean of the mask in the highest sixteenth of its bins.
 
         Yields
         ------
         list of ndarray, each of shape (n_next_frames, n_bins)
-            Those of each channel.
+            Masked frames of each channel.
         """
         for frames in self._all():
             if not len(mask):
@@ -106,7 +107,7 @@ class BlockSpectra:
 
 
 def _apply(mask: np.ndarray, X: np.ndarray) -> np.ndarray:
-    # In place where the spectra are nobody else's: fresh memory is not free.
+    # In place, unless the spectra are the spectrogram's own: new memory takes time.
     out = X if X.flags.writeable else np.empty_like(X)
     n_bins = mask.shape[1]
     np.multiply(X[:, :n_bins], mask, out=out[:, :n_bins])

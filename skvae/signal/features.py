@@ -1,4 +1,4 @@
-"""Features that networks take: the power of mel bands on a logarithmic scale."""
+"""Input features of networks: logarithms of the power in mel bands."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags
 
 from skvae.signal.framing import Framing, power
-from skvae.signal.spectrogram import check_sample_rate, open_spectrograms
+from skvae.signal.opening import open_spectrograms
 from skvae.signal.stft import STFT
 from skvae.signal.types import Utterances
 from skvae.signal.utterances import Kind, read_collection
 from skvae.utils.parameters import check_real
+from skvae.utils.waveforms import check_sample_rate
 
 
 class LogMel(TransformerMixin, BaseEstimator):
-    """Logarithm of the power in mel bands, a row a frame.
+    """Logarithms of the power in mel bands, one row per frame.
 
     Parameters
     ----------
@@ -27,22 +28,22 @@ class LogMel(TransformerMixin, BaseEstimator):
     f_min : float, default=0.0
         Lower edge of the first band in Hz.
     f_max : float, default=None
-        Upper edge of the last band in Hz; None means half the sample rate.
+        Upper edge of the last band in Hz. None means half the sample rate.
     dynamic_range : float, default=100.0
-        Values are raised to so many dB below the utterance's loudest, so that pauses
-        of digital silence are no extreme. Where all is silent, all values are the
-        logarithm of the least number.
+        Range of the values in dB, below the loudest value of the utterance. Lower
+        values are raised to the limit, so that digital silence is no outlier. In a
+        silent utterance all values are the logarithm of the smallest normal number.
     stft : STFT, default=None
-        Analysis of waveforms; None means ``STFT()``. Spectrograms bring their own.
+        Analysis of waveforms. None means ``STFT()``. Spectrograms bring their own.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of samples of each row, where `fit` saw a 2-D array.
+        Number of samples of each row, if `fit` saw a 2-D array.
 
     See Also
     --------
-    STFT : What it starts from.
+    STFT : Transform whose power the features are computed from.
 
     Notes
     -----
@@ -85,14 +86,14 @@ class LogMel(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
-            The utterances.
+            Utterances.
         y : Ignored
             Not used.
 
         Returns
         -------
         LogMel
-            Itself.
+            The same object.
         """
         check_real("n_mels", self.n_mels, low=1, integer=True)
         check_real("f_min", self.f_min, low=0)
@@ -102,17 +103,18 @@ class LogMel(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> Any:
-        """Features of utterances.
+        """Compute the features of utterances.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
-            The utterances.
+            Utterances.
 
         Returns
         -------
-        list of ndarray, each of shape (n_frames, n_mels), or one array of all
-            The latter for utterances of equal lengths from a 2-D array.
+        list of ndarray, each of shape (n_frames, n_mels), or one 3-D array
+            Features of each utterance. A 2-D array gives one array of shape
+            (n_utterances, n_frames, n_mels).
         """
         items, kind = read_collection(self, X)
         if kind.spectral:
@@ -142,24 +144,25 @@ class LogMel(TransformerMixin, BaseEstimator):
 def mel_filters(
     framing: Framing, sample_rate: int, n_mels: int, f_min: float, f_max: float | None
 ) -> np.ndarray:
-    """Triangular bands of equal area on the mel scale.
+    """Return triangular bands of equal area on the mel scale.
 
     Parameters
     ----------
     framing : Framing
-        Says the number of bins.
+        Transform whose bins the bands gather.
     sample_rate : int
-        Samples per second.
+        Sample rate in Hz.
     n_mels : int
         Number of bands.
     f_min : float
         Lower edge of the first band in Hz.
     f_max : float or None
-        Upper edge of the last band in Hz; None means half the sample rate.
+        Upper edge of the last band in Hz. None means half the sample rate.
 
     Returns
     -------
     ndarray of shape (n_bins, n_mels)
+        Weights; read-only, since they are cached.
 
     Examples
     --------
@@ -177,7 +180,7 @@ def mel_filters(
 
 
 def log_mel(V: np.ndarray, filters: np.ndarray, dynamic_range: float) -> np.ndarray:
-    """Logarithm of the power in bands.
+    """Compute the logarithm of the power in bands.
 
     Parameters
     ----------
@@ -186,7 +189,7 @@ def log_mel(V: np.ndarray, filters: np.ndarray, dynamic_range: float) -> np.ndar
     filters : ndarray of shape (F, n_mels)
         Weights of the bands.
     dynamic_range : float
-        Values are raised to so many dB below the largest.
+        Range of the values in dB, below the largest value.
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """Short-time Fourier transform with exact reconstruction for every length.
 
-Frames come first: the spectrum of a waveform has shape (N, F). The frames lie on the
-grid of `hop_length`; where the window leaves samples at the edges of a recording
-(almost) unseen, frames before its beginning or after its end are added, so that
-weighted overlap-add (Griffin and Lim, 1984, Eq. 6) inverts the transform for every
-length from one sample on.
+Frames come first: the spectrum of a waveform has shape (N, F). The frames lie on a grid
+of `hop_length` samples. Where the window gives samples at the edges of a recording
+(almost) no weight, frames before its beginning or after its end are added. So weighted
+overlap-add (Griffin and Lim, 1984, Eq. 6) inverts the transform for every length, from
+one sample on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy import fft as scipy_fft
 
-#: An edge sample counts as seen when its squared window weights reach this share of
-#: the weights in the interior: overlap-add divides by them.
+#: Least sum of the squared window weights of an edge sample, relative to that of an
+#: interior sample: overlap-add divides by it.
 _MIN_COVERAGE = 0.01
-#: Frames transformed together: about what fits the second-level cache.
+#: Frames that are transformed together: about what fits into the second-level cache.
 _FRAMES_AT_ONCE = 128
 
 
@@ -37,8 +37,8 @@ def _sine_window(n_fft: int) -> np.ndarray:
     return np.sin(np.pi * (np.arange(n_fft) + 0.5) / n_fft)
 
 
-#: Periodic windows that need no import of scipy.signal, which takes longer than
-#: enhancing a recording by a classical method.
+#: Periodic windows for which scipy.signal need not be imported, since the import takes
+#: longer than enhancing a recording by a classical method.
 WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
     "hann": _cosine_window(0.5, 0.5),
     "hamming": _cosine_window(0.54, 0.46),
@@ -49,13 +49,13 @@ WINDOWS: dict[str, Callable[[int], np.ndarray]] = {
 
 
 def make_window(window: str | tuple[float, ...], n_fft: int) -> np.ndarray:
-    """Window of `n_fft` samples.
+    """Return a window of `n_fft` samples.
 
     Parameters
     ----------
     window : str or tuple of float
-        "hann", "hamming", "blackman", "sine", "boxcar", any other name that
-        :func:`scipy.signal.get_window` knows, or the samples themselves.
+        "hann", "hamming", "blackman", "sine", "boxcar", another name that
+        :func:`scipy.signal.get_window` accepts, or the samples of the window.
     n_fft : int
         Number of samples.
 
@@ -77,21 +77,21 @@ def make_window(window: str | tuple[float, ...], n_fft: int) -> np.ndarray:
             return np.asarray(get_window(window, n_fft))
         except ValueError as error:
             raise ValueError(
-                f"`window` must be one of {sorted(WINDOWS)}, another name known to "
-                f"scipy.signal.get_window or an array, got {window!r}."
+                f"`window` must be one of {sorted(WINDOWS)}, another name that "
+                f"scipy.signal.get_window accepts, or an array, got {window!r}."
             ) from error
     weights = np.asarray(window, dtype=np.float64)
     if weights.shape != (n_fft,) or not np.isfinite(weights).all():
         raise ValueError(
-            f"`window` must hold n_fft={n_fft} finite numbers, got an array of shape "
-            f"{weights.shape}."
+            f"`window` must contain n_fft={n_fft} finite numbers, got an array of "
+            f"shape {weights.shape}."
         )
     return weights
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Where the frames of a short-time Fourier transform lie, and its two directions.
+    """Frames of a short-time Fourier transform, the transform, and its inverse.
 
     Parameters
     ----------
@@ -100,9 +100,9 @@ class Framing:
     hop_length : int
         Samples from one frame to the next.
     window : str or tuple of float
-        As for :func:`make_window`.
+        Window; see :func:`make_window`.
     center : bool
-        Whether frame t is centred on sample t * hop_length (True) or starts there.
+        Whether frame t is centered on sample t * hop_length (True) or starts there.
 
     Examples
     --------
@@ -132,11 +132,11 @@ class Framing:
             raise ValueError(
                 f"`window`={_short(self.window)} with n_fft={self.n_fft} and "
                 f"hop_length={self.hop_length} leaves samples without weight (it "
-                "violates NOLA), so nothing could be reconstructed: lower hop_length."
+                "violates NOLA), so they cannot be reconstructed: lower hop_length."
             )
 
     def __reduce__(self):
-        # Without what is cached: caches must not change hashes (joblib's).
+        # Without cached values, which must not change joblib's hashes.
         return Framing, (self.n_fft, self.hop_length, self.window, self.center)
 
     @property
@@ -146,23 +146,23 @@ class Framing:
 
     @cached_property
     def weights(self) -> np.ndarray:
-        """The window, shape (n_fft,)."""
+        """Window, shape (n_fft,)."""
         return make_window(self.window, self.n_fft)
 
     @cached_property
     def _squared_window_sums(self) -> np.ndarray:
-        """Interior sum of the squared windows that see a sample, by its phase."""
+        """Sum of the squared windows at an interior sample, by its phase."""
         padded = np.zeros(-(-self.n_fft // self.hop_length) * self.hop_length)
         padded[: self.n_fft] = self.weights**2
         return padded.reshape(-1, self.hop_length).sum(0)
 
     @property
     def _grid_origin(self) -> int:
-        """First sample of the frame 0 of the grid."""
+        """First sample of frame 0 of the grid."""
         return -(self.n_fft // 2) if self.center else 0
 
     def _coverage(self, samples: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Share of its interior weight that each sample gets from some grid frames."""
+        """Weight of each sample in some grid frames, relative to the interior."""
         energy = self.weights**2
         seen = np.zeros(len(samples))
         for frame in range(first, last + 1):
@@ -174,7 +174,7 @@ class Framing:
 
     @cached_property
     def _lead(self) -> int:
-        """Number of frames before the grid's first, for the first samples' sake."""
+        """Number of frames before frame 0 of the grid, which the first samples need."""
         samples = np.arange(self.n_fft)
         last = 2 * self.n_fft // self.hop_length + 1
         lead = 0
@@ -184,16 +184,16 @@ class Framing:
 
     @property
     def origin(self) -> int:
-        """First sample of the first frame; never positive."""
+        """First sample of the first frame, zero or negative."""
         return self._grid_origin - self._lead * self.hop_length
 
     def stretch(self, multiple: int) -> Framing:
-        """Frames of the same times and frequencies at a multiple of the sample rate.
+        """Return the framing with the same times at a multiple of the sample rate.
 
         Parameters
         ----------
         multiple : int
-            How many times the sample rate.
+            Factor of the sample rate.
 
         Returns
         -------
@@ -209,39 +209,39 @@ class Framing:
         if not isinstance(self.window, str):
             raise ValueError(
                 "a window given as an array cannot be stretched to another sample "
-                "rate: name it, or resample the recording."
+                "rate: pass the name of a window, or resample the recording."
             )
         return Framing(
             self.n_fft * multiple, self.hop_length * multiple, self.window, self.center
         )
 
     def n_frames(self, length: int) -> int:
-        """Number of frames, N, of a waveform of `length` samples."""
+        """Return the number of frames, N, of a waveform of `length` samples."""
         return _n_frames(self, length)
 
     def samples_of(self, first: int, last: int) -> tuple[int, int]:
-        """Samples that the frames ``first`` to ``last - 1`` see.
+        """Return the range of samples in the frames ``first`` to ``last - 1``.
 
-        They may lie before the recording (negative) or behind its end.
+        It may begin before the recording (negative) and end after it.
         """
         start = self.origin + first * self.hop_length
         return start, start + (last - 1 - first) * self.hop_length + self.n_fft
 
     def transform_frames(self, segment: np.ndarray) -> np.ndarray:
-        """Spectra of the frames that fit into a segment.
+        """Compute the spectra of the frames that fit into a segment.
 
         Parameters
         ----------
         segment : ndarray of shape (n_samples,)
-            Samples from the first of one frame to the last of another.
+            Samples from the first one of a frame to the last one of another.
 
         Returns
         -------
         ndarray of shape (N, F)
-            complex64 for float32, else complex128.
+            Spectra: complex64 for float32, else complex128.
         """
         segment = np.ascontiguousarray(segment)
-        # sliding_window_view, without its checks: they cost a tenth of the transform.
+        # As sliding_window_view, without its checks: a tenth of the transform's time.
         frames: np.ndarray = np.ndarray(
             ((len(segment) - self.n_fft) // self.hop_length + 1, self.n_fft),
             segment.dtype,
@@ -258,31 +258,35 @@ class Framing:
         return spectra
 
     def analyse(self, waveform: np.ndarray) -> np.ndarray:
-        """Spectra of a whole waveform.
+        """Compute the spectra of a whole waveform.
 
         Parameters
         ----------
         waveform : ndarray of float, shape (n_samples,)
+            Samples.
 
         Returns
         -------
         ndarray of shape (N, F)
+            Spectra.
         """
         start, stop = self.samples_of(0, self.n_frames(len(waveform)))
         return self.transform_frames(pad_segment(waveform, start, stop))
 
     def synthesise(self, spectra: np.ndarray, length: int) -> np.ndarray:
-        """Waveform of `length` samples that has these spectra, in least squares.
+        """Compute the waveform whose spectra are nearest to these in least squares.
 
         Parameters
         ----------
         spectra : ndarray of shape (N, F)
+            Spectra.
         length : int
             Number of samples.
 
         Returns
         -------
         ndarray of shape (length,)
+            Samples.
         """
         overlap_add = OverlapAdd(self, length, spectra.dtype)
         return overlap_add.push(spectra)
@@ -294,7 +298,7 @@ class OverlapAdd:
     Parameters
     ----------
     framing : Framing
-        Where the frames lie.
+        Parameters of the transform.
     length : int
         Number of samples of the whole waveform.
     dtype : numpy.dtype
@@ -318,7 +322,7 @@ class OverlapAdd:
         self._n_frames = framing.n_frames(length)
         self._dtype = np.dtype(np.float32 if dtype == np.complex64 else np.float64)
         self._weights = framing.weights.astype(self._dtype)
-        # Whole hops in a frame, the last one padded with zeros.
+        # Number of hops in a frame, the last one padded with zeros.
         self._n_slices = -(-framing.n_fft // framing.hop_length)
         squared = np.zeros(self._n_slices * framing.hop_length, self._dtype)
         squared[: framing.n_fft] = self._weights**2
@@ -327,17 +331,17 @@ class OverlapAdd:
         self._tail = np.zeros((self._n_slices - 1, framing.hop_length), self._dtype)
 
     def push(self, spectra: np.ndarray) -> np.ndarray:
-        """Add the next frames.
+        """Add the next frames, and return the samples that they complete.
 
         Parameters
         ----------
         spectra : ndarray of shape (n_new_frames, F)
+            Spectra of the frames.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            The samples that no later frame will change; all that are left after the
-            last frame.
+            Samples that no later frame changes. After the last frame, all that remain.
         """
         n_fft, hop, n_slices = (
             self.framing.n_fft,
@@ -380,7 +384,7 @@ class OverlapAdd:
         rows = range(len(added))
         for row in (*rows[:first], *rows[last:]):
             slice_ = first_slice + row
-            # Frames that begin k slices before this one, as far as there are any.
+            # Frames that begin up to n_slices - 1 slices before this one.
             seen = self._squared[max(0, slice_ - self._n_frames + 1) : slice_ + 1].sum(
                 0
             )
@@ -388,15 +392,17 @@ class OverlapAdd:
 
 
 def power(spectra: np.ndarray) -> np.ndarray:
-    """Power of spectra, without the square root in the modulus.
+    """Compute the power of spectra, without the square root of the modulus.
 
     Parameters
     ----------
     spectra : ndarray of complex, any shape
+        Spectra.
 
     Returns
     -------
     ndarray of the same shape
+        ``|X|^2``.
 
     Examples
     --------
@@ -410,20 +416,21 @@ def power(spectra: np.ndarray) -> np.ndarray:
 
 
 def at_level(V: np.ndarray, level: float, of: np.ndarray | None = None) -> np.ndarray:
-    """Power scaled so that its mean is a given one; silence stays silent.
+    """Scale power to a given mean; silence stays silent.
 
     Parameters
     ----------
     V : ndarray of float, shape (N, F)
         Power.
     level : float
-        The mean.
+        Mean power after scaling.
     of : ndarray of shape (N, F), default=None
-        What has that mean then; None means `V`.
+        Power whose mean determines the factor. None means `V`.
 
     Returns
     -------
     ndarray of float, shape (N, F)
+        Scaled power.
 
     Examples
     --------
@@ -432,23 +439,25 @@ def at_level(V: np.ndarray, level: float, of: np.ndarray | None = None) -> np.nd
     array([[2.5, 7.5]])
     """
     mean = float((V if of is None else of).mean())
-    # The quotient is finite in the precision of V.
+    # The floor keeps the quotient finite in the precision of V.
     scale = level / max(mean, level * float(np.finfo(V.dtype).tiny))
     return V * V.dtype.type(scale)
 
 
 def pad_segment(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Samples ``start`` to ``stop - 1`` of a waveform, zero outside of it.
+    """Return the samples ``start`` to ``stop - 1`` of a waveform, zero outside it.
 
     Parameters
     ----------
     waveform : ndarray of shape (n_samples,)
+        Samples.
     start, stop : int
-        May lie outside of [0, n_samples].
+        Range of samples, which may exceed [0, n_samples].
 
     Returns
     -------
     ndarray of shape (stop - start,)
+        New array.
 
     Examples
     --------
@@ -465,8 +474,8 @@ def pad_segment(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 @lru_cache(maxsize=4096)
 def _n_frames(framing: Framing, length: int) -> int:
-    # Frames of the grid: those centred on, or starting at, a sample of the recording;
-    # a centred one may also stand right behind the last, as in librosa.
+    # Frames of the grid that are centered on, or start at, a sample of the recording.
+    # As in librosa, a frame may also be centered right after the last sample.
     last = (length if framing.center else length - 1) // framing.hop_length
     samples = np.arange(max(0, length - framing.n_fft), length)
     earliest = (samples[0] - framing._grid_origin - framing.n_fft) // framing.hop_length

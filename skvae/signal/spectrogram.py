@@ -1,49 +1,48 @@
-"""Spectrograms of utterances: what passes from one step of a pipeline to the next."""
+"""Spectrograms of utterances, as they pass between the steps of a pipeline."""
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from skvae.signal.framing import Framing, pad_segment
-from skvae.signal.utterances import is_spectrogram
 from skvae.utils.parameters import check_real
 from skvae.utils.waveforms import float_dtype, open_waveform, restore_dtype
 
 
 class Spectrogram:
-    """Short-time Fourier transform of one utterance, which knows the way back.
+    """Short-time Fourier transform of one utterance, with what inverts it.
 
-    Small and immutable. One that was made from a waveform keeps the waveform and
-    computes `data` whenever it is asked, so a list of them costs next to nothing.
+    Spectrograms are immutable. One that was made from a waveform stores the waveform
+    and computes `data` on demand, so a list of them needs little memory.
 
     Parameters
     ----------
     data : array-like of complex, shape (n_bins, n_frames)
-        The transform, frequency x time.
+        Transform, frequency x time.
     length : int
         Number of samples of the waveform.
     n_fft : int, default=None
-        Samples in a frame; None means ``2 * (n_bins - 1)``.
+        Samples in a frame. None means ``2 * (n_bins - 1)``.
     hop_length : int, default=None
-        Samples from one frame to the next; None means a quarter of `n_fft`.
+        Samples from one frame to the next. None means a quarter of `n_fft`.
     window : str or array-like of shape (n_fft,), default="sine"
         Window of the analysis.
     center : bool, default=True
-        Whether frame t is centred on sample t * hop_length.
+        Whether frame t is centered on sample t * hop_length.
     sample_rate : int, default=16000
-        Samples per second.
+        Sample rate in Hz.
     dtype : dtype, default=None
-        Dtype of the waveform; None means the precision of `data`.
+        Dtype of the waveform. None means the precision of `data`.
 
     See Also
     --------
-    STFT : Makes them from waveforms.
-    ISTFT : Makes waveforms from them.
+    STFT : Makes spectrograms of waveforms.
+    ISTFT : Makes waveforms of spectrograms.
 
     Examples
     --------
@@ -99,7 +98,7 @@ class Spectrogram:
         if dtype is None:
             dtype = np.float32 if single else np.float64
         self._set(
-            # One layout, so that sums over it do not depend on where it comes from.
+            # One memory layout, so that sums over it always have the same bits.
             frames=np.ascontiguousarray(data.T),
             waveform=None,
             dtype=np.dtype(dtype),
@@ -117,19 +116,19 @@ class Spectrogram:
         *,
         name: str = "the waveform",
     ) -> Spectrogram:
-        """Spectrogram of a waveform, computed when it is needed.
+        """Make the spectrogram of a waveform, computed on demand.
 
         Parameters
         ----------
         waveform : array-like, shape (n_samples,)
-            The audio, or what reads it. An array is validated at once, what reads
-            itself when it is read.
+            Audio, or an object that reads it, such as an AudioFile. Arrays are
+            validated at once, other objects when they are read.
         framing : Framing
             Parameters of the transform.
         sample_rate : int, default=16000
-            Samples per second.
+            Sample rate in Hz.
         name : str
-            How errors call it.
+            Name of the waveform in error messages.
 
         Returns
         -------
@@ -144,8 +143,8 @@ class Spectrogram:
             if rate != sample_rate:
                 raise ValueError(
                     f"{name} has a sample rate of {rate} Hz, expected {sample_rate}: "
-                    "resample it, with AudioFile(path, sample_rate="
-                    f"{sample_rate}) for instance, or set the `sample_rate` of `stft`."
+                    "resample it, e.g. with AudioFile(path, sample_rate="
+                    f"{sample_rate}), or set the `sample_rate` of `stft`."
                 )
             if len(waveform) == 0:
                 raise ValueError(f"{name} must have at least one sample, got 0.")
@@ -170,7 +169,7 @@ class Spectrogram:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
-            f"a Spectrogram cannot be changed: use replace(data) instead of setting "
+            "a Spectrogram is immutable: use replace(data) instead of setting "
             f"{name!r}."
         )
 
@@ -204,7 +203,7 @@ class Spectrogram:
 
     @property
     def center(self) -> bool:
-        """Whether frame t is centred on sample t * hop_length."""
+        """Whether frame t is centered on sample t * hop_length."""
         return self.framing.center
 
     @property
@@ -223,39 +222,45 @@ class Spectrogram:
         return 2
 
     @property
+    def source(self) -> Any:
+        """Waveform that `data` is computed from; None if `data` was passed."""
+        return self._waveform
+
+    @property
     def data(self) -> np.ndarray:
-        """The transform, complex, shape (n_bins, n_frames)."""
+        """Transform, complex, shape (n_bins, n_frames)."""
         return self.frames().T
 
     def frames(self, first: int = 0, last: int | None = None) -> np.ndarray:
-        """Spectra of some frames, frames first.
+        """Return the spectra of some frames, frames first.
 
         Parameters
         ----------
         first, last : int
-            The frames ``first`` to ``last - 1``; all by default. Of a recording that
-            reads itself only their part is read.
+            Range of frames, ``first`` to ``last - 1``; all by default. Only their part
+            of a file is read.
 
         Returns
         -------
         ndarray of complex, shape (last - first, n_bins)
-            They may be the spectrogram's own: do not write to them.
+            Possibly the spectrogram's own memory: do not write to it.
         """
         last = self.n_frames if last is None else last
         return self.reader(first, last)(first, last)
 
     def reader(self, first: int, last: int) -> Callable[[int, int], np.ndarray]:
-        """Function that gives some of the frames again and again, read only once.
+        """Return a function that computes some of the frames, which it reads once.
 
         Parameters
         ----------
         first, last : int
-            The frames ``first`` to ``last - 1`` are those that it knows.
+            Range of frames that the function computes, ``first`` to ``last - 1``.
 
         Returns
         -------
         callable
-            Like :meth:`frames`. It keeps the samples of its frames and no spectra.
+            Function with the arguments of :meth:`frames`. It stores the samples of its
+            frames and no spectra.
         """
         if self._frames is not None:
             own = self._frames
@@ -265,7 +270,7 @@ class Spectrogram:
         waveform, low, high = self._part(begin, end)
         if low < 0 or high > len(waveform):
             samples = pad_segment(waveform, low, high)
-        else:  # no copy, for blocks of recordings are large
+        else:  # no copy: blocks are large
             samples = waveform[low:high]
 
         def read(start: int, stop: int) -> np.ndarray:
@@ -275,25 +280,25 @@ class Spectrogram:
         return read
 
     def samples(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Part of the waveform as floats, zero outside of the recording.
+        """Return part of the waveform as floats, zero outside the recording.
 
         Parameters
         ----------
         start, stop : int
-            The samples ``start`` to ``stop - 1``; all by default.
+            Range of samples, ``start`` to ``stop - 1``; all by default.
 
         Returns
         -------
         ndarray of float, shape (stop - start,)
-            16-bit integers are scaled to one.
+            Samples; 16-bit integers are scaled to [-1, 1].
         """
         stop = self.length if stop is None else stop
         return pad_segment(*self._part(start, stop))
 
     def _part(self, start: int, stop: int) -> tuple[np.ndarray, int, int]:
-        """Waveform that holds some samples as floats, and where they lie in it.
+        """Waveform that contains some samples as floats, and their range in it.
 
-        Samples before its beginning or behind its end are outside of the recording.
+        Samples before its beginning or after its end are outside the recording.
         """
         waveform = self._waveform
         if self._frames is not None:
@@ -310,27 +315,27 @@ class Spectrogram:
         return waveform, start, stop
 
     def to_waveform(self) -> np.ndarray:
-        """Waveform that has this spectrogram, in the dtype of the original.
+        """Return the waveform of this spectrogram, in the dtype of the original.
 
         Returns
         -------
         ndarray of shape (length,)
-            16-bit integers are rounded and clipped.
+            Waveform; 16-bit integers are rounded and clipped.
         """
         return restore_dtype(self.samples(), self.dtype)
 
     def replace(self, data: np.ndarray) -> Spectrogram:
-        """Spectrogram with other values and the same parameters.
+        """Make a spectrogram with other values and the same parameters.
 
         Parameters
         ----------
         data : array-like of complex, shape (n_bins, n_frames)
-            What takes the place of `data`.
+            New values.
 
         Returns
         -------
         Spectrogram
-            A new one: this one stays as it is.
+            New spectrogram; this one does not change.
         """
         return Spectrogram(
             data,
@@ -358,7 +363,7 @@ def _rebuild(fields: dict[str, Any]) -> Spectrogram:
 
 
 class SpectrogramArray(Sequence):
-    """Spectrograms of the rows of a 2-D array: equal lengths, so it has a shape.
+    """Spectrograms of the rows of a 2-D array: all of one length, so it has a shape.
 
     Parameters
     ----------
@@ -410,7 +415,7 @@ class SpectrogramArray(Sequence):
 
 
 def reads_itself(waveform: Any) -> bool:
-    """Whether a waveform is read when asked for, like an ``AudioFile``.
+    """Return whether a waveform is read on demand, like an ``AudioFile``.
 
     Examples
     --------
@@ -424,18 +429,18 @@ def reads_itself(waveform: Any) -> bool:
 def make_framing(
     n_fft: int, hop_length: int | None, window: Any, center: bool
 ) -> Framing:
-    """Checked parameters of a short-time Fourier transform.
+    """Check the parameters of a short-time Fourier transform.
 
     Parameters
     ----------
     n_fft : int
         Samples in a frame.
     hop_length : int or None
-        Samples from one frame to the next; None means a quarter of `n_fft`.
+        Samples from one frame to the next. None means a quarter of `n_fft`.
     window : str or array-like of shape (n_fft,)
-        The window.
+        Window.
     center : bool
-        Whether frame t is centred on sample t * hop_length.
+        Whether frame t is centered on sample t * hop_length.
 
     Returns
     -------
@@ -444,7 +449,7 @@ def make_framing(
     Raises
     ------
     ValueError
-        If a parameter is impossible, or if the windows leave samples unseen.
+        If a parameter is invalid, or if the windows leave out samples.
 
     Examples
     --------
@@ -467,103 +472,5 @@ def make_framing(
     return _cached_framing(int(n_fft), int(hop_length), window, bool(center))
 
 
-#: One object for each set of parameters: it keeps the window and what follows from it.
+#: One object for each set of parameters, since it caches the window.
 _cached_framing = lru_cache(maxsize=64)(Framing)
-
-
-def open_spectrograms(
-    items: Iterable[Any], framing: Framing, sample_rate: int, *, of: str = "utterance"
-) -> list[Spectrogram]:
-    """Spectrograms of waveforms, or the ones that were passed if they fit.
-
-    Parameters
-    ----------
-    items : iterable of waveforms or of Spectrogram
-        The utterances.
-    framing : Framing
-        Parameters of the transform.
-    sample_rate : int
-        Samples per second.
-    of : str
-        What errors call an item.
-
-    Returns
-    -------
-    list of Spectrogram
-        Those of waveforms are computed when they are needed.
-
-    Raises
-    ------
-    ValueError
-        If an item is no waveform, or a spectrogram with other parameters; it names
-        the item.
-    """
-    return [
-        _check_parameters(item, framing, sample_rate, f"{of} {k}")
-        if is_spectrogram(item)
-        else Spectrogram.from_waveform(item, framing, sample_rate, name=f"{of} {k}")
-        for k, item in enumerate(items)
-    ]
-
-
-def _check_parameters(
-    spectrogram: Spectrogram, framing: Framing, sample_rate: int, name: str
-) -> Spectrogram:
-    for what, wanted, got in (
-        ("n_fft", framing.n_fft, spectrogram.n_fft),
-        ("hop_length", framing.hop_length, spectrogram.hop_length),
-        ("window", framing.window, spectrogram.window),
-        ("center", framing.center, spectrogram.center),
-        ("sample_rate", sample_rate, spectrogram.sample_rate),
-    ):
-        if wanted != got:
-            raise ValueError(
-                f"{name} is a spectrogram with {what}={got!r}, expected {wanted!r}."
-            )
-    return spectrogram
-
-
-def check_lengths(utterances: Sequence[Spectrogram], clean: Sequence[Any]) -> None:
-    """Raise a ValueError that names the first pair of unequal lengths.
-
-    Parameters
-    ----------
-    utterances : list of Spectrogram
-        Those of X.
-    clean : list of Spectrogram or of waveforms
-        Those of y, as many.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skvae import STFT
-    >>> check_lengths(STFT().fit_transform([np.ones(3)]), [np.ones(2)])
-    Traceback (most recent call last):
-        ...
-    ValueError: utterance 0 has 3 samples in X but 2 in y: pairs must have equal
-    lengths (are the lists in one order?).
-    """
-    for k, (one, other) in enumerate(zip(utterances, clean, strict=True)):
-        length = other.length if is_spectrogram(other) else len(other)
-        if one.length != length:
-            raise ValueError(
-                f"utterance {k} has {one.length} samples in X but {length} in y: "
-                "pairs must have equal lengths (are the lists in one order?)."
-            )
-
-
-def check_sample_rate(sample_rate: Any) -> int:
-    """Sample rate as an int, or a ValueError.
-
-    Examples
-    --------
-    >>> check_sample_rate(16000.0)
-    16000
-    """
-    check_real("sample_rate", sample_rate, low=1)
-    if sample_rate != int(sample_rate):
-        raise ValueError(
-            "`sample_rate` must be a whole number of samples per second, "
-            f"got {sample_rate!r}."
-        )
-    return int(sample_rate)

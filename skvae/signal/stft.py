@@ -1,4 +1,4 @@
-"""The transformers between waveforms and spectrograms."""
+"""Transformers from waveforms to spectrograms and back."""
 
 from __future__ import annotations
 
@@ -12,23 +12,18 @@ from sklearn.utils import Tags
 
 from skvae.metrics import mean_si_sdr
 from skvae.signal.framing import Framing
-from skvae.signal.spectrogram import (
-    Spectrogram,
-    SpectrogramArray,
-    check_lengths,
-    check_sample_rate,
-    make_framing,
-    open_spectrograms,
-)
+from skvae.signal.opening import check_lengths, open_spectrograms
+from skvae.signal.spectrogram import Spectrogram, SpectrogramArray, make_framing
 from skvae.signal.types import Utterances, Waveform
 from skvae.signal.utterances import Kind, read_collection, require_clean
+from skvae.utils.waveforms import check_sample_rate
 
 
 class STFT(TransformerMixin, BaseEstimator):
     """Short-time Fourier transform: waveforms in, spectrograms out.
 
-    Every waveform is reconstructed exactly by :class:`ISTFT`, from one sample on.
-    Spectrograms are computed when they are used, so that transforming a corpus of
+    :class:`ISTFT` reconstructs every waveform exactly, from one sample on. Spectrograms
+    are computed on demand, so transforming a list of
     :class:`~skvae.datasets.AudioFile` reads no audio.
 
     Parameters
@@ -36,29 +31,29 @@ class STFT(TransformerMixin, BaseEstimator):
     n_fft : int, default=1024
         Samples in a frame (64 ms at 16 kHz, as in the papers).
     hop_length : int, default=None
-        Samples from one frame to the next; None means a quarter of `n_fft`.
+        Samples from one frame to the next. None means a quarter of `n_fft`.
     window : str or array-like of shape (n_fft,), default="sine"
-        "sine", "hann", "hamming", "blackman", "boxcar", another name that
-        :func:`scipy.signal.get_window` knows, or the samples. It serves for analysis
-        and synthesis.
+        Window of analysis and synthesis: "sine", "hann", "hamming", "blackman",
+        "boxcar", another name that :func:`scipy.signal.get_window` accepts, or its
+        samples.
     center : bool, default=True
-        Whether frame t is centred on sample t * hop_length, or starts there.
+        Whether frame t is centered on sample t * hop_length, or starts there.
     sample_rate : int, default=16000
-        Samples per second of the waveforms.
+        Sample rate of the waveforms in Hz.
 
     Attributes
     ----------
     n_features_in_ : int
-        Number of samples of each row, where `fit` saw a 2-D array.
+        Number of samples of each row, if `fit` saw a 2-D array.
 
     See Also
     --------
-    ISTFT : The way back.
+    ISTFT : Inverse transform.
 
     Notes
     -----
-    The frames are those of ``librosa.stft(..., pad_mode="constant")``, plus those that
-    it takes to see every sample at the edges.
+    The frames are those of ``librosa.stft(..., pad_mode="constant")``, and further ones
+    at the edges, so that every sample can be reconstructed.
 
     Examples
     --------
@@ -91,12 +86,12 @@ class STFT(TransformerMixin, BaseEstimator):
         return tags
 
     def framing(self) -> Framing:
-        """Checked parameters of the transform.
+        """Check the parameters of the transform.
 
         Returns
         -------
         Framing
-            Size of a frame, step, window, and where frames lie.
+            Frame length, hop length, window and positions of the frames.
         """
         return make_framing(self.n_fft, self.hop_length, self.window, self.center)
 
@@ -106,14 +101,14 @@ class STFT(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : list of waveforms or 2-D array
-            The utterances.
+            Utterances.
         y : Ignored
             Not used.
 
         Returns
         -------
         STFT
-            Itself.
+            The same object.
         """
         self.framing()
         check_sample_rate(self.sample_rate)
@@ -127,17 +122,17 @@ class STFT(TransformerMixin, BaseEstimator):
     def transform(self, X: Sequence[Waveform]) -> list[Spectrogram]: ...
 
     def transform(self, X: Any) -> Any:
-        """Spectrograms of waveforms.
+        """Make spectrograms of waveforms.
 
         Parameters
         ----------
         X : list of waveforms or 2-D array
-            The utterances.
+            Utterances.
 
         Returns
         -------
         list of Spectrogram, or SpectrogramArray
-            The latter for a 2-D array.
+            Spectrograms of the utterances; a SpectrogramArray for a 2-D array.
         """
         framing = self.framing()
         sample_rate = check_sample_rate(self.sample_rate)
@@ -150,12 +145,12 @@ class STFT(TransformerMixin, BaseEstimator):
 class ISTFT(TransformerMixin, BaseEstimator):
     """Inverse short-time Fourier transform: spectrograms in, waveforms out.
 
-    It takes no parameters: a :class:`Spectrogram` knows its own, and the length and
-    the dtype of the waveform that it came from.
+    It has no parameters: a :class:`Spectrogram` contains those of its transform, and
+    the length and dtype of its waveform.
 
     See Also
     --------
-    STFT : The way there.
+    STFT : Forward transform.
 
     Examples
     --------
@@ -178,14 +173,14 @@ class ISTFT(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : list of Spectrogram
-            The utterances.
+            Utterances.
         y : Ignored
             Not used.
 
         Returns
         -------
         ISTFT
-            Itself.
+            The same object.
         """
         _spectrograms_only(self, X)
         return self
@@ -197,36 +192,36 @@ class ISTFT(TransformerMixin, BaseEstimator):
     def transform(self, X: Sequence[Spectrogram]) -> list[NDArray[Any]]: ...
 
     def transform(self, X: Any) -> Any:
-        """Waveforms of spectrograms.
+        """Compute the waveforms of spectrograms.
 
         Parameters
         ----------
         X : list of Spectrogram, or SpectrogramArray
-            The utterances.
+            Utterances.
 
         Returns
         -------
         list of ndarray, or ndarray of shape (n_utterances, n_samples)
-            The latter for a SpectrogramArray.
+            Waveforms; one 2-D array for a SpectrogramArray.
         """
         spectrograms, kind = _spectrograms_only(self, X)
         waveforms = [spectrogram.to_waveform() for spectrogram in spectrograms]
         return np.stack(waveforms) if kind is Kind.SPECTROGRAM_ARRAY else waveforms
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean SI-SDR in dB of the waveforms: what a pipeline that ends here scores.
+        """Return the mean SI-SDR of the waveforms in dB: the score of a pipeline.
 
         Parameters
         ----------
         X : list of Spectrogram
             Enhanced utterances.
         y : list of waveforms
-            Clean ones, of the same lengths.
+            Clean speech, with the same lengths as in X.
 
         Returns
         -------
         float
-            Utterances whose clean speech is silent do not count.
+            Mean over all utterances whose clean speech is not silent.
         """
         spectrograms, _ = _spectrograms_only(self, X)
         clean = require_clean(y, len(spectrograms))
@@ -246,7 +241,7 @@ def _spectrograms_only(estimator: BaseEstimator, X: Any) -> tuple[list, Kind]:
     if not kind.spectral:
         raise ValueError(
             f"{type(estimator).__name__} takes spectrograms, got {kind.value}: "
-            "transform it by STFT first."
+            "transform them by STFT first."
         )
     spectrograms: list[Spectrogram] = list(items)
     return spectrograms, kind

@@ -1,7 +1,8 @@
-"""Collections of utterances: which kind was passed, and the clean speech beside it.
+"""Collections of utterances: the kind of X, and the clean speech in y.
 
-A collection is a list of waveforms of any lengths, a 2-D array (a row an utterance),
-or a list of spectrograms. The kind decides what comes out, never the lengths.
+A collection is a list of waveforms of any lengths, a 2-D array with one utterance per
+row, or a list of spectrograms. The kind of the input determines the kind of the output;
+the lengths do not.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-#: A 2-D array with at least this many rows and at most this many columns is more
-#: likely one recording of several channels than a thousand very short utterances.
+#: A 2-D array with at least so many rows and at most so many columns is probably one
+#: recording of several channels, not a thousand very short utterances.
 _MANY_ROWS, _FEW_COLUMNS = 1000, 8
 
 
 class Kind(Enum):
-    """What a collection of utterances is."""
+    """Kinds of collections of utterances."""
 
     WAVEFORMS = "a list of waveforms"
     ARRAY = "a 2-D array"
@@ -35,14 +36,14 @@ class Kind(Enum):
 
 
 class Utterances(NamedTuple):
-    """A collection that was looked at: its items, unopened, and its kind."""
+    """Items of a collection, unopened, and its kind."""
 
     items: Sequence[Any]
     kind: Kind
 
 
 def is_spectrogram(item: Any) -> bool:
-    """Whether something behaves like a :class:`~skvae.Spectrogram`.
+    """Return whether an object behaves like a :class:`~skvae.Spectrogram`.
 
     Examples
     --------
@@ -53,19 +54,19 @@ def is_spectrogram(item: Any) -> bool:
 
 
 def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterances:
-    """Find out which kind of collection `X` is.
+    """Find the kind of a collection.
 
-    Arrays are validated here as scikit-learn does it, `n_features_in_` included;
-    the items of a list when they are opened.
+    Arrays are validated here as in scikit-learn, which sets `n_features_in_`. The items
+    of a list are validated when they are opened.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Whose input it is.
+        Estimator whose input `X` is.
     X : list of waveforms, 2-D array or list of Spectrogram
-        The collection.
+        Collection.
     reset : bool
-        Whether this is the input of `fit`.
+        Whether `X` is the input of `fit`.
 
     Returns
     -------
@@ -74,9 +75,9 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
     Raises
     ------
     ValueError
-        If it is empty, mixed, text, or no collection at all.
+        If `X` is not a collection, is empty, or contains items of several kinds.
     """
-    if reset:  # the widths of an earlier fit hold no longer
+    if reset:  # forget the width of an earlier fit
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)
     if isinstance(X, str | bytes) or is_spectrogram(X):
@@ -101,7 +102,7 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
 
 
 def _is_list(X: Any) -> bool:
-    """Whether X lists utterances: not an array, nor the nested lists of one."""
+    """Whether X is a list of utterances, not an array or nested lists of numbers."""
     if getattr(X, "ndim", None) == 1:  # an object array, a pandas Series of arrays
         return getattr(X, "dtype", None) == np.dtype(object)
     if not isinstance(X, list | tuple):
@@ -119,13 +120,13 @@ def _is_list(X: Any) -> bool:
 
 def _kind_of_items(items: list) -> Kind:
     if not items:
-        raise ValueError("X must hold at least one utterance, got an empty list.")
+        raise ValueError("X must contain at least one utterance, got an empty list.")
     spectral = [is_spectrogram(item) for item in items]
     if all(spectral):
         return Kind.SPECTROGRAMS
     if any(spectral):
         raise ValueError(
-            "X must hold either waveforms or spectrograms, got "
+            "X must contain either waveforms or spectrograms, got "
             f"{sum(spectral)} spectrograms among {len(items)} utterances."
         )
     return Kind.WAVEFORMS
@@ -137,20 +138,20 @@ def _warn_if_channels(array: np.ndarray) -> None:
         warnings.warn(
             f"X has shape {array.shape}, read as {n_rows} utterances of {n_columns} "
             f"samples. If it is one recording of {n_columns} channels, as soundfile "
-            "reads it, pass [X.mean(axis=1)] or list(X.T).",
+            "returns it, pass [X.mean(axis=1)] or list(X.T).",
             UserWarning,
             stacklevel=5,  # fit and transform are wrapped by scikit-learn
         )
 
 
 def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
-    """Items of the clean speech `y`, or None where there is none.
+    """Return the items of the clean speech `y`, or None without clean speech.
 
     Parameters
     ----------
     y : list of waveforms, 2-D array, list of Spectrogram, or None
-        One number for each utterance (class labels, as scikit-learn's own checks
-        pass them) counts as no clean speech.
+        Clean speech. One number per utterance, such as the class labels of
+        scikit-learn's checks, counts as None.
     n_utterances : int
         Number of utterances in X.
 
@@ -161,7 +162,7 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
     Raises
     ------
     ValueError
-        If there are more or fewer than `n_utterances`.
+        If `y` has more or fewer items than `n_utterances`.
 
     Examples
     --------
@@ -175,7 +176,7 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
         items = items.to_numpy()
     if len(items) > 0 and isinstance(items[0], str | bytes):
         raise ValueError(
-            f"y must hold waveforms, got the text {items[0]!r}: wrap file names in "
+            f"y must contain waveforms, got the text {items[0]!r}: wrap file names in "
             "skvae.datasets.AudioFile."
         )
     if len(items) > 0 and _is_scalar(items[0]):
@@ -183,23 +184,23 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
             return None
         raise ValueError(
             f"y must be a list of {n_utterances} waveforms, got {len(items)} numbers: "
-            "for one waveform pass [y]."
+            "pass one waveform as [y]."
         )
     if len(items) != n_utterances:
         raise ValueError(
-            f"y must hold the clean speech of each of the {n_utterances} utterances "
-            f"of X, got {len(items)}."
+            f"y must contain the clean speech of the {n_utterances} utterances of X, "
+            f"got {len(items)} items."
         )
     return items
 
 
 def require_clean(y: Any, n_utterances: int) -> Sequence[Any]:
-    """Items of the clean speech `y`, which must be there.
+    """Return the items of the clean speech `y`, which is required.
 
     Parameters
     ----------
     y : list of waveforms, 2-D array or list of Spectrogram
-        As for :func:`read_clean`.
+        Clean speech; see :func:`read_clean`.
     n_utterances : int
         Number of utterances in X.
 
@@ -210,21 +211,21 @@ def require_clean(y: Any, n_utterances: int) -> Sequence[Any]:
     Raises
     ------
     ValueError
-        If there is none, or for more or fewer than `n_utterances`.
+        If `y` is None, or has more or fewer items than `n_utterances`.
 
     Examples
     --------
     >>> require_clean(None, 3)
     Traceback (most recent call last):
     ...
-    ValueError: y must hold the clean speech to score against, as a list of waveforms
-    or a 2-D array, got NoneType.
+    ValueError: y must be the clean speech, as a list of waveforms or a 2-D array, got
+    NoneType.
     """
     items = read_clean(y, n_utterances)
     if items is None:
         raise ValueError(
-            "y must hold the clean speech to score against, as a list of waveforms "
-            f"or a 2-D array, got {type(y).__name__}."
+            "y must be the clean speech, as a list of waveforms or a 2-D array, got "
+            f"{type(y).__name__}."
         )
     return items
 

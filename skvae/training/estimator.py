@@ -270,7 +270,7 @@ def _facts(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value).__name__, [_facts(item) for item in value]
     if isinstance(value, Spectrogram):
-        return _facts(value._frames if value._waveform is None else value._waveform)
+        return _facts(value.frames() if value.source is None else value.source)
     if isinstance(value, BaseEstimator) and not isinstance(value, FrozenEstimator):
         parameters = value.get_params(deep=False)
         if isinstance(value, TrainedEstimator):
@@ -312,7 +312,7 @@ def cached(spectrogram: Spectrogram, cache: AudioCache) -> Spectrogram:
     >>> cached(spectrogram, AudioCache(1e6)) is spectrogram
     True
     """
-    audio = spectrogram._waveform
+    audio = spectrogram.source
     if audio is None or not reads_itself(audio):
         return spectrogram
     return Spectrogram.from_waveform(

@@ -200,7 +200,7 @@ class MixtureTrained(TrainedEstimator):
 
 def _without_frames(spectrogram: Spectrogram) -> Spectrogram:
     """The same spectrogram, kept as a waveform, of which parts are had at once."""
-    if spectrogram._waveform is not None:
+    if spectrogram.source is not None:
         return spectrogram
     return Spectrogram.from_waveform(
         spectrogram.samples(), spectrogram.framing, spectrogram.sample_rate

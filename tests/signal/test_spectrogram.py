@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from skvae import STFT, Spectrogram
-from skvae.signal.spectrogram import (
-    SpectrogramArray,
-    check_sample_rate,
-    make_framing,
-    open_spectrograms,
-    reads_itself,
-)
+from skvae.signal.opening import open_spectrograms
+from skvae.signal.spectrogram import SpectrogramArray, make_framing, reads_itself
+from skvae.utils.waveforms import check_sample_rate
 
 STFT_8 = STFT(8, 2)
 
@@ -118,6 +114,13 @@ def test_the_way_back_keeps_the_dtype(dtype):
     np.testing.assert_array_equal(lazy.to_waveform(), x)
     assert eager.to_waveform().dtype == dtype
     np.testing.assert_allclose(eager.to_waveform(), x, atol=1e-5 * abs(x).max())
+
+
+def test_a_spectrogram_tells_what_it_is_computed_from():
+    x = noise(50)
+    [lazy] = STFT_8.transform([x])
+    assert lazy.source is x
+    assert lazy.replace(lazy.data).source is None
 
 
 def test_a_spectrogram_is_immutable():

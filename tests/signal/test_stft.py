@@ -61,7 +61,7 @@ def test_the_wrong_direction_is_an_error_that_says_what_to_do():
         ({"hop_length": 0}, "`hop_length`"),
         ({"hop_length": 2000}, r"`hop_length` must lie in \[1, n_fft=1024\], got 2000"),
         ({"window": "wood"}, "`window` must be one of"),
-        ({"window": [1, 2]}, "`window` must hold n_fft=1024 finite numbers"),
+        ({"window": [1, 2]}, "`window` must contain n_fft=1024 finite numbers"),
         ({"hop_length": 1024, "window": "hann"}, "NOLA"),
         ({"sample_rate": 0}, "`sample_rate`"),
     ],
@@ -84,9 +84,9 @@ def test_score_is_the_mean_si_sdr_of_the_waveforms():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (None, "clean speech to score against.*NoneType"),
-        ([0, 1], "clean speech to score against"),
-        ([noise(20)], "each of the 2 utterances"),
+        (None, "must be the clean speech.*NoneType"),
+        ([0, 1], "must be the clean speech"),
+        ([noise(20)], "the 2 utterances"),
         ([noise(20), noise(19)], "utterance 1 has 20 samples in X but 19 in y"),
         (noise(20), r"\[y\]"),
     ],

@@ -105,10 +105,10 @@ def test_a_series_is_read_by_position():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([X], "each of the 2 utterances of X, got 1"),
+        ([X], "the 2 utterances of X, got 1"),
         ([X] * 3, "got 3"),
         ([], "got 0"),
-        (X, r"2 waveforms, got 5 numbers: for one waveform pass \[y\]"),
+        (X, r"2 waveforms, got 5 numbers: pass one waveform as \[y\]"),
         (X.tolist(), "got 5 numbers"),
     ],
 )
@@ -125,11 +125,11 @@ def test_file_names_are_not_taken_for_labels(y):
 
 @pytest.mark.parametrize("y", [None, [0, 1], np.array([0, 1])])
 def test_clean_speech_that_is_needed_and_missing_is_an_error(y):
-    with pytest.raises(ValueError, match=f"to score against.*{type(y).__name__}"):
+    with pytest.raises(ValueError, match=f"must be the clean .*{type(y).__name__}"):
         require_clean(y, 2)
 
 
 def test_clean_speech_that_is_needed_and_there_is_read():
     assert require_clean([X, X], 2) == [X, X]
-    with pytest.raises(ValueError, match="each of the 3 utterances"):
+    with pytest.raises(ValueError, match="the 3 utterances"):
         require_clean([X, X], 3)

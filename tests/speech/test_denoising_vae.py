@@ -214,7 +214,7 @@ def test_the_networks_compute_what_the_estimator_says(dvae, pairs):
 
 def test_a_score_needs_clean_speech_of_equal_lengths(dvae, pairs):
     noisy, clean = pairs
-    with pytest.raises(ValueError, match="y must hold the clean speech"):
+    with pytest.raises(ValueError, match="y must be the clean speech"):
         dvae.score(noisy)
     with pytest.raises(ValueError, match="utterance 0 has 6000 samples in X but 10"):
         dvae.score(noisy[:1], [clean[0][:10]])

@@ -241,7 +241,7 @@ def test_the_level_of_the_recording_does_not_matter(nae, pairs, gain):
 
 
 def test_a_score_needs_clean_speech(nae, pairs):
-    with pytest.raises(ValueError, match="y must hold the clean speech"):
+    with pytest.raises(ValueError, match="y must be the clean speech"):
         nae.score(pairs[0])
 
 
