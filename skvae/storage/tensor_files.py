@@ -1,9 +1,15 @@
-"""Named arrays and strings in one file: the safetensors format, read with suspicion.
+"""Named arrays and strings in one file: the safetensors format, read defensively.
 
-A file is the length of its header (8 bytes, little-endian), the header in JSON, and the
-arrays one after another. What is read here may come from anybody. So nothing is
-believed before it is checked against the file's size, and the header must be what the
-format asks for: no key twice, no gap or overlap between the arrays.
+A file consists of the length of its header (8 bytes, little-endian), the header in
+JSON, and the arrays one after another. A file may come from anybody, so every number in
+the header is checked against the size of the file before memory is allocated, and the
+header must follow the format: no key twice, no gap or overlap between the arrays.
+
+This module does not use the safetensors package, which the tests compare it with. That
+package reads arrays one by one only from a memory map, so that a file that is cut off
+in the meantime ends the process; otherwise it needs the whole file in memory twice. It
+accepts a header in which a key stands twice, so that two readers can understand one
+file differently, and headers of up to 100 MB. And it would be one more dependency.
 """
 
 from __future__ import annotations
@@ -17,31 +23,34 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-#: Names that the format gives to dtypes; others are refused.
+from skvae.utils.words import shortened
+
+#: Names of data types in the format; files with others cannot be read.
 DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
 }
 
-#: Longest header. JSON takes some twenty times as much memory when it is read.
+#: Maximum length of the header. Parsed JSON takes twenty times as much memory.
 MAX_HEADER_BYTES = 4 * 2**20
 
-#: Digits of an integer in the header: more than 64 bits are never meant.
+#: Maximum number of digits of an integer in the header: 64 bits.
 _MAX_DIGITS = 19
 
-#: Nothing in the header is nested deeper: what walks through it may recurse.
+#: Maximum depth of nesting in the header, so that recursion through it ends.
 _MAX_DEPTH = 32
 
-#: Dimensions of an array, or there would be no end to multiplying their sizes.
+#: Maximum number of dimensions of an array, so that multiplying its sizes is fast.
 _MAX_DIMENSIONS = 8
 
 _LENGTH = struct.Struct("<Q")
 _METADATA = "__metadata__"
+_KEYS = frozenset(("dtype", "shape", "data_offsets"))
 
 
 class Entry(NamedTuple):
-    """Where an array lies: bytes `start` to `stop` behind the header."""
+    """Place of an array: bytes `start` to `stop` after the header."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -50,16 +59,16 @@ class Entry(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a file says of itself.
+    """Content of a file, except for its arrays.
 
     Attributes
     ----------
     metadata : dict of str to str
-        Its strings.
+        Strings.
     entries : dict of str to Entry
-        Its arrays, in the order in which they lie in the file.
+        Arrays, in the order in which they are stored.
     offset : int
-        Where the first of them begins.
+        Position of the first array.
     """
 
     metadata: dict[str, str]
@@ -112,7 +121,7 @@ def write_tensors(
 
 
 def stored_order(tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """Names of arrays in the order in which they are stored.
+    """Return the names of arrays in the order in which they are stored.
 
     Parameters
     ----------
@@ -121,7 +130,7 @@ def stored_order(tensors: Mapping[str, np.ndarray]) -> list[str]:
     Returns
     -------
     list of str
-        Those with the largest items first, so that each is aligned.
+        Arrays with larger items come first, so that all are aligned.
 
     Examples
     --------
@@ -132,7 +141,7 @@ def stored_order(tensors: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def stored_bytes(array: np.ndarray) -> bytes:
-    """Bytes of an array in the file.
+    """Return the bytes of an array in a file.
 
     Parameters
     ----------
@@ -152,7 +161,7 @@ def stored_bytes(array: np.ndarray) -> bytes:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read and check all of a file but its arrays.
+    """Read and check a file, except for its arrays.
 
     Parameters
     ----------
@@ -166,7 +175,7 @@ def read_header(file: BinaryIO) -> Header:
     Raises
     ------
     ValueError
-        If it is no such file, or not a whole one.
+        If it is not a safetensors file, or incomplete.
 
     Examples
     --------
@@ -209,7 +218,7 @@ def read_header(file: BinaryIO) -> Header:
     for name, entry in entries:
         if entry.start != end:
             raise ValueError(
-                f"tensor {_short(name)} begins at byte {entry.start}, but the one "
+                f"tensor {shortened(name)} begins at byte {entry.start}, but the one "
                 f"before ends at {end}."
             )
         end = entry.stop
@@ -228,9 +237,9 @@ def read_tensors(file: BinaryIO, header: Header) -> Iterator[tuple[str, np.ndarr
     Parameters
     ----------
     file : binary file
-        That the header was read from.
+        The file from which the header was read.
     header : Header
-        What :func:`read_header` gave.
+        From :func:`read_header`.
 
     Yields
     ------
@@ -251,12 +260,14 @@ def read_tensors(file: BinaryIO, header: Header) -> Iterator[tuple[str, np.ndarr
     for name, entry in header.entries.items():
         data = file.read(entry.stop - entry.start)
         if len(data) != entry.stop - entry.start:
-            raise ValueError(f"tensor {_short(name)} became shorter while it was read.")
+            raise ValueError(
+                f"tensor {shortened(name)} became shorter while it was read."
+            )
         yield name, np.frombuffer(data, entry.dtype).reshape(entry.shape)
 
 
 def parse_json(text: bytes | str) -> dict[str, Any]:
-    """Parse a JSON object from anybody.
+    """Parse a JSON object of unknown origin.
 
     Parameters
     ----------
@@ -271,8 +282,8 @@ def parse_json(text: bytes | str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If it is no object, if a key comes twice, if a number is not finite or of more
-        than 64 bits, or if it is nested too deep.
+        If it is no object, has a key twice, has a number that is not finite or has more
+        than 64 bits, or is nested too deeply.
 
     Examples
     --------
@@ -290,7 +301,7 @@ def parse_json(text: bytes | str) -> dict[str, Any]:
             parse_float=_finite,
         )
     except RecursionError as error:
-        raise ValueError("its JSON is nested too deep.") from error
+        raise ValueError("its JSON is nested too deeply.") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"its JSON cannot be read ({error}).") from error
     if not isinstance(parsed, dict):
@@ -304,7 +315,7 @@ def parse_json(text: bytes | str) -> dict[str, Any]:
             for item in (value.values() if isinstance(value, dict) else value)
         ]
     if level:
-        raise ValueError("its JSON is nested too deep.")
+        raise ValueError("its JSON is nested too deeply.")
     return parsed
 
 
@@ -312,13 +323,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
     for key, value in pairs:
         if key in parsed:
-            raise ValueError(f"its JSON has the key {_short(key)} twice.")
+            raise ValueError(f"its JSON has the key {shortened(key)} twice.")
         parsed[key] = value
     return parsed
 
 
 def _refuse_number(text: str) -> float:
-    raise ValueError(f"its JSON has the number {_short(text)}.")
+    raise ValueError(f"its JSON has the number {shortened(text)}.")
 
 
 def _integer(text: str) -> int:
@@ -331,31 +342,29 @@ def _finite(text: str) -> float:
 
 
 def _entry(name: str, entry: Any) -> Entry:
-    """Check what the header says of one array."""
-    if not isinstance(entry, dict) or entry.keys() != {
-        *("dtype", "shape", "data_offsets")
-    }:
+    """Check the entry of an array in the header."""
+    if not isinstance(entry, dict) or entry.keys() != _KEYS:
         raise ValueError(
-            f"tensor {_short(name)} must have a dtype, a shape and data_offsets."
+            f"tensor {shortened(name)} must have a dtype, a shape and data_offsets."
         )
     dtype = entry["dtype"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(
-            f"tensor {_short(name)} must be of dtype {', '.join(DTYPES)}, "
-            f"got {_short(dtype)}."
+            f"tensor {shortened(name)} must be of dtype {', '.join(DTYPES)}, "
+            f"got {shortened(dtype)}."
         )
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not (_are_sizes(shape) and _are_sizes(offsets) and len(offsets) == 2):
         raise ValueError(
-            f"tensor {_short(name)} must have up to {_MAX_DIMENSIONS} sizes and two "
-            f"offsets, all at least 0, got {_short(shape)} and {_short(offsets)}."
+            f"tensor {shortened(name)} must have up to {_MAX_DIMENSIONS} sizes and two "
+            f"offsets, all at least 0, got {shortened(shape)} and {shortened(offsets)}."
         )
     start, stop = offsets
     wanted = math.prod(shape) * DTYPES[dtype].itemsize
     if stop - start != wanted:
         raise ValueError(
-            f"tensor {_short(name)} of shape {_short(shape)} takes {wanted} bytes, "
-            f"but has {stop - start}."
+            f"tensor {shortened(name)} of shape {shortened(shape)} takes {wanted} "
+            f"bytes, but has {stop - start}."
         )
     return Entry(DTYPES[dtype], tuple(shape), start, stop)
 
@@ -375,9 +384,3 @@ def _dtype_name(dtype: np.dtype) -> str:
     raise ValueError(
         f"arrays must be of float64, float32 or float16, got one of {dtype}."
     )
-
-
-def _short(value: Any) -> str:
-    """Represent something from a file, which may be long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
