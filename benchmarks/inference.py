@@ -26,7 +26,7 @@ from scipy.stats import geninvgauss
 
 from skvae import SpeechVAE, Training
 from skvae.datasets import make_dataset
-from skvae.speech.fast_prior import speech_prior
+from skvae.speech.fast_prior import fast_prior
 from skvae.speech.prior import SpeechPrior
 from skvae.vaenmf.gig import sample_gig
 from skvae.vaenmf.gradient import gradient_vem
@@ -166,7 +166,7 @@ def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
     spectrogram = vae.stft_.transform(noisy[:1])[0]
     power = np.abs(spectrogram.frames()) ** 2
     V = torch.tensor(power * (vae.level_ / power.mean()), dtype=torch.float32)
-    return V, speech_prior(vae.networks())
+    return V, fast_prior(vae.networks())
 
 
 def report_draws() -> None:

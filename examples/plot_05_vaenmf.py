@@ -33,7 +33,7 @@ from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import si_sdr
 from skvae.plot import AudioPlayer, ConvergenceDisplay, MaskDisplay, SpectrogramDisplay
 from skvae.signal.framing import at_level
-from skvae.speech.fast_prior import speech_prior
+from skvae.speech.fast_prior import fast_prior
 from skvae.vaenmf.model import initial_noise
 
 N_SAMPLES = 3 * 16_000
@@ -70,7 +70,7 @@ results = {}
 for n_iter in (1, 5, 30):
     generator = torch.Generator().manual_seed(0)
     start = initial_noise(V, 3, generator)
-    results[n_iter] = MCEM(n_iter).infer(V, speech_prior(network), start, generator)
+    results[n_iter] = MCEM(n_iter).infer(V, fast_prior(network), start, generator)
 
 fig, axes = plt.subplots(
     3, 3, figsize=(11, 8), sharex=True, sharey=True, layout="constrained"

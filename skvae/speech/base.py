@@ -28,6 +28,7 @@ from skvae.utils.threads import one_thread
 if TYPE_CHECKING:
     import torch
 
+    from skvae.speech.prior import SpeechPrior
     from skvae.training.clean_batches import Utterance
 
 #: Draws of the latent variables that a score is the mean of.
@@ -46,6 +47,12 @@ class SpeechModel(TrainedEstimator):
     _learned = {"level_": Scalar(low=0, open_low=True)}
 
     level_: float
+
+    #: Whether the encoder reads mixtures rather than clean speech.
+    reads_mixtures: bool = False
+
+    #: Whether the prior of the latent variables is standard normal.
+    has_standard_prior: bool = True
 
     @abstractmethod
     def _make_config(self, n_bins: int) -> Any:
@@ -247,6 +254,37 @@ class SpeechModel(TrainedEstimator):
         """
         return self._network(device, dtype)
 
+    def speech_prior(
+        self,
+        V: torch.Tensor,
+        *,
+        lengths: torch.Tensor | None = None,
+        edge: int | None = None,
+        device: str = "cpu",
+    ) -> SpeechPrior:
+        """Speech model of one mixture, or of a padded batch, for an inference.
+
+        Parameters
+        ----------
+        V : Tensor of shape (N, F) or (B, N, F)
+            Power of the mixture, in the unit of the model.
+        lengths : Tensor of int, shape (B,), default=None
+            Numbers of frames of padded utterances, on the CPU.
+        edge : int, default=None
+            Number of bins, from the lowest on, that the inference looks at; None means
+            all.
+        device : str, default="cpu"
+            PyTorch device to compute on.
+
+        Returns
+        -------
+        SpeechPrior
+            Functions of the bins below the edge.
+        """
+        from skvae.speech.fast_prior import fast_prior
+
+        return fast_prior(self.networks(device), lengths, edge)
+
     def _utterances(self, X: Any, y: Any = None) -> tuple[list[Utterance], Kind]:
         from skvae.training.clean_batches import Utterance
 
@@ -303,6 +341,8 @@ class SpeechModel(TrainedEstimator):
 
 class MixtureModel(MixtureTrained, SpeechModel):
     """Base of models of speech whose encoder reads noisy speech."""
+
+    reads_mixtures = True
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean evidence lower bound of a frame of clean speech; higher is better.

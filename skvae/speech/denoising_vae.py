@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from skvae.speech.denoising_network import DenoisingConfig, DenoisingNetwork
+    from skvae.speech.prior import SpeechPrior
     from skvae.training.noisy_batches import Mixtures, Source
 
 #: Least floor: near the least variance that the decoder gives, exp(-25).
@@ -134,6 +135,8 @@ class DenoisingVAE(MixtureModel):
     True
     """
 
+    has_standard_prior = False
+
     _parameter_ranges = {
         "n_latent": Number(low=1, integer=True),
         "hidden_layer_sizes": LayerSizes(),
@@ -226,6 +229,51 @@ class DenoisingVAE(MixtureModel):
         from skvae.speech.denoising_network import DenoisingNetwork
 
         return DenoisingNetwork
+
+    def speech_prior(
+        self,
+        V: torch.Tensor,
+        *,
+        lengths: torch.Tensor | None = None,
+        edge: int | None = None,
+        device: str = "cpu",
+        sigma_z: float = 0.1,
+    ) -> SpeechPrior:
+        r"""Speech model of one mixture, or of a padded batch, for an inference.
+
+        The prior of the latent variables is normal with the encoder's means and its
+        variances plus :math:`\sigma_z^2`, (9) of [1]_.
+
+        Parameters
+        ----------
+        V : Tensor of shape (N, F) or (B, N, F)
+            Power of the mixture, in the unit of the model.
+        lengths : Tensor of int, shape (B,), default=None
+            Numbers of frames of padded utterances, on the CPU.
+        edge : int, default=None
+            Number of bins, from the lowest on, that the inference looks at; None means
+            all.
+        device : str, default="cpu"
+            PyTorch device to compute on.
+        sigma_z : float, default=0.1
+            Standard deviation of the latent variables around the encoder's estimate.
+
+        Returns
+        -------
+        SpeechPrior
+            Its `encode` returns the estimate for `V`, whatever it is given.
+        """
+        from skvae.speech.prior import NormalPrior, SpeechPrior
+
+        network = self.networks(device)
+        mean, log_variance, mask = network.estimate(V, lengths)
+        return SpeechPrior(
+            lambda power: (mean, log_variance),
+            lambda z: network.decode(z, lengths)[..., :edge],
+            decodes_framewise=False,
+            latent=NormalPrior(mean, log_variance.exp() + sigma_z**2),
+            mask=None if mask is None else mask[..., :edge],
+        )
 
     def _build(
         self, config: DenoisingConfig, state: Mapping[str, np.ndarray]

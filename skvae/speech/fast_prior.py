@@ -13,7 +13,7 @@ from skvae.speech.vae_network import SpeechNetwork, bounded
 from skvae.training.layers import ACTIVATIONS, FeedForward
 
 
-def speech_prior(
+def fast_prior(
     network: SpeechNetwork, lengths: Tensor | None = None, edge: int | None = None
 ) -> SpeechPrior:
     """Functions of a trained network, as an inference calls them again and again.
@@ -42,7 +42,7 @@ def speech_prior(
     --------
     >>> from skvae.speech.vae_network import VAEConfig, initial_network
     >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
-    >>> mean, log_variance = speech_prior(network).encode(torch.ones(7, 5))
+    >>> mean, log_variance = fast_prior(network).encode(torch.ones(7, 5))
     >>> mean.shape
     torch.Size([7, 2])
     """
@@ -59,7 +59,11 @@ def speech_prior(
         return network.decode(z, lengths)[..., :edge]
 
     if not isinstance(network.encoder, FeedForward):
-        return SpeechPrior(lambda power: network.encode(whole(power), lengths), decode)
+        return SpeechPrior(
+            lambda power: network.encode(whole(power), lengths),
+            decode,
+            decodes_framewise=False,
+        )
     activation = ACTIVATIONS[network.config.activation]
     slope = _SLOPES[network.config.activation]
     reading, *others = _dense_layers(network.encoder)

@@ -1,20 +1,112 @@
-"""What an inference asks of speech: where to start, and the variance of z."""
+"""What an inference asks of a speech model: where to start, variances, and the prior.
+
+A speech model answers :meth:`~skvae.speech.base.SpeechModel.speech_prior` with a
+:class:`SpeechPrior`. Inferences know nothing else of it: neither the architecture of
+its networks nor whether its latent variables are independent over time.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-#: The decoder's log-variance is kept within these: exp of it, squared, is finite and
-#: not zero in float32.
+#: Bounds of the decoder's log-variance: exp of it, squared, is finite and positive in
+#: float32.
 MIN_LOG_VARIANCE, MAX_LOG_VARIANCE = -25.0, 15.0
 
 
-class SpeechPrior(NamedTuple):
-    """What an inference needs to know of speech: two functions.
+class LatentPrior(ABC):
+    """Prior of the latent variables z of a sequence of frames."""
+
+    #: Whether the density is a product over frames.
+    is_framewise: bool = True
+
+    @abstractmethod
+    def neg_log_prob(self, z: Tensor) -> Tensor:
+        """Return -log p(z) up to a constant, shape (..., N).
+
+        Parameters
+        ----------
+        z : Tensor of shape (..., N, L)
+            Latent variables.
+
+        Returns
+        -------
+        Tensor of shape (..., N)
+            Terms of the frames, whose sum is the value of the sequence. If
+            `is_framewise`, a term depends on its own frame only.
+        """
+
+    @abstractmethod
+    def divergence(
+        self, mean: Tensor, log_variance: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return KL(N(a, exp b) || p) up to a constant, and its gradients.
+
+        Parameters
+        ----------
+        mean, log_variance : Tensor of shape (..., N, L)
+            Parameters a and b of q(z).
+
+        Returns
+        -------
+        divergence : Tensor of shape (..., N, L)
+            Terms, whose sum is the divergence.
+        by_mean, by_log_variance : Tensor of shape (..., N, L)
+            Gradients of that sum.
+        """
+
+
+class NormalPrior(LatentPrior):
+    """Independent normal latent variables; by default standard normal.
+
+    Parameters
+    ----------
+    mean, variance : Tensor of shape (..., N, L), or float
+        Moments of each latent variable, e.g. those that an encoder gives.
+
+    Examples
+    --------
+    >>> import torch
+    >>> prior = NormalPrior()
+    >>> prior.neg_log_prob(torch.tensor([[1.0, 2.0]]))
+    tensor([2.5000])
+    """
+
+    def __init__(self, mean: Tensor | float = 0.0, variance: Tensor | float = 1.0):
+        self.mean = mean
+        self.variance = variance
+        self.is_standard = isinstance(mean, float) and isinstance(variance, float)
+
+    def neg_log_prob(self, z: Tensor) -> Tensor:
+        """Return -log p(z) of each frame; see :meth:`LatentPrior.neg_log_prob`."""
+        if self.is_standard:
+            return 0.5 * (z * z).sum(-1)
+        return 0.5 * ((z - self.mean).square() / self.variance).sum(-1)
+
+    def divergence(
+        self, mean: Tensor, log_variance: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the divergence in closed form; see :meth:`LatentPrior.divergence`."""
+        variance = (0.5 * log_variance).exp().square()
+        offset = mean - self.mean
+        squares = variance + offset.square()
+        divergence = 0.5 * (squares / self.variance - log_variance)
+        by_log_variance = 0.5 * (variance / self.variance - 1)
+        return divergence, offset / self.variance, by_log_variance
+
+
+#: The prior that variational autoencoders are trained with.
+STANDARD = NormalPrior()
+
+
+@dataclass(frozen=True)
+class SpeechPrior:
+    """Speech model of one mixture, or of a padded batch of them.
 
     Attributes
     ----------
@@ -23,16 +115,26 @@ class SpeechPrior(NamedTuple):
     decode : callable
         z (..., N, L) -> log-variance of speech (..., N, F); differentiable.
     decode_into : callable or None
-        The same of z (..., N, L), into memory (..., N, F) that is given, where that is
-        faster: fresh memory costs as much as several passes over it.
+        `decode` of z (..., N, L) into given memory (..., N, F), if that is faster.
     linearise : callable or None
-        The same again, and a function from a gradient by the log-variance (..., N, F)
-        to that by z (..., N, L), where that is faster than automatic differentiation.
+        As `decode_into`, and a function that maps a gradient by the log-variance
+        (..., N, F) to the gradient by z (..., N, L), if that is faster than automatic
+        differentiation.
+    decodes_framewise : bool
+        Whether the log-variance of a frame depends on the z of that frame only.
+    latent : LatentPrior
+        Prior of z.
     guided : Tensor of shape (..., N, F), or None
-        Power that the latent variables start from, if not that of the mixture.
-    latent : pair of Tensor of shape (..., N, L), or None
-        Mean and variance of the prior of z; None means 0 and 1. Variational EM with
-        free parameters knows of it, :func:`~skvae.vaenmf.gradient_vem`.
+        Power that the latent variables start from; None means the mixture's.
+    mask : Tensor of shape (..., N, F), or None
+        Share of each bin that the speech model takes for speech, if it estimates one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> prior = SpeechPrior(lambda power: (power, power), lambda z: z)
+    >>> prior.is_framewise, prior.variance(torch.zeros(1, 2))
+    (True, tensor([[1., 1.]]))
     """
 
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -41,11 +143,32 @@ class SpeechPrior(NamedTuple):
     linearise: (
         Callable[[Tensor, Tensor], tuple[Tensor, Callable[[Tensor], Tensor]]] | None
     ) = None
+    decodes_framewise: bool = True
+    latent: LatentPrior = field(default=STANDARD)
     guided: Tensor | None = None
-    latent: tuple[Tensor, Tensor] | None = None
+    mask: Tensor | None = None
+
+    @property
+    def is_framewise(self) -> bool:
+        """Whether frames are independent in the prior and in the decoder."""
+        return self.decodes_framewise and self.latent.is_framewise
+
+    def replace(self, **changes: object) -> SpeechPrior:
+        """Return a copy with some attributes replaced.
+
+        Parameters
+        ----------
+        **changes : dict
+            New values of attributes.
+
+        Returns
+        -------
+        SpeechPrior
+        """
+        return replace(self, **changes)  # type: ignore[arg-type]
 
     def first_posterior(self, V: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z) that an inference starts from.
+        """Encode what an inference starts from.
 
         Parameters
         ----------
@@ -55,18 +178,29 @@ class SpeechPrior(NamedTuple):
         Returns
         -------
         mean, log_variance : Tensor of shape (..., N, L)
+            Parameters of q(z).
         """
         return self.encode(V if self.guided is None else self.guided)
 
+    def neg_log_prob(self, z: Tensor) -> Tensor:
+        """Return -log p(z) by frame; see :meth:`LatentPrior.neg_log_prob`."""
+        return self.latent.neg_log_prob(z)
+
+    def divergence(
+        self, mean: Tensor, log_variance: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return KL(q || p) and its gradients; see :meth:`LatentPrior.divergence`."""
+        return self.latent.divergence(mean, log_variance)
+
     def log_variance(self, z: Tensor, out: Tensor | None = None) -> Tensor:
-        """Log-variance of speech within its bounds, in `out` if it can be.
+        """Decode the log-variance of speech, within its bounds.
 
         Parameters
         ----------
         z : Tensor of shape (..., N, L)
             Latent variables.
         out : Tensor of shape (..., N, F), default=None
-            Memory.
+            Memory, which is used if the decoder can write into it.
 
         Returns
         -------
@@ -81,19 +215,19 @@ class SpeechPrior(NamedTuple):
     def variance_and_pullback(
         self, z: Tensor, out: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Variance of speech, in `out`, and what leads gradients back to z.
+        """Decode the variance of speech, and prepare the gradient by z.
 
         Parameters
         ----------
         z : Tensor of shape (..., N, L)
             Latent variables.
         out : Tensor of shape (..., N, F)
-            Memory.
+            Memory for the variance.
 
         Returns
         -------
         variance : Tensor of shape (..., N, F)
-            It is `out`.
+            `out`.
         pullback : callable
             Gradient by the log-variance (..., N, F) -> gradient by z (..., N, L).
         """
@@ -111,5 +245,5 @@ class SpeechPrior(NamedTuple):
         return torch.clamp(log_variance.detach(), *bounds, out=out).exp_(), pullback
 
     def variance(self, z: Tensor, out: Tensor | None = None) -> Tensor:
-        """Variance of speech, sigma^2(z); see :meth:`log_variance`."""
+        """Decode the variance of speech, sigma^2(z); see :meth:`log_variance`."""
         return self.log_variance(z, out).exp_()

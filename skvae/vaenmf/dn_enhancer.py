@@ -2,107 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+import torch
 from sklearn.base import clone
+from torch import Tensor
 
-from skvae.base import BaseEnhancer
-from skvae.enhancement import MaskEstimate
-from skvae.signal.bandwidth import band_edge, fill_band
-from skvae.signal.framing import at_level
-from skvae.signal.spectrogram import Spectrogram
-from skvae.signal.stft import STFT
-from skvae.speech.base import agreed_stft, fitted_model
 from skvae.speech.denoising_vae import DenoisingVAE
-from skvae.utils.device import as_tensor, check_device, torch_generator
-from skvae.utils.learned import Part
-from skvae.utils.parameters import check_option, check_real
-from skvae.utils.threads import one_thread
-from skvae.vaenmf.enhancer import (
-    frames_at_once,
-    frames_inside,
-    full_bands_together,
-    unpadded,
-    widened,
-)
-from skvae.vaenmf.inference import GradientVEM, Inference, make_inference
+from skvae.speech.prior import STANDARD, SpeechPrior
+from skvae.utils.parameters import Number, Option
+from skvae.vaenmf.base import GenerativeEnhancer, unfrozen
+from skvae.vaenmf.gradient_vem import GradientVEM
+from skvae.vaenmf.inference import Inference
+from skvae.vaenmf.nmf_noise import NMFNoise
+from skvae.vaenmf.noise import Noise
 
-if TYPE_CHECKING:
-    import torch
-
-    from skvae.vaenmf.model import Noise, Posterior
-
-PRIORS = ("encoder", "standard", "fixed")
-STARTS = ("mask", "random")
-#: Iterations of the inference, few: the more there are, the more of the speech, which
-#: no decoder explains entirely, goes to the noise.
-_N_ITER = 5
-#: Iterations that learn the noise from what the mask leaves of the mixture.
+#: Few iterations: with more, the noise model absorbs the speech that the decoder cannot
+#: explain.
+_MAX_ITER = 5
+#: Iterations that fit the noise to what the mask leaves of the mixture.
 _N_START_ITER = 30
 
 
-class DnVAENMFEnhancer(BaseEnhancer):
-    r"""Speech enhancement by a denoising VAE and noise learned from the mixture.
+class DnVAENMFEnhancer(GenerativeEnhancer):
+    r"""Speech enhancement with a denoising VAE and noise learned from the mixture.
 
-    `fit` trains a :class:`DenoisingVAE`. For each utterance its encoder says where the
-    latent variables of the speech are likely to be; `transform` moves them so that with
-    an NMF of the noise they explain the mixture, and multiplies the Wiener gain that
-    follows with the encoder's mask [1]_.
+    `fit` trains a :class:`DenoisingVAE`, whose encoder gives a prior of the latent
+    variables of each utterance. `transform` finds latent variables and a noise power
+    that together explain the mixture, and multiplies the Wiener gain by the encoder's
+    mask [1]_.
 
     Parameters
     ----------
-    dvae : DenoisingVAE, default=None
-        None means ``DenoisingVAE()``. An unfitted model is cloned and fitted; a
-        ``FrozenEstimator`` of a fitted one is used as it is.
-    inference : GradientVEM, default=None
-        How latent variables and noise are found; None means few iterations, ::
-
-            GradientVEM(5, learning_rate=0.2, prior_weight=1.0, smoothing=1,
-                        with_gain=False)
-
-        and the one of [1]_ is the same with 200 iterations and ``n_samples=10``.
+    vae : DenoisingVAE, default=None
+        Speech model; None means ``DenoisingVAE()``. An unfitted model is cloned and
+        fitted; a ``FrozenEstimator`` of a fitted one is used as it is.
+    inference : Inference, default=None
+        Algorithm that finds latent variables and noise: ``GradientVEM``, ``MCEM`` or
+        ``MCMC``, which follow the encoder's prior. None means few iterations,
+        ``GradientVEM(5, learning_rate=0.2, prior_weight=1.0, gain=None)``.
     prior : {"encoder", "standard", "fixed"}, default="encoder"
-        Prior of the latent variables: Gaussian with the encoder's means and its
-        variances plus `sigma_z` squared, (9) of [1]_, or standard, (2). With "fixed"
-        they stay where the encoder saw them, and only the noise is found.
+        Prior of the latent variables: normal with the encoder's means and its variances
+        plus `sigma_z` squared, (9) of [1]_, or standard normal, (2). "fixed" keeps the
+        latent variables at the encoder's means, and only the noise is learned.
     sigma_z : float, default=0.1
-        How far the latent variables may be from where the encoder saw them.
-    n_components : int, default=5
-        Bases of the noise.
+        Standard deviation of the latent variables around the encoder's estimate.
+    noise : noise model, default=None
+        Model of the noise; None means ``NMFNoise(5, smoothing=1)``.
     start : {"mask", "random"}, default="mask"
-        Whether the noise starts from what the encoder's mask leaves of the mixture, or
-        from random numbers, as in [1]_ and wherever the model has no mask.
+        First value of the noise: what the encoder's mask leaves of the mixture, or
+        random numbers, as in [1]_ and for models without a mask.
     mask_weight : float, default=0.67
         Exponent w of the encoder's mask m in the mask :math:`m^w G^{1 - w}`, where G is
-        the Wiener gain; 0 in [1]_. It counts for nothing where the model has no mask.
+        the Wiener gain; 0 in [1]_. It has no effect for models without a mask.
     device : str, default="cpu"
-        PyTorch device; "auto" is a GPU where there is one. On CUDA utterances go in
-        padded batches, as in :class:`VAENMFEnhancer`.
+        PyTorch device; "auto" is a GPU where there is one. On CUDA, utterances are
+        processed in padded batches, as in :class:`VAENMFEnhancer`.
     stft : STFT, default=None
-        Analysis of waveforms; None means the model's. Spectrograms bring their own.
+        Analysis of waveforms; None means the speech model's. Spectrograms bring their
+        own.
     attenuation_limit : float, default=None
-        The noise is lowered by at most so many dB; None means no limit.
+        Maximum attenuation in dB. None means no limit.
     block_seconds : float, default=60.0
-        Longer recordings are enhanced in blocks of this length; None means never.
+        Length of the blocks in which longer recordings are enhanced. None disables
+        blocks.
     random_state : int, Generator or None, default=None
-        Where `seed_` comes from.
+        Seed or generator from which `seed_` is drawn.
     n_jobs : int, default=None
-        Number of utterances that are enhanced side by side.
+        Number of utterances that are enhanced in parallel.
     verbose : int, default=0
         Whether to show progress on standard error.
 
     Attributes
     ----------
-    dvae_ : DenoisingVAE or FrozenEstimator
-        The fitted model.
+    vae_ : DenoisingVAE or FrozenEstimator
+        Fitted speech model.
+    noise_ : noise model
+        Noise model, with what it learned from its `noise_profile`.
     stft_ : STFT
-        The analysis that is used.
+        Analysis that is used.
     seed_ : int
-        Every utterance starts its own generator from it.
+        Seed of each utterance's own generator.
     n_features_in_ : int
-        Number of samples of each row, where `fit` saw a 2-D array.
+        Number of samples of each row, if `fit` saw a 2-D array.
 
     See Also
     --------
@@ -111,8 +93,8 @@ class DnVAENMFEnhancer(BaseEnhancer):
 
     Notes
     -----
-    The `mask_std` of a :class:`Separation` is the posterior spread of G alone: the
-    encoder's mask has none.
+    The `mask_std` of a :class:`Separation` is the spread of G alone: the encoder's mask
+    has none.
 
     References
     ----------
@@ -121,31 +103,40 @@ class DnVAENMFEnhancer(BaseEnhancer):
 
     Examples
     --------
-    >>> from skvae import DenoisingVAE, DnVAENMFEnhancer, Training
+    >>> from skvae import DenoisingVAE, DnVAENMFEnhancer, NMFNoise, Training
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
     >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
-    >>> training = Training(15, batch_size=2, sequence_length=60, n_combinations=4,
-    ...                     learning_rate=1e-2, averaging=0.9)
-    >>> dvae = DenoisingVAE(4, 32, training=training)
-    >>> enhancer = DnVAENMFEnhancer(dvae, n_components=2, random_state=0)
+    >>> training = Training(
+    ...     max_iter=15,
+    ...     batch_size=2,
+    ...     sequence_length=60,
+    ...     n_combinations=4,
+    ...     learning_rate=1e-2,
+    ...     averaging=0.9,
+    ... )
+    >>> vae = DenoisingVAE(4, 32, training=training)
+    >>> enhancer = DnVAENMFEnhancer(vae, noise=NMFNoise(2, smoothing=1), random_state=0)
     >>> _ = enhancer.fit(noisy[2:], clean[2:])
     >>> enhancer.score(noisy[:2], clean[:2]) > mean_si_sdr(clean[:2], noisy[:2])
     True
     """
 
-    _block_overlap = 1.0
-
-    _learned = {"dvae_": Part("networks")}
+    _parameter_ranges = {
+        "prior": Option("encoder", "standard", "fixed"),
+        "sigma_z": Number(low=0),
+        "start": Option("mask", "random"),
+        "mask_weight": Number(low=0, high=1),
+    }
 
     def __init__(
         self,
-        dvae: Any = None,
+        vae: Any = None,
         inference: Any = None,
         *,
         prior: str = "encoder",
         sigma_z: float = 0.1,
-        n_components: int = 5,
+        noise: Any = None,
         start: str = "mask",
         mask_weight: float = 0.67,
         device: str = "cpu",
@@ -156,11 +147,11 @@ class DnVAENMFEnhancer(BaseEnhancer):
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
-        self.dvae = dvae
+        self.vae = vae
         self.inference = inference
         self.prior = prior
         self.sigma_z = sigma_z
-        self.n_components = n_components
+        self.noise = noise
         self.start = start
         self.mask_weight = mask_weight
         self.device = device
@@ -171,175 +162,90 @@ class DnVAENMFEnhancer(BaseEnhancer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @classmethod
+    def as_published(cls, vae: Any = None, **parameters: Any) -> DnVAENMFEnhancer:
+        """Return the enhancer with the settings of the paper.
+
+        Parameters
+        ----------
+        vae : DenoisingVAE, default=None
+            As in the constructor. The paper's networks differ from the defaults.
+        **parameters : dict
+            Parameters that replace those of the paper.
+
+        Returns
+        -------
+        DnVAENMFEnhancer
+
+        Examples
+        --------
+        >>> from skvae import DnVAENMFEnhancer
+        >>> DnVAENMFEnhancer.as_published().start
+        'random'
+        """
+        settings: dict[str, Any] = {
+            "noise": GradientVEM.published_noise(),
+            "start": "random",
+            "mask_weight": 0.0,
+        }
+        return cls(vae, GradientVEM.as_published(), **(settings | parameters))
+
+    def _default_part(self, name: str) -> Any:
+        if name == "vae":
+            return DenoisingVAE()
+        if name == "noise":
+            return NMFNoise(5, smoothing=1)
+        return GradientVEM(_MAX_ITER, learning_rate=0.2, prior_weight=1.0, gain=None)
+
     def _check_parameters(self) -> None:
-        check_option("prior", self.prior, PRIORS)
-        check_option("start", self.start, STARTS)
-        check_real("sigma_z", self.sigma_z, low=0)
-        check_real("n_components", self.n_components, low=1, integer=True)
-        check_real("mask_weight", self.mask_weight, low=0, high=1)
-        check_device(self.device, self.n_jobs)
-        inference = None if self.inference is None else make_inference(self.inference)
-        if not isinstance(inference, GradientVEM | None):
+        super()._check_parameters()
+        if not isinstance(unfrozen(self._make_part("vae", self.vae)), DenoisingVAE):
+            raise ValueError(f"`vae` must be None or a DenoisingVAE, got {self.vae!r}.")
+        inference = self._make_part("inference", self.inference)
+        if self.prior != "fixed":
+            return
+        if not isinstance(inference, GradientVEM):
             raise ValueError(
-                "`inference` must be None or a GradientVEM, which alone knows of the "
-                f"encoder's prior, got {self.inference!r}."
+                "`inference` must be None or a GradientVEM where `prior` is 'fixed', "
+                f"got {self.inference!r}."
             )
-        if inference is not None:
-            inference.check()
-            if self.prior == "fixed" and inference.hold is not None:
-                raise ValueError(
-                    "`inference` must hold nothing where `prior` is 'fixed', "
-                    f"got {self.inference!r}."
-                )
-        if self.dvae is not None and not hasattr(self.dvae, "multitask"):
+        if inference.hold is not None:
             raise ValueError(
-                f"`dvae` must be None or a DenoisingVAE, got {self.dvae!r}."
+                "`inference` must hold nothing where `prior` is 'fixed', "
+                f"got {self.inference!r}."
             )
-
-    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
-        chosen = super()._choose_stft(spectrogram)
-        is_default = spectrogram is None and self.stft is None
-        return agreed_stft("dvae", self.dvae, chosen, is_default=is_default)
-
-    def _fit(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> None:
-        self.dvae_ = fitted_model(
-            "dvae",
-            DenoisingVAE() if self.dvae is None else self.dvae,
-            noisy=noisy,
-            clean=clean,
-            device=self.device,
-            rng=rng,
-        )
 
     def _make_inference(self) -> Inference:
-        if self.inference is None:
-            inference: Any = GradientVEM(
-                _N_ITER,
-                learning_rate=0.2,
-                prior_weight=1.0,
-                smoothing=1,
-                with_gain=False,
-            )
-        else:
-            inference = make_inference(self.inference)
+        inference = super()._make_inference()
         if self.prior == "fixed":
             inference = clone(inference).set_params(hold="latent")
         return inference
 
-    def _batch_frames(self) -> int:
-        device = check_device(self.device, self.n_jobs)
-        return frames_at_once(self._make_inference(), device)
-
-    def _estimate_mask(
-        self, V: np.ndarray, rng: np.random.Generator, state: np.ndarray | None
-    ) -> MaskEstimate:
-        edge = band_edge(V)
-        posterior, mask = self._infer(
-            _in_unit(fill_band(V, edge)), rng, W=state, edge=edge
+    def _speech_prior(
+        self, V: Tensor, lengths: Tensor | None, edge: int, device: str
+    ) -> SpeechPrior:
+        prior = self.vae_.speech_prior(
+            V, lengths=lengths, edge=edge, device=device, sigma_z=self.sigma_z
         )
-        std = posterior.mask_std
-        return MaskEstimate(
-            widened(mask, V),
-            None if std is None else widened(std, V),
-            n_iter=len(posterior.history),
-            history=posterior.history,
-            state=widened(posterior.noise.W, V),
-        )
+        return prior.replace(latent=STANDARD) if self.prior == "standard" else prior
 
-    def _estimate_masks(
-        self, powers: list[np.ndarray], rngs: list[np.random.Generator]
-    ) -> list[MaskEstimate]:
-        return full_bands_together(
-            self._estimate_full_bands, self._estimate_mask, powers, rngs
-        )
-
-    def _estimate_full_bands(
-        self, powers: Sequence[np.ndarray], rngs: Sequence[np.random.Generator]
-    ) -> list[MaskEstimate]:
-        import torch
-        from torch.nn.utils.rnn import pad_sequence
-
-        padded = pad_sequence([_in_unit(V) for V in powers], batch_first=True)
-        lengths = torch.tensor([len(V) for V in powers])
-        # One generator for all of them: as good as their own, though not the same.
-        posterior, masks = self._infer(padded, rngs[0], lengths=lengths)
-        found = zip(
-            unpadded(masks, lengths),
-            unpadded(posterior.mask_std, lengths),
-            posterior.history,
-            strict=True,
-        )
-        return [
-            MaskEstimate(mask, std, n_iter=len(history), history=history)
-            for mask, std, history in found
-        ]
-
-    def _infer(
+    def _start_noise(
         self,
-        V: torch.Tensor,
-        rng: np.random.Generator,
-        W: np.ndarray | None = None,
-        lengths: torch.Tensor | None = None,
-        edge: int | None = None,
-    ) -> tuple[Posterior, torch.Tensor]:
-        """Separate an utterance (N, F), or padded ones (B, N, F) of some lengths (B,).
-
-        The noise starts from W (K, F) if that is given. Beside what was found there is
-        the mask that the speech is had by. The likelihood is that of the bins below an
-        edge, and so is all that is found.
-        """
-        import torch
-
-        from skvae.speech.prior import SpeechPrior
-
-        device = check_device(self.device, self.n_jobs)
-        generator = torch_generator(rng, device)
-        with one_thread(), torch.no_grad():
-            V = V.to(device)
-            frames = None if lengths is None else frames_inside(V, lengths)
-            network = self.dvae_.networks(device)
-            mean, log_variance, mask = network.estimate(V, lengths)
-            V, mask = V[..., :edge], None if mask is None else mask[..., :edge]
-            latent = None
-            if self.prior != "standard":  # (9)
-                latent = mean, log_variance.exp() + self.sigma_z**2
-            prior = SpeechPrior(
-                lambda power: (mean, log_variance),
-                lambda z: network.decode(z, lengths)[..., :edge],
-                latent=latent,
-            )
-            bases = None if W is None else as_tensor(W[:, :edge]).float().to(device)
-            noise = self._initial_noise(V, mask, bases, frames, generator)
-            found = self._make_inference().infer(V, prior, noise, generator)
-            if mask is None:
-                return found, found.mask
-            w = self.mask_weight
-            return found, mask**w * found.mask ** (1 - w)
-
-    def _initial_noise(
-        self,
-        V: torch.Tensor,
-        mask: torch.Tensor | None,
-        W: torch.Tensor | None,
-        frames: torch.Tensor | None,
+        V: Tensor,
+        prior: SpeechPrior,
         generator: torch.Generator,
+        frames: Tensor | None,
+        state: Any,
     ) -> Noise:
-        from skvae.vaenmf.model import initial_noise, learn_noise
-
-        n_components = self.n_components
-        if self.start == "random" or mask is None:
-            return initial_noise(V, n_components, generator, W=W, frames=frames)
-        power = V * (1 - mask) ** 2
-        noise = initial_noise(power, n_components, generator, W=W, frames=frames)
-        learn_noise(power, noise, _N_START_ITER)
+        if self.start == "random" or prior.mask is None:
+            return self.noise_.start(V, generator, frames=frames, state=state)
+        power = V * (1 - prior.mask) ** 2
+        noise = self.noise_.start(power, generator, frames=frames, state=state)
+        noise.learn(power, _N_START_ITER)
         return noise
 
-
-def _in_unit(V: np.ndarray) -> torch.Tensor:
-    """Power of mixtures as the model knows them, their mean one; silence stays zero."""
-    return as_tensor(at_level(V, 1.0)).float()
+    def _final_mask(self, gain: Tensor, mask: Tensor | None) -> Tensor:
+        if mask is None:
+            return gain
+        w = self.mask_weight
+        return mask**w * gain ** (1 - w)

@@ -1,112 +1,179 @@
 r"""Monte Carlo EM: Metropolis draws of z, multiplicative updates of W, H and the gain.
 
 S. Leglaive, L. Girin and R. Horaud, "A variance modeling framework based on variational
-autoencoders for speech enhancement", MLSP 2018. Each update is the majorise-minimise
+autoencoders for speech enhancement", MLSP 2018. Each update is the majorize-minimize
 step, of exponent 1/2, of the Monte Carlo average of the Itakura-Saito cost, with the
-model of the mixture refreshed before each. The chains go on from one iteration to the
-next.
+model of the mixture refreshed before each. The chains continue from one iteration to
+the next.
 
 The speech variances of the kept draws stay in memory until the next iteration. Running
-sums would do for W, but the steps of H and the gain take the same draws with another
-model, and the decoder would have to go over them again.
+sums would do for W, but the steps of H and the gain need the same draws with another
+model of the mixture, for which the decoder would have to run again.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from skvae.speech.prior import SpeechPrior
-from skvae.vaenmf.metropolis import PROPOSAL_VARIANCE, Chain
-from skvae.vaenmf.model import Costs, Noise, Posterior, misfit, update_noise, workspace
+from skvae.utils.parameters import Number
+from skvae.vaenmf.inference import IterativeInference, Posterior, Run
+from skvae.vaenmf.metropolis import start_chain
+from skvae.vaenmf.mixture import misfit
+from skvae.vaenmf.noise import Noise
 from skvae.vaenmf.reconstruction import metropolis_wiener
 
 
-def mcem(
-    V: Tensor,
-    prior: SpeechPrior,
-    noise: Noise,
-    generator: torch.Generator,
-    *,
-    n_iter: int = 100,
-    n_burn_in: int = 30,
-    n_samples: int = 10,
-    proposal_variance: float = PROPOSAL_VARIANCE,
-    exponent: float = 0.5,
-    smoothing: int = 1,
-    with_gain: bool = True,
-    tol: float = 0.0,
-) -> Posterior:
-    """Separate speech and noise by Monte Carlo EM.
+class MCEM(IterativeInference):
+    """Monte Carlo EM: Metropolis draws of z, multiplicative updates of the rest.
 
     Parameters
     ----------
-    V : Tensor of shape (..., N, F)
-        Power of the mixture, in the unit of the speech prior.
-    prior : SpeechPrior
-        Encoder and decoder.
-    noise : Noise
-        Where the noise starts; it is changed.
-    generator : torch.Generator
-        Source of all draws.
-    n_iter : int
-        Iterations.
-    n_burn_in, n_samples : int
-        Metropolis steps of an iteration: those dropped and those kept.
-    proposal_variance : float
+    max_iter : int, default=100
+        Maximum number of iterations.
+    n_burn_in : int, default=30
+        Number of Metropolis steps of an iteration that are dropped.
+    n_samples : int, default=10
+        Number of Metropolis steps of an iteration that are kept.
+    proposal_variance : float, default=0.01
         Variance of the random walk.
-    exponent : float
-        Of the updates: 1/2.
-    smoothing : int
-        Bins over which the bases of the noise are smoothed.
-    with_gain : bool
-        Whether each frame has a gain.
-    tol : float
-        Iterations end when the cost changes by less than this, up or down: it is a
-        Monte Carlo estimate, which goes up by chance. Of several utterances, that of
-        each must.
+    gain : {"free"} or None, default="free"
+        Gain of the speech in each frame: estimated, or one.
+    tol : float, default=0.0
+        Change of the cost below which iterations end; 0 disables it. The cost is a
+        Monte Carlo estimate, which may rise by chance.
 
-    Returns
-    -------
-    Posterior
-        Its history is the mean of log(V_x) + V / V_x over bins and samples.
+    See Also
+    --------
+    VEM : Approximates the posterior of z by the encoder's, which is far faster.
+    GradientVEM : Approximates it by a Gaussian, which gradients move.
+    MCMC : Draws the noise as well.
+
+    Notes
+    -----
+    The speech variances of the kept draws stay in memory until the noise is updated:
+    its steps need them one after another, each with another model of the mixture. About
+    `n_samples` + 6 numbers of four bytes (11 at least) are held for each frame and bin:
+    33 kB a frame by default with 513 bins, 120 MB for a minute at 16 kHz. An enhancer's
+    `block_seconds` bounds it.
+
+    References
+    ----------
+    .. [1] S. Leglaive, L. Girin and R. Horaud, "A variance modeling framework based on
+       variational autoencoders for speech enhancement", MLSP 2018.
+
+    Examples
+    --------
+    >>> from skvae import MCEM
+    >>> MCEM.as_published()  # the defaults are those of [1]
+    MCEM()
     """
-    mean, _ = prior.first_posterior(V)
-    # The chains step while the noise stands still: one memory serves both.
-    memory = workspace(V)
-    chain = Chain(V, prior, mean, generator, proposal_variance, memory)
-    variances = V.new_empty(n_samples, *V.shape)
-    costs = Costs(V, noise.frames, tol, n_samples)
-    for _ in range(n_iter):
-        chain.refresh(noise)
-        for r, _ in enumerate(chain.run(n_burn_in + n_samples, n_samples)):
-            variances[r] = chain.variance
-        update_noise(
+
+    _parameter_ranges = {
+        "n_burn_in": Number(low=0, integer=True),
+        "n_samples": Number(low=1, integer=True),
+        "proposal_variance": Number(low=0, open_low=True),
+    }
+
+    def __init__(
+        self,
+        max_iter: int = 100,
+        *,
+        n_burn_in: int = 30,
+        n_samples: int = 10,
+        proposal_variance: float = 0.01,
+        gain: str | None = "free",
+        tol: float = 0.0,
+    ):
+        self.max_iter = max_iter
+        self.n_burn_in = n_burn_in
+        self.n_samples = n_samples
+        self.proposal_variance = proposal_variance
+        self.gain = gain
+        self.tol = tol
+
+    @classmethod
+    def as_published(cls) -> MCEM:
+        """Return the inference with the settings of the paper.
+
+        Returns
+        -------
+        MCEM
+        """
+        return cls()
+
+    def _begin(
+        self,
+        V: Tensor,
+        prior: SpeechPrior,
+        noise: Noise,
+        generator: torch.Generator,
+    ) -> _MCEMRun:
+        return _MCEMRun(self, V, prior, noise, generator)
+
+
+class _MCEMRun(Run):
+    """The chain of z, and the variances of its kept draws.
+
+    The cost is the sum of log(V_x) + V / V_x over bins and draws.
+    """
+
+    def __init__(
+        self,
+        options: MCEM,
+        V: Tensor,
+        prior: SpeechPrior,
+        noise: Noise,
+        generator: torch.Generator,
+    ):
+        mean, _ = prior.first_posterior(V)
+        super().__init__(V, prior, noise, generator)
+        self.options = options
+        self.n_draws = options.n_samples
+        # The chain steps while the noise stands still: they share their memory.
+        self.chain = start_chain(
             V,
-            list(variances),
-            noise,
-            exponent=exponent,
-            smoothing=smoothing,
-            with_gain=with_gain,
-            memory=memory,
+            prior,
+            mean,
+            generator,
+            options.proposal_variance,
+            memory=self.memory,
+            frames=noise.frames,
         )
-        if costs.add(_cost(V, variances, noise, memory)):
-            break
-    z = chain.z
-    del chain, variances, memory  # the masks have draws of their own
-    moments = metropolis_wiener(
-        V, prior, z, noise, generator, proposal_variance=proposal_variance
-    )
-    return Posterior(moments.mean, moments.std(), z, noise, costs.history())
+        self._kept = V.new_empty(options.n_samples, *V.shape)
+        self.variances = list(self._kept)
 
+    def move_latent(self) -> None:
+        self.chain.refresh(self.noise, self.gain)
+        n_samples = self.options.n_samples
+        n_steps = self.options.n_burn_in + n_samples
+        for r, _ in enumerate(self.chain.run(n_steps, n_samples)):
+            self._kept[r] = self.chain.variance
 
-def _cost(V: Tensor, variances: Tensor, noise: Noise, memory: Tensor) -> Tensor:
-    """Sum over bins and samples of log(V_x) + V / V_x."""
-    V_b, V_x, ratio, _ = memory
-    noise.power(out=V_b)
-    cost = V.new_zeros(V.shape[:-2])
-    for variance in variances:
-        torch.addcmul(V_b, variance, noise.gain, out=V_x)
-        torch.div(V, V_x, out=ratio)
-        cost += misfit(ratio, V_x, noise.frames)
-    return cost
+    def cost(self) -> Tensor:
+        V_b, V_x, ratio, _ = self.memory
+        self.noise.power(out=V_b)
+        cost = self.V.new_zeros(self.V.shape[:-2])
+        for variance in self.variances:
+            torch.addcmul(V_b, variance, self.gain, out=V_x)
+            torch.div(self.V, V_x, out=ratio)
+            cost += misfit(ratio, V_x, self.noise.frames)
+        return cost
+
+    def finish(self, history: list[Any]) -> Posterior:
+        z = self.chain.z
+        # The masks have draws of their own: this memory is free for them.
+        del self.chain, self.variances, self._kept, self.memory
+        moments = metropolis_wiener(
+            self.V,
+            self.prior,
+            z,
+            self.noise,
+            self.gain,
+            self.generator,
+            proposal_variance=self.options.proposal_variance,
+        )
+        return Posterior(moments.mean, moments.std(), z, self.noise, self.gain, history)

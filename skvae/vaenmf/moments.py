@@ -1,20 +1,18 @@
-"""Posterior mean and spread of the Wiener gain, without keeping the samples."""
+"""Mean and spread of the Wiener gain over draws, without keeping the draws."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from skvae.vaenmf.model import Noise
-
 
 class MaskMoments:
-    """Mean and standard deviation of masks, one added after another (Welford, 1962).
+    """Running mean and standard deviation of masks (Welford, 1962).
 
     Parameters
     ----------
     like : Tensor of shape (..., N, F)
-        Of the shape and kind of the masks.
+        Tensor of the shape, type and device of the masks.
 
     Examples
     --------
@@ -39,26 +37,26 @@ class MaskMoments:
         self._squares.addcmul_(change, mask - self.mean)
 
     def std(self) -> Tensor:
-        """Standard deviation, shape (..., N, F)."""
+        """Return the standard deviation, shape (..., N, F)."""
         return (self._squares / max(self._n, 1)).clamp_min_(0).sqrt_()
 
 
-def wiener_gain(variance: Tensor, noise: Noise, V_b: Tensor | None = None) -> Tensor:
-    """Wiener gain of speech of some variance in noise, shape (..., N, F).
+def wiener_gain(variance: Tensor, gain: Tensor, V_b: Tensor) -> Tensor:
+    """Return the Wiener gain of speech in noise, shape (..., N, F).
 
     Parameters
     ----------
     variance : Tensor of shape (..., N, F)
         Speech variance, without the gain.
-    noise : Noise
-        Parameters of the noise, and the gain.
-    V_b : Tensor of shape (..., N, F), default=None
-        Power of the noise, if it is at hand.
+    gain : Tensor of shape (..., N, 1)
+        Gain of the speech in each frame.
+    V_b : Tensor of shape (..., N, F)
+        Power of the noise.
 
     Returns
     -------
     Tensor of shape (..., N, F)
-        In (0, 1).
+        Gain in (0, 1).
     """
-    speech = variance * noise.gain
-    return speech / (speech + (noise.power() if V_b is None else V_b))
+    speech = variance * gain
+    return speech / (speech + V_b)

@@ -1,4 +1,7 @@
-"""Masks from what an inference found: three ways of Pariente et al. (2019), 3.4."""
+"""Masks from what an inference has found: averages of the Wiener gain over draws of z.
+
+M. Pariente, A. Deleforge and E. Vincent, INTERSPEECH 2019; equation numbers are theirs.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import torch
 from torch import Tensor
 
 from skvae.speech.prior import SpeechPrior
-from skvae.vaenmf.metropolis import PROPOSAL_VARIANCE, Chain
-from skvae.vaenmf.model import Noise, draw_normal
+from skvae.vaenmf.draws import draw
+from skvae.vaenmf.metropolis import PROPOSAL_VARIANCE, start_chain
 from skvae.vaenmf.moments import MaskMoments, wiener_gain
+from skvae.vaenmf.noise import Noise
 
 
 def metropolis_wiener(
@@ -16,28 +20,33 @@ def metropolis_wiener(
     prior: SpeechPrior,
     z: Tensor,
     noise: Noise,
+    gain: Tensor,
     generator: torch.Generator,
     *,
     n_steps: int = 100,
     n_kept: int = 25,
     proposal_variance: float = PROPOSAL_VARIANCE,
 ) -> MaskMoments:
-    """MH-Wiener: masks averaged over draws from the posterior of z, Eq. (25).
+    """Average masks over the last states of a Metropolis chain (MH-Wiener, Eq. 25).
+
+    The states are consecutive, so they show only a part of the posterior's spread.
 
     Parameters
     ----------
     V : Tensor of shape (..., N, F)
         Power of the mixture.
     prior : SpeechPrior
-        Encoder and decoder.
+        Decoder and prior of z.
     z : Tensor of shape (..., N, L)
-        Where the chains start.
+        First state of the chain.
     noise : Noise
-        Parameters of the noise, and the gain.
+        Noise, which stays as it is.
+    gain : Tensor of shape (..., N, 1)
+        Gain of the speech in each frame.
     generator : torch.Generator
         Source of the proposals.
     n_steps, n_kept : int
-        Steps, and how many of the last count.
+        Number of steps, and number of steps at the end that count.
     proposal_variance : float
         Variance of the random walk.
 
@@ -45,11 +54,11 @@ def metropolis_wiener(
     -------
     MaskMoments
     """
-    chain = Chain(V, prior, z, generator, proposal_variance)
-    chain.refresh(noise)
+    chain = start_chain(V, prior, z, generator, proposal_variance, frames=noise.frames)
+    chain.refresh(noise, gain)
     moments = MaskMoments(V)
     for _ in chain.run(n_steps, n_kept):
-        moments.add(wiener_gain(chain.variance, noise, chain.V_b))
+        moments.add(wiener_gain(chain.variance, gain, chain.V_b))
     return moments
 
 
@@ -58,20 +67,23 @@ def latent_wiener(
     mean: Tensor,
     log_variance: Tensor,
     noise: Noise,
+    gain: Tensor,
     generator: torch.Generator,
     *,
     n_draws: int = 25,
 ) -> MaskMoments:
-    """Z-Wiener: masks averaged over draws from the approximate posterior r(z).
+    """Average masks over draws from the approximate posterior r(z) (Z-Wiener).
 
     Parameters
     ----------
     prior : SpeechPrior
-        Encoder and decoder.
+        Decoder.
     mean, log_variance : Tensor of shape (..., N, L)
         Parameters of r(z).
     noise : Noise
-        Parameters of the noise, and the gain.
+        Noise, which stays as it is.
+    gain : Tensor of shape (..., N, 1)
+        Gain of the speech in each frame.
     generator : torch.Generator
         Source of the draws.
     n_draws : int
@@ -85,30 +97,5 @@ def latent_wiener(
     moments = MaskMoments(V_b)
     for _ in range(n_draws):
         z = draw(mean, log_variance, generator)
-        moments.add(wiener_gain(prior.variance(z), noise, V_b))
+        moments.add(wiener_gain(prior.variance(z), gain, V_b))
     return moments
-
-
-def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw from a Gaussian by its mean and log-variance, differentiable in both.
-
-    Parameters
-    ----------
-    mean, log_variance : Tensor of shape (..., N, L)
-        Parameters.
-    generator : torch.Generator
-        Source of the draw.
-
-    Returns
-    -------
-    Tensor of shape (..., N, L)
-
-    Examples
-    --------
-    >>> import torch
-    >>> mean, log_variance = torch.ones(1, 2), torch.full((1, 2), -torch.inf)
-    >>> draw(mean, log_variance, torch.Generator().manual_seed(0))
-    tensor([[1., 1.]])
-    """
-    noise = draw_normal(mean, generator)
-    return torch.addcmul(mean, noise, (0.5 * log_variance).exp())

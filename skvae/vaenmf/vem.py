@@ -8,149 +8,248 @@ which is here. (24)-(25) condition on all bins of a frame.
 Beyond the paper, as options:
 
 * `encoder_input`: the encoder was trained on periodograms, but (21) feeds it an
-  expected power. An encoder that reads logarithms is fed 2.5 dB too much by it wherever
-  the posterior is wide, at every iteration; "log-expectation" feeds exp(E[log |s|^2])
+  expected power. Where the posterior is wide, that is 2.5 dB too much for an encoder
+  that reads logarithms, at every iteration. "log-expectation" feeds exp(E[log |s|^2])
   instead, which for complex Gaussian s is |mu|^2 exp(E_1(|mu|^2 / Sigma)).
-* `with_gain`: a gain of each frame, by its maximum of the same bound.
+* `gain`: a gain of each frame, by its maximum of the same bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from skvae.factorization.nmf_updates import gradient_parts, update_H, update_W
 from skvae.speech.prior import SpeechPrior
-from skvae.vaenmf.model import FLOOR, Costs, Noise, Posterior, normalise, sum_log, total
-from skvae.vaenmf.moments import MaskMoments
-from skvae.vaenmf.reconstruction import (
-    draw,
-    latent_wiener,
-    metropolis_wiener,
-)
+from skvae.utils.parameters import Number, Option
+from skvae.vaenmf.draws import draw
+from skvae.vaenmf.inference import IterativeInference, Posterior, Run
+from skvae.vaenmf.mixture import FLOOR, bounded_gain, sum_log
+from skvae.vaenmf.noise import Noise
+from skvae.vaenmf.padding import total
+from skvae.vaenmf.reconstruction import latent_wiener, metropolis_wiener
 
 
-def vem(
-    V: Tensor,
-    prior: SpeechPrior,
-    noise: Noise,
-    generator: torch.Generator,
-    *,
-    n_iter: int = 100,
-    n_samples: int = 1,
-    covariance: bool = True,
-    encoder_input: str = "power",
-    guidance: float = 0.0,
-    reconstruction: str = "mh",
-    exponent: float = 1.0,
-    smoothing: int = 1,
-    with_gain: bool = False,
-    tol: float = 0.0,
-) -> Posterior:
-    """Separate speech and noise by variational EM.
+class VEM(IterativeInference):
+    """Variational EM with the encoder as the posterior of z.
+
+    It is fast, because it neither samples nor differentiates [1]_.
 
     Parameters
     ----------
-    V : Tensor of shape (..., N, F)
-        Power of the mixture, in the unit of the speech prior.
-    prior : SpeechPrior
-        Encoder and decoder.
-    noise : Noise
-        Where the noise starts; it is changed.
-    generator : torch.Generator
-        Source of all draws.
-    n_iter : int
-        Iterations.
-    n_samples : int
-        D, draws of z for the expectation (18).
-    covariance : bool
-        Whether the encoder's input holds Sigma_ss; without it this is the paper's
-        "Heuristic".
-    encoder_input : {"power", "log-expectation"}
-        (21), or see above.
-    guidance : float
-        Exponent, in a geometric mean with the encoder's input, of the power that the
-        latent variables start from, where there is one.
-    reconstruction : {"mh", "s", "z"}
-        MH-Wiener, S-Wiener or Z-Wiener.
-    exponent : float
-        Of the updates (22)-(23): 1 in the paper.
-    smoothing : int
-        Bins over which the bases of the noise are smoothed.
-    with_gain : bool
-        Whether each frame has a gain.
-    tol : float
-        Iterations end when the cost changes by less than this, up or down: that of
-        each utterance where there are several.
+    max_iter : int, default=15
+        Maximum number of iterations; 100 in [1]_. After 10 to 20 iterations the speech
+        model begins to explain the noise as well.
+    n_samples : int, default=1
+        Number of draws of z for an expectation; one is enough.
+    covariance : bool, default=True
+        Whether the encoder's input includes the posterior variance of the speech. False
+        is "Heuristic" in [1]_.
+    encoder_input : {"power", "log-expectation"}, default="log-expectation"
+        Input of the encoder: the expected power, as in [1]_, or
+        ``exp(E[log |s|^2])``, which suits an encoder trained on logarithms.
+    guidance : float, default=0.5
+        Exponent, in a geometric mean with the expected power, of the speech power that
+        the guide estimates. It keeps the encoder, which was trained on clean speech,
+        from finding more speech in each iteration. It has no effect without a guide.
+    reconstruction : {"mh", "s", "z"}, default="mh"
+        Estimate of the mask: MH-Wiener, S-Wiener or Z-Wiener.
+    gain : {"free"} or None, default="free"
+        Gain of the speech in each frame: estimated, or one as in [1]_.
+    tol : float, default=0.0
+        Change of the cost below which iterations end; 0 disables it.
 
-    Returns
-    -------
-    Posterior
-        Its history is the mean over the bins of log(V_x) + V / V_x with the speech
-        variance gamma^2.
+    See Also
+    --------
+    GradientVEM : Moves the posterior of z by gradients.
+    MCEM : Draws z by a Markov chain.
+    MCMC : Draws z and the noise.
+
+    Notes
+    -----
+    The encoder stands for the posterior of z, which holds for a standard normal prior
+    only: speech models with another prior are refused.
+
+    References
+    ----------
+    .. [1] M. Pariente, A. Deleforge and E. Vincent, "A statistically principled and
+       computationally efficient approach to speech enhancement using variational
+       autoencoders", INTERSPEECH 2019.
+
+    Examples
+    --------
+    >>> from skvae import VEM
+    >>> VEM.as_published()
+    VEM(encoder_input='power', gain=None, guidance=0.0, max_iter=100)
     """
-    mean, log_variance = prior.first_posterior(V)
-    inverse_gamma, V_b, *E, power, noise_power = V.new_empty(7, *V.shape)
-    mask, mean_power, covariance_ss = E
-    parts = V.new_empty(2, *V.shape)
-    costs = Costs(V, noise.frames, tol)
-    guiding = None
-    if prior.guided is not None and guidance > 0:
-        guiding = prior.guided.clamp_min(FLOOR).pow_(guidance)
-    for _ in range(n_iter):
+
+    follows_prior = False
+
+    _parameter_ranges = {
+        "n_samples": Number(low=1, integer=True),
+        "covariance": Option(True, False),
+        "encoder_input": Option("power", "log-expectation"),
+        "guidance": Number(low=0, high=1),
+        "reconstruction": Option("mh", "s", "z"),
+    }
+
+    def __init__(
+        self,
+        max_iter: int = 15,
+        *,
+        n_samples: int = 1,
+        covariance: bool = True,
+        encoder_input: str = "log-expectation",
+        guidance: float = 0.5,
+        reconstruction: str = "mh",
+        gain: str | None = "free",
+        tol: float = 0.0,
+    ):
+        self.max_iter = max_iter
+        self.n_samples = n_samples
+        self.covariance = covariance
+        self.encoder_input = encoder_input
+        self.guidance = guidance
+        self.reconstruction = reconstruction
+        self.gain = gain
+        self.tol = tol
+
+    @classmethod
+    def as_published(cls) -> VEM:
+        """Return the inference with the settings of the paper.
+
+        Returns
+        -------
+        VEM
+        """
+        return cls(100, encoder_input="power", guidance=0.0, gain=None)
+
+    def _begin(
+        self,
+        V: Tensor,
+        prior: SpeechPrior,
+        noise: Noise,
+        generator: torch.Generator,
+    ) -> _VEMRun:
+        return _VEMRun(self, V, prior, noise, generator)
+
+
+class _VEMRun(Run):
+    """Posterior r(z), and what the E-step finds.
+
+    The cost is the sum of log(V_x) + V / V_x with the speech variance gamma^2.
+    """
+
+    def __init__(
+        self,
+        options: VEM,
+        V: Tensor,
+        prior: SpeechPrior,
+        noise: Noise,
+        generator: torch.Generator,
+    ):
+        # Memory of its own: it needs seven arrays rather than four.
+        self.V, self.prior, self.noise, self.generator = V, prior, noise, generator
+        self.options = options
+        self.gain = torch.ones_like(V[..., :1])
+        self.mean, self.log_variance = prior.first_posterior(V)
+        self.inverse_gamma, self.V_b, *self.E, self.power, self.noise_power = (
+            V.new_empty(7, *V.shape)
+        )
+        self.parts = V.new_empty(2, *V.shape)
+        self.guiding = None
+        if prior.guided is not None and options.guidance > 0:
+            self.guiding = prior.guided.clamp_min(FLOOR).pow_(options.guidance)
+
+    def move_latent(self) -> None:
+        options, prior = self.options, self.prior
+        _, mean_power, covariance_ss = self.E
         # E-(s, n): (16)-(18)
-        _inverse_gamma(prior, mean, log_variance, n_samples, generator, inverse_gamma)
-        if with_gain:
-            inverse_gamma /= noise.gain
-        noise.power(out=V_b)
-        source_posterior(V, inverse_gamma, V_b, out=E)
-        cost = _cost(V, inverse_gamma, mask, noise.frames, out=(power, noise_power))
-        converged = costs.add(cost)
+        self._average_inverse_variance()
+        if options.gain is not None:
+            self.inverse_gamma /= self.gain
+        self.noise.power(out=self.V_b)
+        source_posterior(self.V, self.inverse_gamma, self.V_b, out=self.E)
+        self._cost = self._misfit()
         # E-z: (21)
-        if not covariance:
+        power = self.power
+        if not options.covariance:
             power.copy_(mean_power)
-        elif encoder_input == "power":
+        elif options.encoder_input == "power":
             torch.add(mean_power, covariance_ss, out=power)
         else:
             expected_log = exp_expected_log(torch.div(mean_power, covariance_ss))
             torch.mul(covariance_ss, expected_log, out=power)
-        if with_gain:
-            expected = torch.add(mean_power, covariance_ss).mul_(inverse_gamma)
-            noise.gain = (noise.gain * expected.mean(-1, keepdim=True)).clamp_(
-                FLOOR, 1 / FLOOR
+        if options.gain is not None:
+            # The maximum of the bound by the gain, which the encoder's input excludes.
+            expected = torch.add(mean_power, covariance_ss).mul_(self.inverse_gamma)
+            self.gain = bounded_gain(self.gain * expected.mean(-1, keepdim=True))
+            power /= self.gain
+        if self.guiding is not None:
+            power.pow_(1 - options.guidance).mul_(self.guiding)
+        self.mean, self.log_variance = prior.encode(power)
+
+    def update_noise(self) -> None:
+        # M: (22)-(23), with the expected power |mu_n|^2 + Sigma_nn
+        mask, _, covariance_nn = self.E
+        torch.sub(1, mask, out=self.noise_power).square_().mul_(self.V).add_(
+            covariance_nn
+        )
+        self.noise.update_from_power(self.noise_power, self.V_b, self.parts)
+
+    def update_gain(self) -> None:
+        """Do nothing: the E-step has updated the gain."""
+
+    def cost(self) -> Tensor:
+        return self._cost
+
+    def finish(self, history: list[Any]) -> Posterior:
+        V, prior, noise, gain = self.V, self.prior, self.noise, self.gain
+        if self.options.reconstruction == "s":
+            self._average_inverse_variance()
+            self.inverse_gamma /= gain
+            noise.power(out=self.V_b)
+            mask, *_ = source_posterior(V, self.inverse_gamma, self.V_b, out=self.E)
+            return Posterior(mask.clone(), None, self.mean, noise, gain, history)
+        if self.options.reconstruction == "mh":
+            moments = metropolis_wiener(
+                V, prior, self.mean, noise, gain, self.generator
             )
-            power /= noise.gain
-        if guiding is not None:
-            power.pow_(1 - guidance).mul_(guiding)
-        mean, log_variance = prior.encode(power)
-        # M: (22) then (23), with V = |mu_n|^2 + Sigma_nn
-        torch.sub(1, mask, out=noise_power).square_().mul_(V).add_(covariance_ss)
-        gradient_parts(noise_power, V_b, out=parts)
-        noise.H = update_H(noise.H, noise.W, parts, exponent)
-        gradient_parts(noise_power, noise.power(out=V_b), out=parts)
-        noise.W = update_W(noise.W, noise.counted_H(), parts, exponent)
-        normalise(noise, smoothing)
-        if converged:
-            break
-    if reconstruction == "s":
-        _inverse_gamma(prior, mean, log_variance, n_samples, generator, inverse_gamma)
-        inverse_gamma /= noise.gain
-        source_posterior(V, inverse_gamma, noise.power(out=V_b), out=E)
-        return Posterior(mask.clone(), None, mean, noise, costs.history())
-    moments: MaskMoments
-    if reconstruction == "mh":
-        moments = metropolis_wiener(V, prior, mean, noise, generator)
-    else:
-        moments = latent_wiener(prior, mean, log_variance, noise, generator)
-    return Posterior(moments.mean, moments.std(), mean, noise, costs.history())
+        else:
+            moments = latent_wiener(
+                prior, self.mean, self.log_variance, noise, gain, self.generator
+            )
+        return Posterior(moments.mean, moments.std(), self.mean, noise, gain, history)
+
+    def _average_inverse_variance(self) -> None:
+        """Average 1 / sigma^2(z) over draws from r(z): (18) with its 1/D."""
+        out, n_samples = self.inverse_gamma, self.options.n_samples
+        for d in range(n_samples):
+            z = draw(self.mean, self.log_variance, self.generator)
+            if d == 0:
+                inverse = self.prior.log_variance(z, out=out).neg_().exp_()
+                if inverse is not out:
+                    out.copy_(inverse)
+            else:
+                out += self.prior.log_variance(z).neg_().exp_()
+        if n_samples > 1:
+            out /= n_samples
+
+    def _misfit(self) -> Tensor:
+        """Sum log V_x + V / V_x with V_x = gamma^2 / mask."""
+        mask, frames = self.E[0], self.noise.frames
+        inverse, ratio = self.power, self.noise_power
+        torch.mul(self.inverse_gamma, mask, out=inverse)
+        torch.mul(self.V, inverse, out=ratio)
+        return total(ratio, frames) - total(sum_log(inverse)[..., None], frames)
 
 
 def source_posterior(
     V: Tensor, inverse_gamma: Tensor, V_b: Tensor, out: Sequence[Tensor] | None = None
 ) -> Sequence[Tensor]:
-    """Posterior of speech and noise given z: (16)-(17).
+    """Return the posterior of speech and noise given z, (16)-(17).
 
     Parameters
     ----------
@@ -161,16 +260,16 @@ def source_posterior(
     V_b : Tensor of shape (..., N, F)
         Power of the noise.
     out : three Tensor of shape (..., N, F), default=None
-        Where the results go.
+        Memory for the results.
 
     Returns
     -------
     mask : Tensor of shape (..., N, F)
-        gamma^2 / (gamma^2 + V_b), by which the mean of s is x times it.
+        gamma^2 / (gamma^2 + V_b); the mean of s is x times it.
     mean_power : Tensor of shape (..., N, F)
         |mu_s|^2.
     covariance : Tensor of shape (..., N, F)
-        Sigma_ss, which is Sigma_nn too.
+        Sigma_ss, which equals Sigma_nn.
     """
     mask, mean_power, covariance = V.new_empty(3, *V.shape) if out is None else out
     torch.mul(V_b, inverse_gamma, out=mask).add_(1).reciprocal_()
@@ -179,50 +278,15 @@ def source_posterior(
     return mask, mean_power, covariance
 
 
-def _inverse_gamma(
-    prior: SpeechPrior,
-    mean: Tensor,
-    log_variance: Tensor,
-    n_samples: int,
-    generator: torch.Generator,
-    out: Tensor,
-) -> None:
-    """1 / gamma^2 = E[1 / sigma^2(z)] by draws from r(z): (18) with its 1/D."""
-    for d in range(n_samples):
-        z = draw(mean, log_variance, generator)
-        if d == 0:
-            inverse = prior.log_variance(z, out=out).neg_().exp_()
-            if inverse is not out:
-                out.copy_(inverse)
-        else:
-            out += prior.log_variance(z).neg_().exp_()
-    if n_samples > 1:
-        out /= n_samples
-
-
-def _cost(
-    V: Tensor,
-    inverse_gamma: Tensor,
-    mask: Tensor,
-    frames: Tensor | None,
-    out: tuple[Tensor, Tensor],
-) -> Tensor:
-    """Sum of log V_x + V / V_x with V_x = gamma^2 / mask."""
-    inverse, ratio = out
-    torch.mul(inverse_gamma, mask, out=inverse)
-    torch.mul(V, inverse, out=ratio)
-    return total(ratio, frames) - total(sum_log(inverse)[..., None], frames)
-
-
 def exp_expected_log(k: Tensor) -> Tensor:
-    r"""exp(E[log |s|^2]) of complex Gaussian s with |mean|^2 = k and variance 1.
+    r"""Return exp(E[log |s|^2]) of complex Gaussian s, |mean|^2 = k, variance 1.
 
-    It is :math:`k \exp(E_1(k))`, which goes from :math:`e^{-\gamma}` at 0 to k.
+    The value is :math:`k \exp(E_1(k))`, which grows from :math:`e^{-\gamma}` at 0 to k.
 
     Parameters
     ----------
     k : Tensor
-        Not negative.
+        Numbers of at least zero.
 
     Returns
     -------
@@ -246,7 +310,7 @@ def exp_expected_log(k: Tensor) -> Tensor:
 
 
 def _horner(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
-    """Polynomial, highest power first."""
+    """Evaluate a polynomial, highest power first."""
     value = torch.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         value.mul_(x).add_(coefficient)

@@ -16,7 +16,7 @@ from skvae.speech.denoising_network import (
     initial_denoising_network,
     start_from_mask_network,
 )
-from skvae.speech.fast_prior import speech_prior
+from skvae.speech.fast_prior import fast_prior
 from skvae.training.band_features import BAND_FLOOR
 from skvae.training.noisy_batches import Mixtures, mixtures
 from skvae.training.precision import knows_bfloat16
@@ -282,7 +282,7 @@ def test_padding_is_not_seen():
 def test_an_inference_takes_the_network_as_it_is():
     network = random_network().double().requires_grad_(False)
     batch = random_batch([5, 3])
-    prior = speech_prior(network, batch.lengths)
+    prior = fast_prior(network, batch.lengths)
     mean, log_variance = prior.encode(batch.noisy)
     wanted = network.estimate(batch.noisy, batch.lengths)
     torch.testing.assert_close(mean, wanted.mean)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skvae.signal.bandwidth import fill_band
-from skvae.speech.fast_prior import speech_prior
+from skvae.speech.fast_prior import fast_prior
 from skvae.speech.vae_network import VAEConfig, initial_network
 
 N, F = 9, 7
@@ -32,7 +32,7 @@ def test_the_fast_encoder_is_the_encoder(network):
     V = power()
     before = V.clone()
     for found, wanted in zip(
-        speech_prior(network).encode(V), network.encode(V), strict=True
+        fast_prior(network).encode(V), network.encode(V), strict=True
     ):
         torch.testing.assert_close(found, wanted)
     assert torch.equal(V, before)
@@ -42,7 +42,7 @@ def test_the_fast_encoder_is_the_encoder(network):
 def test_of_a_narrow_band_the_encoder_sees_an_image(network, edge):
     V = power()
     filled = torch.from_numpy(fill_band(V.numpy(), edge))
-    prior = speech_prior(network, edge=edge)
+    prior = fast_prior(network, edge=edge)
     for _ in range(2):
         for found, wanted in zip(
             prior.encode(V[:, :edge]), network.encode(filled), strict=True
@@ -54,13 +54,13 @@ def test_of_a_narrow_band_the_encoder_sees_an_image(network, edge):
 def test_a_narrow_band_is_decoded_as_a_part_of_the_whole(network, edge):
     z = torch.randn(N, 3, generator=torch.Generator().manual_seed(1)).double()
     wanted = network.decode(z)[:, :edge]
-    prior = speech_prior(network, edge=edge)
+    prior = fast_prior(network, edge=edge)
     out = torch.empty(N, edge, dtype=torch.float64)
     torch.testing.assert_close(prior.log_variance(z), wanted)
     torch.testing.assert_close(prior.log_variance(z, out=out), wanted)
     gradient = power()
     gradient[:, edge:] = 0
-    _, pullback = speech_prior(network).variance_and_pullback(
+    _, pullback = fast_prior(network).variance_and_pullback(
         z, torch.empty(N, F).double()
     )
     _, narrow_pullback = prior.variance_and_pullback(z, out)
@@ -69,7 +69,7 @@ def test_a_narrow_band_is_decoded_as_a_part_of_the_whole(network, edge):
 
 
 def test_results_of_the_encoder_survive_its_next_call(network):
-    prior = speech_prior(network)
+    prior = fast_prior(network)
     mean, log_variance = prior.encode(power(1))
     kept = mean.clone(), log_variance.clone()
     prior.encode(power(2))
@@ -79,7 +79,7 @@ def test_results_of_the_encoder_survive_its_next_call(network):
 
 def test_the_fast_decoder_is_the_decoder(network):
     z = torch.randn(N, 3, generator=torch.Generator().manual_seed(1)).double()
-    prior = speech_prior(network)
+    prior = fast_prior(network)
     out = torch.empty(N, F, dtype=torch.float64)
     torch.testing.assert_close(prior.log_variance(z, out=out), network.decode(z))
     torch.testing.assert_close(prior.variance(z, out=out), network.decode(z).exp())
@@ -91,8 +91,8 @@ def test_the_fast_gradient_is_that_of_automatic_differentiation(network):
     fast, slow = (
         prior.variance_and_pullback(z, torch.empty(N, F, dtype=torch.float64))
         for prior in (
-            speech_prior(network),
-            speech_prior(network)._replace(linearise=None),
+            fast_prior(network),
+            fast_prior(network)._replace(linearise=None),
         )
     )
     torch.testing.assert_close(fast[0], slow[0])
@@ -103,14 +103,14 @@ def test_recurrent_networks_are_taken_as_they_are():
     config = VAEConfig(F, 3, (8,), architecture="bilstm")
     network = initial_network(config, torch.Generator().manual_seed(0))
     network.requires_grad_(False)
-    prior = speech_prior(network)
+    prior = fast_prior(network)
     V = power().float()
     for found, wanted in zip(prior.encode(V), network.encode(V), strict=True):
         torch.testing.assert_close(found, wanted)
 
 
 def test_batches_are_their_utterances(network):
-    prior = speech_prior(network)
+    prior = fast_prior(network)
     z = torch.randn(2, N, 3, generator=torch.Generator().manual_seed(1)).double()
     V = torch.stack([power(1), power(2)])
     out = torch.empty_like(V)
@@ -131,7 +131,7 @@ def test_batches_are_their_utterances(network):
 def test_a_recurrent_network_does_not_see_padding():
     config = VAEConfig(F, 3, (8,), "bilstm")
     network = initial_network(config, torch.Generator().manual_seed(0)).double()
-    prior = speech_prior(network, torch.tensor([N, 4]))
+    prior = fast_prior(network, torch.tensor([N, 4]))
     V = torch.stack([power(1), power(2)])
     z, _ = prior.encode(V)
     decoded = prior.decode(z)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skvae.speech.fast_prior import speech_prior
+from skvae.speech.fast_prior import fast_prior
 from skvae.speech.losses import kl_between, negative_bound
 from skvae.speech.noise_aware_network import (
     DIRECTIONS,
@@ -226,7 +226,7 @@ def test_levels_are_drawn_between_the_bounds_and_scale_all_parts_alike():
 def test_an_inference_gets_the_noise_aware_encoder(kind):
     network = random_network(CONFIGS[kind]).double().requires_grad_(False)
     [power] = random_batch([7]).noisy
-    prior = speech_prior(network)
+    prior = fast_prior(network)
     mean, log_variance = prior.encode(power)
     wanted, other = network.encode(power), network.clean.encode(power)
     torch.testing.assert_close(mean, wanted[0])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from skvae.vaenmf.model import Noise
 
 from skvae.speech.prior import SpeechPrior
-from skvae.vaenmf.model import Noise
 
 N, F, K, L = 7, 6, 3, 2
 

@@ -7,20 +7,20 @@ import functools
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils.rnn import pad_sequence
-
-from skvae.speech.fast_prior import speech_prior
-from skvae.speech.vae_network import VAEConfig, initial_network
-from skvae.vaenmf import mcmc as mcmc_module
 from skvae.vaenmf.gradient import gradient_vem
-from skvae.vaenmf.mcem import mcem
-from skvae.vaenmf.mcmc import mcmc
 from skvae.vaenmf.model import (
     Costs,
     initial_noise,
     learn_noise,
     smooth_bins,
 )
+from torch.nn.utils.rnn import pad_sequence
+
+from skvae.speech.fast_prior import fast_prior
+from skvae.speech.vae_network import VAEConfig, initial_network
+from skvae.vaenmf import mcmc as mcmc_module
+from skvae.vaenmf.mcem import mcem
+from skvae.vaenmf.mcmc import mcmc
 from skvae.vaenmf.vem import vem
 
 from .conftest import F, K, L, generator, linear_prior
@@ -95,7 +95,7 @@ def network(architecture):
 def make_prior(kind, lengths=None):
     if kind == "linear":
         return linear_prior()
-    return speech_prior(network(kind), lengths)
+    return fast_prior(network(kind), lengths)
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_cuda_gives_the_same_from_the_same_draws(utterances, own_draws, name, ki
         )
         rng = generator(7)
         noise = initial_noise(V, K, rng, frames=frames)
-        prior = speech_prior(network(kind).to(device), lengths)
+        prior = fast_prior(network(kind).to(device), lengths)
         with torch.no_grad():
             results.append(function(V, prior, noise, rng, **options))
         network(kind).to("cpu")

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline
+from skvae.vaenmf.model import Posterior
 
 from skvae import (
     ISTFT,
@@ -30,7 +31,6 @@ from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import mean_si_sdr
 from skvae.signal.bandwidth import band_edge
 from skvae.vaenmf.inference import INFERENCES, Inference, make_inference
-from skvae.vaenmf.model import Posterior
 
 # Few iterations of each, for speed.
 QUICK = {

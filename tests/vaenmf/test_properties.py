@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-
-from skvae.speech.prior import SpeechPrior
-from skvae.vaenmf import mcem as mcem_module
 from skvae.vaenmf.gradient import gradient_vem
-from skvae.vaenmf.mcem import mcem
-from skvae.vaenmf.mcmc import component_powers, mcmc
-from skvae.vaenmf.metropolis import Chain
 from skvae.vaenmf.model import (
     FLOOR,
     Noise,
@@ -25,6 +19,12 @@ from skvae.vaenmf.model import (
     update_gain,
     update_noise,
 )
+
+from skvae.speech.prior import SpeechPrior
+from skvae.vaenmf import mcem as mcem_module
+from skvae.vaenmf.mcem import mcem
+from skvae.vaenmf.mcmc import component_powers, mcmc
+from skvae.vaenmf.metropolis import Chain
 from skvae.vaenmf.reconstruction import metropolis_wiener
 from skvae.vaenmf.vem import exp_expected_log, source_posterior, vem
 

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from skvae.vaenmf.gradient import gradient_vem
+from skvae.vaenmf.model import FLOOR
 
 from skvae.vaenmf import mcmc as mcmc_module
-from skvae.vaenmf.gradient import gradient_vem
 from skvae.vaenmf.mcem import mcem
 from skvae.vaenmf.mcmc import mcmc
-from skvae.vaenmf.model import FLOOR
 from skvae.vaenmf.vem import exp_expected_log, vem
 
 from .conftest import F, K, L, N, generator

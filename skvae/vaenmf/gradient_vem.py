@@ -1,0 +1,245 @@
+r"""Variational EM with free posterior parameters, found by gradient ascent.
+
+Y. Bando, K. Sekiguchi and K. Yoshii, "Adaptive neural speech enhancement with a
+denoising variational autoencoder", INTERSPEECH 2020; equation numbers are theirs. Each
+frame has the parameters (a, b) of q(z) = N(a, exp(b)), which Adam moves along the
+gradient of the evidence lower bound (14). Between its steps W and H are updated by
+(15)-(16), their expectations taken over draws from q. The prior of z is that of the
+speech model: the standard one, (2), or the one that a denoising encoder gives, (9).
+
+The noise is updated with the draws that the gradient was taken at, from before the
+step of Adam; the paper draws again after it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skvae.speech.prior import SpeechPrior
+from skvae.utils.parameters import Number, Option
+from skvae.vaenmf.draws import draw
+from skvae.vaenmf.inference import IterativeInference, Posterior, Run
+from skvae.vaenmf.mixture import misfit
+from skvae.vaenmf.noise import Noise
+from skvae.vaenmf.padding import total
+from skvae.vaenmf.reconstruction import latent_wiener
+
+#: Adam's decay rates and its guard against division by zero (Kingma and Ba, 2015).
+_BETA1, _BETA2, _ADAM_EPS = 0.9, 0.999, 1e-8
+
+
+class GradientVEM(IterativeInference):
+    """Variational EM with free posterior parameters, moved by Adam.
+
+    Parameters
+    ----------
+    max_iter : int, default=100
+        Maximum number of alternations of a gradient step and an update of the noise;
+        200 in [1]_. With a trained guide, 50 are better.
+    learning_rate : float, default=0.1
+        Learning rate of Adam; 0.2 in [1]_.
+    n_samples : int, default=1
+        Number of draws of z for a gradient and for the update of the noise; 10 for the
+        latter in [1]_.
+    n_draws : int, default=10
+        Number of draws of z for the mask.
+    prior_weight : float, default=1.5
+        Weight of the divergence from the prior. 1 is the lower bound; larger values
+        keep the speech model from explaining noise.
+    hold : {"latent", "noise"} or None, default=None
+        Part that keeps its first values: the posterior of z, or noise and gain.
+    gain : {"free"} or None, default="free"
+        Gain of the speech in each frame: estimated, or one as in [1]_.
+    tol : float, default=0.0
+        Change of the cost below which iterations end; 0 disables it.
+
+    See Also
+    --------
+    VEM : Takes the encoder's posterior of z, which is faster.
+    MCEM : Draws z by a Markov chain.
+    MCMC : Draws z and the noise.
+
+    References
+    ----------
+    .. [1] Y. Bando, K. Sekiguchi and K. Yoshii, "Adaptive neural speech enhancement
+       with a denoising variational autoencoder", INTERSPEECH 2020.
+
+    Examples
+    --------
+    >>> from skvae import GradientVEM
+    >>> paper = GradientVEM.as_published()
+    >>> paper.max_iter, paper.learning_rate, paper.prior_weight
+    (200, 0.2, 1.0)
+    """
+
+    _n_published_components = 5
+
+    _parameter_ranges = {
+        "learning_rate": Number(low=0, open_low=True),
+        "n_samples": Number(low=1, integer=True),
+        "n_draws": Number(low=1, integer=True),
+        "prior_weight": Number(low=0),
+        "hold": Option(None, "latent", "noise"),
+    }
+
+    def __init__(
+        self,
+        max_iter: int = 100,
+        *,
+        learning_rate: float = 0.1,
+        n_samples: int = 1,
+        n_draws: int = 10,
+        prior_weight: float = 1.5,
+        hold: str | None = None,
+        gain: str | None = "free",
+        tol: float = 0.0,
+    ):
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.n_samples = n_samples
+        self.n_draws = n_draws
+        self.prior_weight = prior_weight
+        self.hold = hold
+        self.gain = gain
+        self.tol = tol
+
+    @classmethod
+    def as_published(cls) -> GradientVEM:
+        """Return the inference with the settings of the paper.
+
+        Returns
+        -------
+        GradientVEM
+        """
+        return cls(200, learning_rate=0.2, n_samples=10, prior_weight=1.0, gain=None)
+
+    def _begin(
+        self,
+        V: Tensor,
+        prior: SpeechPrior,
+        noise: Noise,
+        generator: torch.Generator,
+    ) -> _GradientRun:
+        return _GradientRun(self, V, prior, noise, generator)
+
+
+class _GradientRun(Run):
+    """Parameters (a, b) of q(z), and the optimizer that moves them.
+
+    The cost is the negative lower bound (14), up to a constant, at the draws of the
+    gradient.
+    """
+
+    def __init__(
+        self,
+        options: GradientVEM,
+        V: Tensor,
+        prior: SpeechPrior,
+        noise: Noise,
+        generator: torch.Generator,
+    ):
+        super().__init__(V, prior, noise, generator)
+        self.options = options
+        self.mean, self.log_variance = (
+            part.clone() for part in prior.first_posterior(V)
+        )
+        self.adam = _Adam((self.mean, self.log_variance), options.learning_rate)
+        self.variances = list(V.new_empty(options.n_samples, *V.shape))
+
+    def move_latent(self) -> None:
+        with_gradients = self.options.hold != "latent"
+        self._cost, gradients = self._lower_bound(with_gradients)
+        if with_gradients:
+            self.adam.step(gradients)
+
+    def update_noise(self) -> None:
+        if self.options.hold != "noise":
+            super().update_noise()
+
+    def update_gain(self) -> None:
+        if self.options.hold != "noise":
+            super().update_gain()
+
+    def cost(self) -> Tensor:
+        return self._cost
+
+    def finish(self, history: list[Any]) -> Posterior:
+        found = latent_wiener(
+            self.prior,
+            self.mean,
+            self.log_variance,
+            self.noise,
+            self.gain,
+            self.generator,
+            n_draws=self.options.n_draws,
+        )
+        return Posterior(
+            found.mean, found.std(), self.mean, self.noise, self.gain, history
+        )
+
+    def _lower_bound(
+        self, with_gradients: bool
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the negative bound and its gradient by (a, b); draw the variances.
+
+        The gradient is that of the sum over a frame's bins, so that a frame's steps do
+        not depend on the number of frames.
+        """
+        mean, log_variance = self.mean, self.log_variance
+        frames, prior_weight = self.noise.frames, self.options.prior_weight
+        n_samples = len(self.variances)
+        V_b = self.noise.power(out=self.memory[0])
+        divergence, by_mean, by_log_variance = self.prior.divergence(mean, log_variance)
+        by_mean = prior_weight * by_mean
+        by_log_variance = prior_weight * by_log_variance
+        cost = prior_weight * total(divergence, frames)
+        V_x, ratio, by_o = self.memory[1:]
+        for variance_of_draw in self.variances:
+            z = draw(mean, log_variance, self.generator)
+            if with_gradients:
+                speech, pullback = self.prior.variance_and_pullback(
+                    z, out=variance_of_draw
+                )
+            else:
+                speech = self.prior.variance(z, out=variance_of_draw)
+                if speech is not variance_of_draw:
+                    variance_of_draw.copy_(speech)
+            torch.mul(speech, self.gain, out=by_o)
+            torch.add(V_b, by_o, out=V_x)
+            torch.div(self.V, V_x, out=ratio)
+            # d(log V_x + V / V_x) / do = g sigma^2 / V_x (1 - V / V_x)
+            by_o.div_(V_x)
+            cost += misfit(ratio, V_x, frames) / n_samples
+            if with_gradients:
+                by_o.mul_(ratio.neg_().add_(1))
+                by_z = pullback(by_o)
+                by_mean += by_z / n_samples
+                # dz/db = (z - a) / 2
+                by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
+        return cost, (by_mean, by_log_variance)
+
+
+class _Adam:
+    """Steps against a gradient, in place (Kingma and Ba, 2015)."""
+
+    def __init__(self, parameters: tuple[Tensor, ...], learning_rate: float):
+        self._parameters = parameters
+        self._learning_rate = learning_rate
+        self._moments = [
+            (torch.zeros_like(part), torch.zeros_like(part)) for part in parameters
+        ]
+        self._n_steps = 0
+
+    def step(self, gradients: tuple[Tensor, ...]) -> None:
+        self._n_steps += 1
+        for parameter, gradient, (first, second) in zip(
+            self._parameters, gradients, self._moments, strict=True
+        ):
+            first.lerp_(gradient, 1 - _BETA1)
+            second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+            scale = (second / (1 - _BETA2**self._n_steps)).sqrt_().add_(_ADAM_EPS)
+            step = self._learning_rate / (1 - _BETA1**self._n_steps)
+            parameter.addcdiv_(first, scale, value=-step)
