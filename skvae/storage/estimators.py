@@ -12,7 +12,7 @@ In JSON None, numbers, strings and lists stand for themselves; the rest are obje
     {"config": {...}}                 the sizes of a network
 
 Some parameters are not kept. Those that hold recordings or name files (`mixer`,
-`noise`, `checkpoint`) and those that say where and how to compute (`device`, `n_jobs`,
+`noise_profile`, `checkpoint`) and those that say where and how to compute (`device`, `n_jobs`,
 `verbose`) belong to the person who fits or enhances: a rebuilt estimator has their
 defaults. A generator as `random_state` becomes None, since `seed_` is what was drawn
 from it. An estimator as a parameter is kept unfitted, unless it is frozen and in use:
@@ -42,7 +42,9 @@ from skvae.utils.parameters import check_ranges, check_real
 from skvae.utils.words import shortened
 
 #: Parameters that belong to whoever fits, and are no part of a model.
-NOT_KEPT = frozenset({"mixer", "noise", "checkpoint", "device", "n_jobs", "verbose"})
+NOT_KEPT = frozenset(
+    {"mixer", "noise_profile", "checkpoint", "device", "n_jobs", "verbose"}
+)
 
 #: Largest `n_fft` that is built to check a file with: 5 s at 48 kHz.
 _MAX_N_FFT = 2**18

@@ -11,7 +11,6 @@ A recipe is a TOML file::
 
     [estimator]
     class = "VAENMFEnhancer"
-    n_components = 5
 
     [estimator.stft]
     class = "STFT"
@@ -20,6 +19,10 @@ A recipe is a TOML file::
 
     [estimator.vae]
     frozen = "speech.safetensors"
+
+    [estimator.noise]
+    class = "NMFNoise"
+    n_components = 5
 
     [estimator.guide]
     class = "BiLSTMMask"
@@ -64,7 +67,15 @@ from skvae.utils.words import shortened
 
 #: Parameters that a recipe does not say: where to compute, what to show, which files.
 NOT_SAID = frozenset(
-    {"checkpoint", "device", "n_jobs", "noise", "verbose", "warm_start"}
+    {
+        "checkpoint",
+        "device",
+        "n_jobs",
+        "noise",
+        "noise_profile",
+        "verbose",
+        "warm_start",
+    }
 )
 
 #: What a mixer's `noise` may be in a recipe.
@@ -81,7 +92,7 @@ _OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
 
 #: What None stands for as one of these parameters. Said outright, its training can go
 #: on from a file of its own.
-_DEFAULTS = {"mixer": "Mixer", "vae": "SpeechVAE", "dvae": "DenoisingVAE"}
+_DEFAULTS = {"mixer": "Mixer", "vae": "SpeechVAE"}
 
 #: Class of a table that needs none, by the parameter that it is the value of.
 _IMPLIED = {"training": "Training"}
@@ -330,7 +341,7 @@ class _Reader:
             if constructor is Mixer and key == "noise":
                 if value != SYNTHETIC:
                     raise self.error(here, f'"{SYNTHETIC}", or left out', value)
-            elif key in NOT_SAID and key in defaults:
+            elif key in NOT_SAID and key in defaults and not isinstance(value, dict):
                 raise ValueError(
                     f"{self.path}: `{here}` belongs to whoever trains, and is no part "
                     "of a recipe."
@@ -347,7 +358,10 @@ class _Reader:
                 parameters[key] = self.value(value, here)
         for key, name in _DEFAULTS.items():
             if key in defaults and parameters.get(key) is None:
-                parameters[key] = self.constructor(name, where)()
+                part = constructor(**parameters)._make_part(key, None)
+                if part is None:
+                    part = self.constructor(name, where)()
+                parameters[key] = part
         estimator = constructor(**parameters)
         if constructor is Mixer and node.get("noise") == SYNTHETIC:
             self._synthetic.append(estimator)
