@@ -12,9 +12,9 @@ In JSON None, numbers, strings and lists stand for themselves; the rest are obje
     {"config": {...}}                 the sizes of a network
 
 Some parameters are not kept. Those that hold recordings or name files (`mixer`,
-`noise_profile`, `checkpoint`) and those that say where and how to compute (`device`, `n_jobs`,
-`verbose`) belong to the person who fits or enhances: a rebuilt estimator has their
-defaults. A generator as `random_state` becomes None, since `seed_` is what was drawn
+`noise_profile`, `checkpoint`) and those that say where and how to compute (`device`,
+`n_jobs`, `verbose`) belong to the person who fits or enhances: a rebuilt estimator has
+their defaults. A generator as `random_state` becomes None, since `seed_` is what was drawn
 from it. An estimator as a parameter is kept unfitted, unless it is frozen and in use:
 then it is also an attribute of its owner.
 

@@ -68,7 +68,7 @@ class GenerativeEnhancer(BaseEnhancer):
 
     def _check_parameters(self) -> None:
         check_device(self.device, self.n_jobs)
-        inference = self._make_inference()
+        inference = self._make_part("inference", self.inference)
         inference.check()
         noise = self._make_part("noise", self.noise)
         if not isinstance(noise, NoiseModel):

@@ -303,9 +303,10 @@ def exp_expected_log(k: Tensor) -> Tensor:
     small = k.clamp(max=1.0)
     # E_1(k) + log(k) = -gamma + k - k^2/4 + k^3/18 - ...
     series = _horner(small, _E1_SERIES)
-    large = k.clamp(min=1.0)
+    # Beyond the bound the value is k, and the fraction would overflow.
+    large = k.clamp(min=1.0, max=_MOST_CORRECTED)
     fraction = _horner(large, _E1_NUMERATOR) / _horner(large, _E1_DENOMINATOR)
-    tail = large * (fraction * (-large).exp() / large).exp()
+    tail = k.clamp(min=1.0) * (fraction * (-large).exp() / large).exp()
     return torch.where(k < 1, series.exp(), tail)
 
 
@@ -317,6 +318,8 @@ def _horner(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
     return value
 
 
+#: exp(-k) is zero in float32 and float64 from here on.
+_MOST_CORRECTED = 1e6
 #: (-1)^(n+1) / (n n!) for n = 9 ... 1, then -gamma (Abramowitz and Stegun, 5.1.11).
 _E1_SERIES = (
     1 / (9 * 362880),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from skvae.vaenmf.model import Noise
 
+from skvae import MCEM, MCMC, VEM, GradientVEM, NMFNoise
 from skvae.speech.prior import SpeechPrior
+from skvae.vaenmf.nmf_noise import NMF
 
 N, F, K, L = 7, 6, 3, 2
 
@@ -35,8 +36,38 @@ def small_noise(n_frames=N, n_bins=F, n_components=K, seed=3, dtype=torch.float6
     rng = generator(seed)
     W = torch.rand(n_components, n_bins, generator=rng, dtype=dtype) + 0.1
     H = torch.rand(n_frames, n_components, generator=rng, dtype=dtype) + 0.1
-    gain = torch.rand(n_frames, 1, generator=rng, dtype=dtype) + 0.5
-    return Noise(W / W.sum(1, keepdim=True), H, gain)
+    return NMF(W / W.sum(1, keepdim=True), H)
+
+
+def some_gain(n_frames=N, seed=3, dtype=torch.float64):
+    return torch.rand(n_frames, 1, generator=generator(seed), dtype=dtype) + 0.5
+
+
+def start_noise(V, n_components, rng, *, W=None, frames=None, **parameters):
+    """Noise to start from, its bases not smoothed unless `smoothing` is given."""
+    model = NMFNoise(n_components, **{"smoothing": 1, **parameters})
+    state = None if W is None else W.numpy()
+    return model.start(V, rng, frames=frames, state=state)
+
+
+# The inferences in the forms of their papers, but for the parameters that are given.
+
+
+def vem(V, prior, noise, rng, **parameters):
+    return VEM.as_published().set_params(**parameters).infer(V, prior, noise, rng)
+
+
+def gradient_vem(V, prior, noise, rng, **parameters):
+    inference = GradientVEM.as_published().set_params(n_samples=1)
+    return inference.set_params(**parameters).infer(V, prior, noise, rng)
+
+
+def mcem(V, prior, noise, rng, **parameters):
+    return MCEM.as_published().set_params(**parameters).infer(V, prior, noise, rng)
+
+
+def mcmc(V, prior, noise, rng, **parameters):
+    return MCMC.as_published().set_params(**parameters).infer(V, prior, noise, rng)
 
 
 @pytest.fixture
@@ -51,6 +82,4 @@ def V():
 
 @pytest.fixture
 def noise():
-    noise = small_noise()
-    noise.gain = torch.ones_like(noise.gain)
-    return noise
+    return small_noise()

@@ -14,22 +14,25 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from skvae import (
+    MCEM,
+    MCMC,
     STFT,
     VEM,
     BiLSTMMask,
     DenoisingVAE,
     DnVAENMFEnhancer,
     GradientVEM,
+    NMFNoise,
     SpeechVAE,
 )
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import mean_si_sdr, si_sdr
 from skvae.signal.bandwidth import band_edge
+from skvae.speech.prior import STANDARD
 
 SMALL = STFT(n_fft=256)
-SHORT = GradientVEM(
-    4, learning_rate=0.2, prior_weight=1.0, smoothing=1, with_gain=False
-)
+SHORT = GradientVEM(4, learning_rate=0.2, prior_weight=1.0, gain=None)
+NOISE = NMFNoise(2, smoothing=1)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def maskless(pairs):
 
 
 def fitted(dvae, inference=SHORT, **options):
-    options = {"n_components": 2, "random_state": 0, **options}
+    options = {"noise": NOISE, "random_state": 0, **options}
     return DnVAENMFEnhancer(dvae, inference, **options).fit([np.zeros(10, np.float32)])
 
 
@@ -77,6 +80,22 @@ def test_all_variants_gain_on_unseen_utterances(pairs, dvae, prior, start):
     noisy, clean = (part[:2] for part in pairs)
     score = fitted(dvae, prior=prior, start=start).score(noisy, clean)
     assert score > mean_si_sdr(clean, noisy) + 2
+
+
+@pytest.mark.parametrize(
+    "inference", [MCEM(4, n_burn_in=5, n_samples=5, gain=None), MCMC(20, 10)]
+)
+def test_other_inferences_follow_the_encoders_prior(pairs, dvae, inference):
+    """A narrow prior keeps their draws near its mean, a wide one does not."""
+    noisy = pairs[0][:1]
+    gains = {
+        sigma_z: fitted(dvae, inference, sigma_z=sigma_z, mask_weight=0.0)
+        .separate(noisy)[0]
+        .mask
+        for sigma_z in (0.0, 1e-4, 3.0)
+    }
+    near = np.abs(gains[0.0] - gains[1e-4]).mean()
+    assert near < 0.2 * np.abs(gains[0.0] - gains[3.0]).mean()
 
 
 #: By how many dB of SI-SDR a short training must beat none.
@@ -149,7 +168,7 @@ def test_the_prior_decides_how_far_the_latent_variables_go(pairs, dvae, monkeypa
     (mean, *_), _ = estimates(dvae, noisy)
     fixed = latent_means(fitted(dvae, prior="fixed"), noisy, monkeypatch)
     torch.testing.assert_close(fixed, mean, atol=1e-4, rtol=0)
-    inference = GradientVEM(50, learning_rate=0.1, prior_weight=1.0, with_gain=False)
+    inference = GradientVEM(50, learning_rate=0.1, prior_weight=1.0, gain=None)
     distances = [
         (latent_means(fitted(dvae, inference, **options), noisy, monkeypatch) - mean)
         .abs()
@@ -182,10 +201,10 @@ def test_the_encoders_prior_is_that_of_the_paper(pairs, dvae, monkeypatch):
         torch.testing.assert_close(prior.encode(V), (mean, log_variance))
         assert prior.decode(mean).shape == V.shape
     for k in (0, 2):  # (9)
-        torch.testing.assert_close(priors[k][1].latent[0], mean)
+        torch.testing.assert_close(priors[k][1].latent.mean, mean)
         variance = log_variance.exp() + 0.09
-        torch.testing.assert_close(priors[k][1].latent[1], variance)
-    assert priors[1][1].latent is None  # (2)
+        torch.testing.assert_close(priors[k][1].latent.variance, variance)
+    assert priors[1][1].latent is STANDARD  # (2)
 
 
 def test_a_start_from_the_mask_explains_what_it_leaves(pairs, dvae, monkeypatch):
@@ -232,29 +251,33 @@ def test_an_unfitted_model_is_cloned_and_fitted_on_what_there_is(pairs):
         for data in ((noisy[:4], clean[:4]), (noisy[:4], clean[:4]))
     )
     assert not hasattr(model, "state_")
-    seeded = clone(model).set_params(random_state=one.dvae_.random_state)
+    seeded = clone(model).set_params(random_state=one.vae_.random_state)
     seeded.fit(noisy[:4], clean[:4])
     for name, array in seeded.state_.items():
-        np.testing.assert_array_equal(one.dvae_.state_[name], array)
-        np.testing.assert_array_equal(other.dvae_.state_[name], array)
-    with pytest.warns(UserWarning, match="`dvae` is fitted already"):
+        np.testing.assert_array_equal(one.vae_.state_[name], array)
+        np.testing.assert_array_equal(other.vae_.state_[name], array)
+    with pytest.warns(UserWarning, match="`vae` is fitted already"):
         again = DnVAENMFEnhancer(seeded, SHORT, stft=SMALL).fit(clean[:4])
-    assert again.dvae_ is not seeded
+    assert again.vae_ is not seeded
 
 
 def test_a_frozen_model_is_used_as_it_is_and_brings_its_analysis(pairs, dvae):
     enhancer = fitted(dvae)
-    assert enhancer.dvae_ is dvae
+    assert enhancer.vae_ is dvae
     assert enhancer.stft_.framing() == SMALL.framing()
-    with pytest.raises(ValueError, match=r"`dvae` was fitted with STFT\(n_fft=256"):
+    with pytest.raises(ValueError, match=r"`vae` was fitted with STFT\(n_fft=256"):
         fitted(dvae, stft=STFT())
 
 
 def test_parameters_of_the_inference_can_be_searched(pairs, dvae):
     noisy, clean = (part[:4] for part in pairs)
     search = GridSearchCV(
-        DnVAENMFEnhancer(dvae, SHORT, n_components=2, random_state=0),
-        [{"prior": PRIORS}, {"mask_weight": [0.0, 0.5], "inference__n_iter": [1, 3]}],
+        DnVAENMFEnhancer(dvae, SHORT, noise=NOISE, random_state=0),
+        [
+            {"prior": PRIORS},
+            {"noise__n_components": [1]},
+            {"mask_weight": [0.0, 0.5], "inference__max_iter": [1, 3]},
+        ],
         cv=2,
         error_score="raise",
     ).fit(noisy, clean)
@@ -344,20 +367,22 @@ def test_only_a_gpu_gets_batches_and_none_that_end_at_different_times(
     monkeypatch, inference, device, batched
 ):
     enhancer = DnVAENMFEnhancer(None, inference, device=device)
-    monkeypatch.setattr(
-        "skvae.vaenmf.dn_enhancer.check_device", lambda device, n_jobs: device
-    )
+    monkeypatch.setattr("skvae.vaenmf.base.check_device", lambda device, n_jobs: device)
     assert (enhancer._batch_frames() > 0) is batched
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"dvae": SpeechVAE()}, "`dvae` must be None or a DenoisingVAE"),
-        ({"dvae": BiLSTMMask()}, "`dvae` must be None or a DenoisingVAE"),
-        ({"inference": "vem"}, "`inference` must be None or a GradientVEM"),
-        ({"inference": VEM()}, "`inference` must be None or a GradientVEM"),
-        ({"inference": GradientVEM(0)}, "`n_iter` must be an integer"),
+        ({"vae": SpeechVAE()}, "`vae` must be None or a DenoisingVAE"),
+        ({"vae": BiLSTMMask()}, "`vae` must be a speech model"),
+        ({"inference": "vem"}, "VEM assumes a standard normal prior"),
+        ({"inference": VEM()}, "VEM assumes a standard normal prior"),
+        (
+            {"inference": "mcem", "prior": "fixed"},
+            "`inference` must be None or a GradientVEM where `prior` is 'fixed'",
+        ),
+        ({"inference": GradientVEM(0)}, "`max_iter` must be an integer"),
         (
             {"inference": GradientVEM(hold="noise"), "prior": "fixed"},
             "`inference` must hold nothing where `prior` is 'fixed'",
@@ -365,7 +390,7 @@ def test_only_a_gpu_gets_batches_and_none_that_end_at_different_times(
         ({"prior": "gaussian"}, "`prior` must be one of 'encoder', 'standard'"),
         ({"start": "noise"}, "`start` must be one of 'mask', 'random'"),
         ({"sigma_z": -0.1}, "`sigma_z` must be a number"),
-        ({"n_components": 0}, "`n_components` must be an integer"),
+        ({"noise": NMFNoise(0)}, "`n_components` must be an integer"),
         ({"mask_weight": 1.1}, "`mask_weight` must be a number"),
     ],
 )

@@ -12,7 +12,6 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline
-from skvae.vaenmf.model import Posterior
 
 from skvae import (
     ISTFT,
@@ -20,9 +19,11 @@ from skvae import (
     MCMC,
     STFT,
     VEM,
+    DenoisingVAE,
     DNNMask,
     GradientVEM,
     LogMMSE,
+    NMFNoise,
     SpeechVAE,
     Training,
     VAENMFEnhancer,
@@ -30,7 +31,10 @@ from skvae import (
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import mean_si_sdr
 from skvae.signal.bandwidth import band_edge
-from skvae.vaenmf.inference import INFERENCES, Inference, make_inference
+from skvae.vaenmf.base import unfrozen
+from skvae.vaenmf.inference import Inference, Posterior
+from skvae.vaenmf.inferences import INFERENCES, make_inference
+from skvae.vaenmf.noise import Noise, NoiseModel
 
 # Few iterations of each, for speed.
 QUICK = {
@@ -66,7 +70,7 @@ def speech():
 def fitted(speech, inference, **options):
     """The inference by itself; who guides it has tests of its own."""
     alone = {"guide": None, "mask_smoothing": 1}
-    options = {"n_components": 2, "random_state": 0, **alone, **options}
+    options = {"noise": NMFNoise(2), "random_state": 0, **alone, **options}
     return VAENMFEnhancer(speech, inference, **options).fit([np.zeros(10, np.float32)])
 
 
@@ -163,16 +167,14 @@ def test_a_name_is_the_object_with_its_defaults(name):
     [
         ("gibbs", "`inference` must be one of 'vem', 'gradient', 'mcem', 'mcmc'"),
         (VEM, "an object such as MCEM\\(\\)"),
-        (VEM(0), "`n_iter` must be an integer"),
+        (VEM(0), "`max_iter` must be an integer"),
         (VEM(reconstruction="x"), "`reconstruction` must be one of 'mh', 's', 'z'"),
         (VEM(encoder_input="log"), "`encoder_input`"),
         (VEM(guidance=2), "`guidance`"),
         (VEM(tol=-1), "`tol`"),
-        (VEM(smoothing=4), "`smoothing` must be an odd number, got 4"),
         (GradientVEM(learning_rate=0), "`learning_rate`"),
         (GradientVEM(hold="z"), "`hold` must be one of None, 'latent', 'noise'"),
         (MCEM(n_samples=0), "`n_samples`"),
-        (MCEM(exponent=2), "`exponent`"),
         (MCMC(rate=1.0), "`rate` must be a pair"),
         (MCMC(shape=(0, 1)), "`shape\\[0\\]`"),
     ],
@@ -182,17 +184,86 @@ def test_wrong_inferences_are_refused_in_fit(speech, inference, message):
         fitted(speech, inference)
 
 
-def test_fit_checks_the_inference_and_transform_only_makes_it(
-    pairs, speech, monkeypatch
-):
-    checked = []
-    original = VEM.check
-    monkeypatch.setattr(VEM, "check", lambda self: checked.append(original(self)))
-    enhancer = fitted(speech, VEM(2))
-    assert len(checked) == 1
-    [separation] = enhancer.set_params(inference__n_iter=3).separate(pairs[0][:1])
+@pytest.mark.parametrize(
+    ("noise", "message"),
+    [
+        (NMFNoise(0), "`n_components` must be an integer"),
+        (NMFNoise(smoothing=4), "`smoothing` must be odd, got 4"),
+        (NMFNoise(exponent=2), "`exponent`"),
+        (3, "`noise` must be None or a noise model"),
+        (np.ones(9), "`noise` must be None or a noise model"),
+    ],
+)
+def test_wrong_noise_models_are_refused_in_fit(speech, noise, message):
+    with pytest.raises(ValueError, match=message):
+        fitted(speech, "vem", noise=noise)
+
+
+def test_parameters_of_parts_may_be_changed_after_fit_and_are_checked(pairs, speech):
+    enhancer = fitted(speech, "vem")
+    [separation] = enhancer.set_params(inference__max_iter=3).separate(pairs[0][:1])
     assert separation.n_iter == 3
-    assert len(checked) == 1
+    with pytest.raises(ValueError, match="`tol`"):
+        enhancer.set_params(inference__tol=-1).transform(pairs[0][:1])
+
+
+class SomeNoise(NoiseModel):
+    """A noise model of somebody else, known beforehand."""
+
+    def __init__(self, level=1.0):
+        self.level = level
+
+    def start(self, V, generator, *, frames=None, state=None):
+        return KnownNoise(self.level, V, frames)
+
+
+class KnownNoise(Noise):
+    def __init__(self, level, V, frames):
+        self.V_b, self.frames = level * torch.ones_like(V), frames
+
+    def power(self, out=None):
+        return self.V_b.clone() if out is None else out.copy_(self.V_b)
+
+    def update(self, V, variances, gain, memory):
+        pass
+
+    def update_from_power(self, power, V_b, parts):
+        pass
+
+    def state(self, n_bins):
+        return None
+
+
+@pytest.mark.parametrize("name", ["vem", "gradient", "mcem"])
+def test_a_noise_model_is_one_class(pairs, speech, name):
+    loud, quiet = (
+        fitted(speech, QUICK[name], noise=SomeNoise(level)).separate(pairs[0][:1])[0]
+        for level in (100.0, 1e-6)
+    )
+    assert loud.mask.mean() < 0.5 < quiet.mask.mean()
+
+
+def test_an_inference_that_draws_the_noise_refuses_a_model_that_cannot_be_drawn(speech):
+    with pytest.raises(ValueError, match="MCMC draws the noise, which SomeNoise"):
+        fitted(speech, "mcmc", noise=SomeNoise())
+
+
+def test_vem_refuses_a_speech_model_with_a_prior_of_its_own():
+    with pytest.raises(ValueError, match="VEM assumes a standard normal prior"):
+        VAENMFEnhancer(DenoisingVAE(), "vem").fit([np.ones(1000)])
+
+
+@pytest.mark.parametrize("name", INFERENCES)
+def test_the_published_form_has_neither_guide_nor_smoothing(name):
+    enhancer = VAENMFEnhancer.as_published(name, mask_smoothing=5)
+    assert type(enhancer.inference) is INFERENCES[name]
+    assert (
+        enhancer.inference.get_params() == INFERENCES[name].as_published().get_params()
+    )
+    assert enhancer.noise.smoothing == 1
+    assert enhancer.noise.n_components in (5, 10)
+    assert enhancer.guide is None
+    assert enhancer.mask_smoothing == 5
 
 
 def test_a_frozen_model_is_used_as_it_is(pairs, speech):
@@ -252,16 +323,14 @@ class Heard(Inference):
     def __init__(self, mask=0.25):
         self.mask = mask
 
-    def check(self):
-        pass
+    @classmethod
+    def as_published(cls):
+        return cls()
 
-    @staticmethod
-    def _algorithm():
-        def heard(V, prior, noise, generator, mask):
-            Heard.guided, Heard.V = prior.guided, V
-            return Posterior(torch.full_like(V, mask), None, None, noise, [0.0])
-
-        return heard
+    def infer(self, V, prior, noise, generator):
+        Heard.guided, Heard.V = prior.guided, V
+        mask = torch.full_like(V, self.mask)
+        return Posterior(mask, None, None, noise, None, [0.0])
 
 
 def masks(enhancer, noisy):
@@ -377,12 +446,12 @@ def test_a_noise_recording_starts_the_bases(pairs, speech):
         for x, n in zip(clean, noises, strict=True)
     ]
     # Without a gain, which might hide what the start is worth.
-    inference = VEM(1, with_gain=False)
+    inference = VEM(1, gain=None)
     known = make_noise(32000, "hum", random_state=rng)
-    told = fitted(speech, inference, noise=known)
-    assert told.noise_components_.shape == (2, 513)
+    told = fitted(speech, inference, noise=NMFNoise(2, noise_profile=known))
+    assert told.noise_.components_.shape == (2, 513)
     plain = fitted(speech, inference)
-    assert plain.noise_components_ is None
+    assert plain.noise_.components_ is None
     assert told.score(noisy, clean) > plain.score(noisy, clean) + 0.5
 
 
@@ -405,16 +474,17 @@ def test_pipeline_and_enhancer_give_the_same(pairs, speech):
 def test_inferences_and_their_parameters_can_be_searched(pairs, speech):
     noisy, clean = (part[:6] for part in pairs)
     search = GridSearchCV(
-        VAENMFEnhancer(speech, VEM(3), n_components=2, random_state=0),
+        VAENMFEnhancer(speech, VEM(3), random_state=0),
         [
             {"inference": ["vem", MCEM(2, n_burn_in=2, n_samples=2)]},
-            {"inference__n_iter": [1, 8]},
+            {"inference": ["vem"], "inference__max_iter": [1, 8]},
+            {"noise__n_components": [2, 3], "guide__smoothing": [0.9]},
         ],
         cv=GroupKFold(2),
         error_score="raise",
     )
     search.fit(noisy, clean, groups=[0, 0, 1, 1, 2, 2])
-    assert len(search.cv_results_["params"]) == 4
+    assert len(search.cv_results_["params"]) == 6
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
@@ -442,21 +512,18 @@ def test_blocks_hand_on_their_noise_and_come_close_to_the_whole(pairs, speech, n
 class Spectral(Inference):
     """Needs no draws: speech is what lies above the mean spectrum of the utterance."""
 
-    def check(self):
-        pass
+    @classmethod
+    def as_published(cls):
+        return cls()
 
-    @staticmethod
-    def _algorithm():
-        def spectral(V, prior, noise, generator):
-            frames = 1.0 if noise.frames is None else noise.frames
-            counted = V * frames
-            n_frames = (counted.sum(-1) > 0).sum(-1)
-            mean = counted.sum(-2, keepdim=True) / n_frames[..., None, None]
-            mask = V / (V + mean)
-            history = n_frames[..., None].tolist()
-            return Posterior(mask, mask / 2, prior.encode(V)[0], noise, history)
-
-        return spectral
+    def infer(self, V, prior, noise, generator):
+        frames = 1.0 if noise.frames is None else noise.frames
+        counted = V * frames
+        n_frames = (counted.sum(-1) > 0).sum(-1)
+        mean = counted.sum(-2, keepdim=True) / n_frames[..., None, None]
+        mask = V / (V + mean)
+        history = n_frames[..., None].tolist()
+        return Posterior(mask, mask / 2, prior.encode(V)[0], noise, None, history)
 
 
 @pytest.fixture
@@ -517,8 +584,7 @@ def test_batches_of_a_recurrent_model_start_from_the_bases_of_a_noise(
     )
     enhancer = VAENMFEnhancer(
         *(model, VEM(5, reconstruction="s")),
-        n_components=2,
-        noise=make_noise(16000, "machine", random_state=0),
+        noise=NMFNoise(2, noise_profile=make_noise(16000, "machine", random_state=0)),
         random_state=0,
     ).fit(clean)
     for one, x in zip(enhancer.separate(noisy), noisy, strict=True):
@@ -542,9 +608,7 @@ def test_only_a_gpu_gets_batches_and_none_that_end_at_different_times(
     speech, monkeypatch, inference, device, batched
 ):
     enhancer = VAENMFEnhancer(speech, inference, device=device)
-    monkeypatch.setattr(
-        "skvae.vaenmf.enhancer.check_device", lambda device, n_jobs: device
-    )
+    monkeypatch.setattr("skvae.vaenmf.base.check_device", lambda device, n_jobs: device)
     assert (enhancer._batch_frames() > 0) is batched
 
 
@@ -593,13 +657,14 @@ def test_a_guide_computes_where_its_owner_does(pairs, speech, frozen, monkeypatc
     asked = []
     estimate = DNNMask._estimate_mask
 
-    def note(self, V, rng, state):
-        asked.append(self.device)
-        return estimate(self, V, rng, state)
+    def note(self, V, rng, state, device=None):
+        asked.append(device)
+        return estimate(self, V, rng, state, device)
 
     monkeypatch.setattr(DNNMask, "_estimate_mask", note)
     expected = enhancer.transform(noisy[:1])
     enhancer.set_params(device="auto").transform(noisy[:1])
     again = enhancer.set_params(device="cpu").transform(noisy[:1])
     assert asked == ["cpu", "auto", "cpu"]
+    assert unfrozen(enhancer.guide_).device == "cpu"
     np.testing.assert_array_equal(expected[0], again[0])
