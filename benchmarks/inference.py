@@ -23,16 +23,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from scipy.stats import geninvgauss
+from skvae.vaenmf.gradient import gradient_vem
+from skvae.vaenmf.model import initial_noise
 
 from skvae import SpeechVAE, Training
 from skvae.datasets import make_dataset
 from skvae.speech.fast_prior import fast_prior
 from skvae.speech.prior import SpeechPrior
 from skvae.vaenmf.gig import sample_gig
-from skvae.vaenmf.gradient import gradient_vem
 from skvae.vaenmf.mcem import mcem
 from skvae.vaenmf.mcmc import mcmc
-from skvae.vaenmf.model import initial_noise
 from skvae.vaenmf.vem import vem
 
 F, N, K, L, HIDDEN = 513, 251, 10, 64, 128

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 from sklearn.frozen import FrozenEstimator
+from skvae.vaenmf.model import initial_noise
 
 from skvae import MCEM, MCMC, VEM, GradientVEM, SpeechVAE, Training, VAENMFEnhancer
 from skvae.datasets import make_noise, make_speech, mix_at_snr
@@ -34,7 +35,6 @@ from skvae.metrics import si_sdr
 from skvae.plot import AudioPlayer, ConvergenceDisplay, MaskDisplay, SpectrogramDisplay
 from skvae.signal.framing import at_level
 from skvae.speech.fast_prior import fast_prior
-from skvae.vaenmf.model import initial_noise
 
 N_SAMPLES = 3 * 16_000
 clean = make_speech(N_SAMPLES, random_state=1006)

@@ -14,9 +14,9 @@ In JSON None, numbers, strings and lists stand for themselves; the rest are obje
 Some parameters are not kept. Those that hold recordings or name files (`mixer`,
 `noise_profile`, `checkpoint`) and those that say where and how to compute (`device`,
 `n_jobs`, `verbose`) belong to the person who fits or enhances: a rebuilt estimator has
-their defaults. A generator as `random_state` becomes None, since `seed_` is what was drawn
-from it. An estimator as a parameter is kept unfitted, unless it is frozen and in use:
-then it is also an attribute of its owner.
+their defaults. A generator as `random_state` becomes None, since `seed_` is what was
+drawn from it. An estimator as a parameter is kept unfitted, unless it is frozen and in
+use: then it is also an attribute of its owner.
 
 A rebuilt estimator is of a class of skvae, or of one that the caller names. Each
 parameter is one of its constructor and in its range. Each attribute is one that the
@@ -174,6 +174,10 @@ def check_parameters(estimator: Any) -> None:
         clone(estimator).fit([np.zeros(1)])
 
 
+def _is_recording(name: str, value: Any) -> bool:
+    return name == "noise" and not isinstance(value, BaseEstimator | None)
+
+
 class _Writer:
     """Takes estimators apart, and gathers their arrays."""
 
@@ -199,7 +203,7 @@ class _Writer:
         node["parameters"] = {
             key: self.parameter(key, value, attributes, f"{where}{key}")
             for key, value in parameters.items()
-            if key not in NOT_KEPT
+            if key not in NOT_KEPT and not _is_recording(key, value)
         }
         if parameters.get("noise_estimate") == "profile":
             # The same where the noise is known, and right without its recording too.

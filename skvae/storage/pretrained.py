@@ -38,7 +38,7 @@ _N_STAND_INS, _STAND_IN_SECONDS = 10, 3
 _FOLDER = Path(__file__).parent / "weights"
 
 #: What a model has learned already, so that another one would change nothing.
-_LEARNED = ("stft", "noise")
+_LEARNED = frozenset({"stft", "noise_profile"})
 
 
 class ModelRecord(NamedTuple):
@@ -430,7 +430,7 @@ def _change(estimator: Any, params: dict[str, Any]) -> None:
                 f"{type(estimator).__name__} has no parameter {name!r}; it has "
                 f"{', '.join(known)}."
             )
-        if name.partition("__")[0] in _LEARNED and value is not None:
+        if not _LEARNED.isdisjoint(name.split("__")) and value is not None:
             raise ValueError(
                 f"`{name}` cannot be changed: the model was trained with it."
             )

@@ -71,7 +71,6 @@ NOT_SAID = frozenset(
         "checkpoint",
         "device",
         "n_jobs",
-        "noise",
         "noise_profile",
         "verbose",
         "warm_start",
@@ -341,7 +340,7 @@ class _Reader:
             if constructor is Mixer and key == "noise":
                 if value != SYNTHETIC:
                     raise self.error(here, f'"{SYNTHETIC}", or left out', value)
-            elif key in NOT_SAID and key in defaults and not isinstance(value, dict):
+            elif key in NOT_SAID and key in defaults:
                 raise ValueError(
                     f"{self.path}: `{here}` belongs to whoever trains, and is no part "
                     "of a recipe."

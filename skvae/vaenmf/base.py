@@ -145,7 +145,12 @@ class GenerativeEnhancer(BaseEnhancer):
         state: Any,
     ) -> Noise:
         """Return the noise that the inference starts from."""
-        return self.noise_.start(V, generator, frames=frames, state=state)
+        noise = self._noise_model()
+        return noise.start(V, generator, frames=frames, state=state)
+
+    def _noise_model(self) -> NoiseModel:
+        """Return the noise model: its parameters of now, and what `fit` learned."""
+        return self._make_part("noise", self.noise).learned_from(self.noise_)
 
     def _final_mask(self, gain: Tensor, mask: Tensor | None) -> Tensor:
         """Combine the Wiener gain (..., N, F) with the mask of the speech model."""

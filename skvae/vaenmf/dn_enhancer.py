@@ -238,9 +238,9 @@ class DnVAENMFEnhancer(GenerativeEnhancer):
         state: Any,
     ) -> Noise:
         if self.start == "random" or prior.mask is None:
-            return self.noise_.start(V, generator, frames=frames, state=state)
+            return super()._start_noise(V, prior, generator, frames, state)
         power = V * (1 - prior.mask) ** 2
-        noise = self.noise_.start(power, generator, frames=frames, state=state)
+        noise = self._noise_model().start(power, generator, frames=frames, state=state)
         noise.learn(power, _N_START_ITER)
         return noise
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
-from skvae.utils.learned import n_bins
+from skvae.utils.learned import learned_attributes, n_bins
 from skvae.utils.parameters import check_ranges
 from skvae.utils.words import shortened
 
@@ -148,6 +148,24 @@ class NoiseModel(BaseEstimator, ABC):
             Itself.
         """
         return self
+
+    def learned_from(self, fitted: NoiseModel) -> NoiseModel:
+        """Return a copy with these parameters and what another model has learned.
+
+        Parameters
+        ----------
+        fitted : NoiseModel
+            Model whose `fit_profile` was called.
+
+        Returns
+        -------
+        NoiseModel
+        """
+        model = clone(self)
+        for name in learned_attributes(type(model)):
+            if hasattr(fitted, name):
+                setattr(model, name, getattr(fitted, name))
+        return model
 
     def check_bins(self, n_bins: int) -> None:
         """Raise a ValueError if what was learned has another number of bins.

@@ -13,6 +13,7 @@ from skvae import (
     BaseEnhancer,
     DenoisingVAE,
     GradientVEM,
+    NMFNoise,
     SpeechVAE,
     Training,
 )
@@ -33,7 +34,7 @@ SMALL_SETTINGS = {
     "VAENMFEnhancer": {
         "vae": SpeechVAE(2, 8, training=Training(2)),
         "inference": VEM(3),
-        "n_components": 2,
+        "noise": NMFNoise(2),
     },
     "SpeechVAE": {"n_latent": 2, "hidden_layer_sizes": 8, "training": Training(3)},
     "DNNMask": {
@@ -50,9 +51,9 @@ SMALL_SETTINGS = {
         "training": Training(2),
     },
     "DnVAENMFEnhancer": {
-        "dvae": DenoisingVAE(2, 4, n_mels=4, training=Training(2)),
+        "vae": DenoisingVAE(2, 4, n_mels=4, training=Training(2)),
         "inference": GradientVEM(3),
-        "n_components": 2,
+        "noise": NMFNoise(2),
     },
     "NoiseAwareVAE": {
         "vae": SpeechVAE(2, 8, training=Training(2)),

@@ -23,6 +23,7 @@ from skvae import (
     BiLSTMMask,
     DenoisingVAE,
     DNNMask,
+    GradientVEM,
     LogMMSE,
     NoiseAwareVAE,
     SpeechVAE,
@@ -87,7 +88,7 @@ def assert_same(one, other, pairs):
         {
             name: repr(value)
             for name, value in estimator.get_params().items()
-            if name.rpartition("__")[2] not in NOT_KEPT
+            if name.rpartition("__")[2] not in {*NOT_KEPT, "noise"}
         }
         for estimator in (one, other)
     )
@@ -140,8 +141,11 @@ def variants():
     )
     rate = MCMC(2, 1, rate=(0.5, None))
     yield "mcmc", clone(enhancer).set_params(inference=rate)
-    yield "vae-nmf with noise", clone(enhancer).set_params(noise=noise)
-    yield "denoising", clone(enhancer).set_params(vae=small(DenoisingVAE))
+    yield "vae-nmf with noise", clone(enhancer).set_params(noise__noise_profile=noise)
+    yield (
+        "denoising",
+        clone(enhancer).set_params(vae=small(DenoisingVAE), inference=GradientVEM(1)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -607,7 +611,7 @@ OTHER_LIES = {
     "no model": (
         VAENMFEnhancer,
         at("attributes", "vae_")({"class": "STFT", "parameters": {}, "attributes": {}}),
-        "must be a fitted estimator with the method networks",
+        "must be a fitted estimator with the method speech_prior",
     ),
     "model without weights": (
         VAENMFEnhancer,

@@ -172,10 +172,10 @@ def test_wrong_options_write_nothing(enhancer, name, dtype, message, tmp_path):
 def test_what_cannot_be_read_again_is_not_written(enhancer, data, path):
     path.write_bytes(data)
     spoilt = pickle.loads(pickle.dumps(enhancer))
-    spoilt.set_params(n_components=-1)
+    spoilt.set_params(noise__n_components=-1)
     with pytest.raises(ValueError, match="`n_components` must be"):
         write_model(spoilt, path, CARD)
-    spoilt.set_params(n_components=10**30)
+    spoilt.set_params(noise__n_components=10**30)
     with pytest.raises(ValueError, match="has the number"):
         write_model(spoilt, path, CARD)
     assert path.read_bytes() == data
@@ -376,7 +376,7 @@ def test_lies_about_sizes_take_no_memory(data, path):
 def test_arguments_of_a_file_never_reach_a_shell_or_the_disk(data, path, tmp_path):
     description, _, arrays = parts(data)
     canary = tmp_path / "canary"
-    for name in ("checkpoint", "mixer", "noise", "__reduce__", "window"):
+    for name in ("checkpoint", "mixer", "noise_profile", "__reduce__", "window"):
         description["estimator"]["parameters"][name] = f"touch {canary}"
         path.write_bytes(forged(description, arrays))
         with pytest.raises(ValueError, match="no parameter"):

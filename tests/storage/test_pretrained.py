@@ -181,12 +181,12 @@ def test_training_goes_on_where_it_ended(corpus, tmp_path):
 
 def test_parameters_can_be_given_with_the_file(path, enhancer):
     loaded = load_pretrained(
-        path, n_jobs=2, attenuation_limit=6, inference__n_iter=1, device="cpu"
+        path, n_jobs=2, attenuation_limit=6, inference__max_iter=1, device="cpu"
     )
     assert (loaded.n_jobs, loaded.attenuation_limit) == (2, 6)
-    assert loaded.inference.n_iter == 1
-    assert enhancer.inference.n_iter == 3
-    assert load_pretrained(path, stft=None, noise=None).noise is None
+    assert loaded.inference.max_iter == 1
+    assert enhancer.inference.max_iter == 3
+    assert load_pretrained(path, stft=None).stft is None
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,13 @@ def test_parameters_can_be_given_with_the_file(path, enhancer):
         ({"n_job": 2}, "VAENMFEnhancer has no parameter 'n_job'; it has attenuation_"),
         ({"stft": STFT(512)}, "`stft` cannot be changed"),
         ({"stft__n_fft": 512}, "`stft__n_fft` cannot be changed"),
-        ({"noise": np.ones(99)}, "`noise` cannot be changed"),
+        ({"noise": np.ones(99)}, "`noise` must be None or a noise model"),
+        ({"noise__noise_profile": np.ones(99)}, "`noise__noise_profile` cannot be"),
         ({"device": "tpu"}, "`device`"),
         ({"n_jobs": 0}, "`n_jobs` must not be 0"),
         ({"attenuation_limit": -1}, "`attenuation_limit` must be"),
         ({"inference": "magic"}, "`inference` must be one of"),
-        ({"inference__n_iter": 0}, "`n_iter` must be"),
+        ({"inference__max_iter": 0}, "`max_iter` must be"),
         ({"clean": [np.ones(99)]}, "`clean` is for methods that are fitted here"),
     ],
 )

@@ -27,9 +27,12 @@ dtype = "float16"
 
 [estimator]
 class = "VAENMFEnhancer"
-n_components = 3
 inference = "gradient"
 attenuation_limit = 20
+
+[estimator.noise]
+class = "NMFNoise"
+n_components = 3
 
 [estimator.stft]
 class = "STFT"
@@ -108,7 +111,7 @@ def test_a_recipe_makes_what_it_says(tmp_path):
     )
     assert dtype == "float16"
     assert isinstance(estimator, VAENMFEnhancer)
-    assert (estimator.n_components, estimator.inference) == (3, "gradient")
+    assert (estimator.noise.n_components, estimator.inference) == (3, "gradient")
     assert estimator.stft.get_params() == STFT(256, sample_rate=8000).get_params()
     assert isinstance(estimator.vae, SpeechVAE)
     assert list(estimator.vae.hidden_layer_sizes) == [64, 32]
@@ -175,7 +178,7 @@ def test_parts_are_yielded_by_the_names_that_set_them(tmp_path):
     estimator = read_recipe(written(tmp_path, FULL)).estimator
     found = dict(parts(estimator))
     assert set(found) == {
-        *("", "stft", "vae", "guide", "guide__training", "guide__mixer"),
+        *("", "stft", "vae", "noise", "guide", "guide__training", "guide__mixer"),
         "guide__mixer__augment",
     }
     for name, part in found.items():
@@ -186,7 +189,7 @@ def test_parts_are_yielded_by_the_names_that_set_them(tmp_path):
 def test_parameters_may_be_changed(tmp_path):
     path = written(tmp_path, FULL)
     changes = {
-        "n_components": 7,
+        "noise__n_components": 7,
         "vae__hidden_layer_sizes": 16,
         "vae__training__max_iter": 5,
         "guide__training__max_iter": 6,
@@ -195,7 +198,7 @@ def test_parameters_may_be_changed(tmp_path):
         "vae__stft": {"class": "STFT", "n_fft": 256},
     }
     estimator = read_recipe(path, changes).estimator
-    assert estimator.n_components == 7
+    assert estimator.noise.n_components == 7
     assert estimator.vae.hidden_layer_sizes == 16
     assert estimator.vae.training.max_iter == 5
     wanted = Training(6, learning_rate=0.01)
@@ -259,7 +262,7 @@ WRONG = {
         MASK + 'training = {checkpoint = "x"}',
         "`estimator.training.checkpoint` belongs to",
     ),
-    "noise": (VAENMF + 'noise = "x.wav"', "`estimator.noise` belongs to whoever"),
+    "noise": (VAENMF + 'noise = "x.wav"', "`noise` must be None or a noise model"),
     "no mixer": (MASK + "mixer = 3", "`mixer` must be None or a Mixer, got 3"),
     "noise of a mixer": (
         MASK + '[estimator.mixer]\nclass = "Mixer"\nnoise = "noise/"',

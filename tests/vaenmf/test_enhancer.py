@@ -203,6 +203,8 @@ def test_parameters_of_parts_may_be_changed_after_fit_and_are_checked(pairs, spe
     enhancer = fitted(speech, "vem")
     [separation] = enhancer.set_params(inference__max_iter=3).separate(pairs[0][:1])
     assert separation.n_iter == 3
+    enhancer.set_params(noise__n_components=5)
+    assert enhancer._noise_model().n_components == 5
     with pytest.raises(ValueError, match="`tol`"):
         enhancer.set_params(inference__tol=-1).transform(pairs[0][:1])
 
