@@ -43,10 +43,11 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.training.parameters import Training as Training
     from skvae.vaenmf.dn_enhancer import DnVAENMFEnhancer as DnVAENMFEnhancer
     from skvae.vaenmf.enhancer import VAENMFEnhancer as VAENMFEnhancer
-    from skvae.vaenmf.inference import MCEM as MCEM
-    from skvae.vaenmf.inference import MCMC as MCMC
-    from skvae.vaenmf.inference import VEM as VEM
-    from skvae.vaenmf.inference import GradientVEM as GradientVEM
+    from skvae.vaenmf.gradient_vem import GradientVEM as GradientVEM
+    from skvae.vaenmf.mcem import MCEM as MCEM
+    from skvae.vaenmf.mcmc import MCMC as MCMC
+    from skvae.vaenmf.nmf_noise import NMFNoise as NMFNoise
+    from skvae.vaenmf.vem import VEM as VEM
 
 # Public name -> the module that defines it, in the order of the API reference.
 _EXPORTS = {

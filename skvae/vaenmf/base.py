@@ -13,7 +13,8 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from skvae.base import BaseEnhancer, MaskEstimate
+from skvae.base import BaseEnhancer
+from skvae.enhancement import MaskEstimate
 from skvae.signal.bandwidth import Band
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram
