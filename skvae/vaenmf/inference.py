@@ -149,7 +149,24 @@ class IterativeInference(Inference):
         noise: Noise,
         generator: torch.Generator,
     ) -> Posterior:
-        """Separate utterances by iterations; see :meth:`Inference.infer`."""
+        """Separate one utterance, or a padded batch of them, by iterations.
+
+        Parameters
+        ----------
+        V : Tensor of shape (N, F) or (B, N, F)
+            Power of the mixture, in the unit of the speech model.
+        prior : SpeechPrior
+            Speech model of the mixture.
+        noise : Noise
+            Noise to start from, which is changed.
+        generator : torch.Generator
+            Source of all draws.
+
+        Returns
+        -------
+        Posterior
+            Mask, latent variables, noise, gain, and the cost of each iteration.
+        """
         run = self._begin(V, prior, noise, generator)
         costs = Costs(V, noise.frames, self.tol, run.n_draws)
         for _ in range(self.max_iter):

@@ -134,10 +134,24 @@ class MCMC(Inference):
         noise: Noise,
         generator: torch.Generator,
     ) -> Posterior:
-        """Separate utterances by sampling; see :meth:`Inference.infer`.
+        """Separate one utterance, or a padded batch of them, by sampling.
 
-        The history of the result holds the mean of log(V_x) + V / V_x over the bins
-        after each sweep. The noise keeps the means of its draws.
+        Parameters
+        ----------
+        V : Tensor of shape (N, F) or (B, N, F)
+            Power of the mixture, in the unit of the speech model.
+        prior : SpeechPrior
+            Speech model of the mixture.
+        noise : Noise
+            Noise to start from, which is changed.
+        generator : torch.Generator
+            Source of all draws.
+
+        Returns
+        -------
+        Posterior
+            Its history holds the mean of log(V_x) + V / V_x over the bins after each
+            sweep; its noise has the means of the draws.
         """
         gain = torch.ones_like(V[..., :1])
         mean, log_variance = prior.first_posterior(V)

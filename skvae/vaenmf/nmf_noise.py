@@ -144,7 +144,13 @@ class NMFNoise(NoiseModel):
         return self
 
     def check_bins(self, n_bins: int) -> None:
-        """Check the bases; see :meth:`NoiseModel.check_bins`."""
+        """Raise a ValueError if the bases have another number of bins.
+
+        Parameters
+        ----------
+        n_bins : int
+            Number of bins of the recordings.
+        """
         if self.components_ is not None and self.components_.shape[1] != n_bins:
             raise ValueError(
                 f"`components_` must have {n_bins} bins, got "

@@ -27,7 +27,7 @@ dtype = "float16"
 
 [estimator]
 class = "VAENMFEnhancer"
-n_components = 2
+noise = { class = "NMFNoise", n_components = 2 }
 
 [estimator.stft]
 class = "STFT"
@@ -328,7 +328,7 @@ def test_a_model_that_is_there_is_replaced_only_when_asked(sounds, skvae):
     assert "--overwrite" in err
     assert (sounds / "m.safetensors").read_text() == "mine"
     assert skvae(*words(sounds, "m.safetensors", *QUICK, "--overwrite"))[0] == 0
-    assert load_pretrained(sounds / "m.safetensors").n_components == 2
+    assert load_pretrained(sounds / "m.safetensors").noise.n_components == 2
 
 
 def test_what_fails_says_why_and_verbose_where(sounds, skvae):

@@ -17,6 +17,7 @@ from skvae import (
     VEM,
     DenoisingVAE,
     GradientVEM,
+    NMFNoise,
     NoiseAwareVAE,
     SpeechVAE,
     VAENMFEnhancer,
@@ -249,7 +250,7 @@ def test_a_score_needs_clean_speech(nae, pairs):
 @pytest.mark.parametrize("name", MODELS)
 def test_it_takes_the_place_of_a_speech_model(name, request, pairs, inference):
     vae = request.getfixturevalue(name)
-    options = {"n_components": 2, "random_state": 0}
+    options = {"noise": NMFNoise(2), "random_state": 0}
     noisy = pairs[0][:2]
     one, other = (
         VAENMFEnhancer(FrozenEstimator(model), inference, **options)
@@ -274,7 +275,12 @@ def test_training_wins_two_decibels_over_none_and_over_the_mixture(
         steps = {"learning_rate": 1e-12, "max_iter": 1}
         untrained = fitted(pairs, speech, scheme, **steps)
     noisy, clean = (part[:2] for part in pairs)
-    alone = {"guide": None, "mask_smoothing": 1, "n_components": 2, "random_state": 0}
+    alone = {
+        "guide": None,
+        "mask_smoothing": 1,
+        "noise": NMFNoise(2),
+        "random_state": 0,
+    }
     score, start = (
         VAENMFEnhancer(FrozenEstimator(model), GradientVEM(20), **alone)
         .fit(clean[:1])
@@ -306,7 +312,7 @@ def test_no_guide_stands_between_the_mixture_and_its_encoder(
 @pytest.mark.parametrize("scheme", ["two-step", "joint"])
 def test_an_enhancer_fits_it_on_the_pairs_that_it_gets(pairs, scheme):
     noisy, clean = (part[:4] for part in pairs)
-    options = {"n_components": 2, "stft": SMALL, "random_state": 0}
+    options = {"noise": NMFNoise(2), "stft": SMALL, "random_state": 0}
     model = make(make_vae(), scheme)
     enhancer = VAENMFEnhancer(model, VEM(2), **options).fit(noisy, clean)
     seeded = make(make_vae(), scheme).fit(noisy, clean)
@@ -314,7 +320,7 @@ def test_an_enhancer_fits_it_on_the_pairs_that_it_gets(pairs, scheme):
 
 
 def test_an_enhancer_fits_it_on_clean_speech(pairs):
-    options = {"n_components": 2, "stft": SMALL, "random_state": 0}
+    options = {"noise": NMFNoise(2), "stft": SMALL, "random_state": 0}
     enhancer = VAENMFEnhancer(make(make_vae()), VEM(2), **options)
     enhancer.fit(pairs[1][:4])
     assert enhancer.vae_.vae_.score(pairs[1][:1]) < 0
