@@ -131,7 +131,22 @@ class NMFNoise(NoiseModel):
     def fit_profile(
         self, power: np.ndarray | None, device: str, rng: np.random.Generator
     ) -> NMFNoise:
-        """Learn the bases of a noise profile; see :meth:`NoiseModel.fit_profile`."""
+        """Learn the bases of the noise alone, where there is any.
+
+        Parameters
+        ----------
+        power : ndarray of shape (N, F), or None
+            Power of `noise_profile`.
+        device : str
+            PyTorch device.
+        rng : Generator
+            Source of random numbers.
+
+        Returns
+        -------
+        NMFNoise
+            Itself.
+        """
         self.components_ = None
         if power is not None:
             learned = fit_isnmf(
@@ -165,10 +180,25 @@ class NMFNoise(NoiseModel):
         frames: Tensor | None = None,
         state: np.ndarray | None = None,
     ) -> NMF:
-        """Return random activations, and bases; see :meth:`NoiseModel.start`.
+        """Return the noise that an inference starts from.
 
-        The bases are those of the block before, else those of the profile, else random.
-        The noise has the mean power of the mixture.
+        The bases are those of the block before, else those of the profile, else random;
+        the activations are random. The noise has the mean power of the mixture.
+
+        Parameters
+        ----------
+        V : Tensor of shape (..., N, F)
+            Power of the mixture, or of what is known of the noise in it.
+        generator : torch.Generator
+            Source of random numbers.
+        frames : Tensor of shape (B, N, 1), default=None
+            Frames that count, in a padded batch.
+        state : ndarray of shape (n_components, n_bins), default=None
+            Bases of the block before.
+
+        Returns
+        -------
+        NMF
         """
         bases = getattr(self, "components_", None) if state is None else state
         W = None

@@ -286,13 +286,13 @@ def test_what_learns_from_no_noise_takes_none(sounds, skvae):
 def test_every_recipe_trains(sounds, skvae, recipe):
     # As the recipe says, but for what takes time.
     names = read_recipe(recipe).estimator.get_params()
-    settings = {
-        "training__max_iter": 1,
-        "vae__training__max_iter": 1,
-        "hidden_layer_sizes": 8,
-        "vae__hidden_layer_sizes": 8,
-        "guide__training__max_iter": 1,
-    }
+    settings = {}
+    for part in ("", "vae__", "guide__", "guide__vae__"):
+        for place in (part, f"{part}encoder__"):
+            settings |= {
+                f"{place}training__max_iter": 1,
+                f"{place}hidden_layer_sizes": 8,
+            }
     status, _, err = skvae(
         *("train", "--recipe", recipe, "--clean", sounds / "clean", "--device", "cpu"),
         *("-o", sounds / "m.safetensors"),
