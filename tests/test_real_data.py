@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from skvae import (
@@ -27,7 +28,7 @@ from skvae import (
     load_pretrained,
 )
 from skvae.datasets import find_audio, mix_at_snr
-from skvae.metrics import mean_si_sdr
+from skvae.metrics import mean_si_sdr, si_sdr
 
 DATA = os.environ.get("SKVAE_DATA")
 pytestmark = [
@@ -121,3 +122,26 @@ def test_models_of_the_package_enhance_voices_that_they_have_not_heard(
     noisy, clean, _ = (part[:6] for part in pairs)
     gain = load_pretrained(name).score(noisy, clean) - mean_si_sdr(clean, noisy)
     assert gain > least_gain
+
+
+@pytest.mark.parametrize("name", ["vae-nmf", "best"])
+def test_models_of_the_package_enhance_what_telephones_leave(pairs, name):
+    noisy, clean = ([np.asarray(x) for x in part[:6]] for part in pairs[:2])
+    noisy_8k, clean_8k = (
+        [soxr.resample(x, 16000, 8000) for x in part] for part in (noisy, clean)
+    )
+    model = load_pretrained(name)
+    of_whole, of_narrow = (
+        [soxr.resample(x, 16000, 8000) for x in model.transform(seen)]
+        for seen in (noisy, [soxr.resample(x, 8000, 16000) for x in noisy_8k])
+    )
+    scores = [
+        np.mean(
+            [
+                si_sdr(x[: len(y)], y[: len(x)])
+                for x, y in zip(clean_8k, found, strict=True)
+            ]
+        )
+        for found in (of_whole, of_narrow)
+    ]
+    assert scores[1] > scores[0] - 1.5

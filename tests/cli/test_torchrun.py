@@ -76,7 +76,7 @@ def test_two_processes_write_one_model_which_is_that_of_one(tmp_path, skvae):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {

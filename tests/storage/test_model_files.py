@@ -311,10 +311,10 @@ BAD = {
 @pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
 def test_what_is_no_model_is_refused_with_advice(change, message, data, path):
     path.write_bytes(change(data))
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(ValueError, match=message) as caught:
         read_model(path)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     text = str(caught.value)
     assert text.startswith(f"{path} cannot be loaded: ")
     assert "Get the file again, or make it anew with save_pretrained" in text
@@ -413,14 +413,14 @@ def test_a_full_disk_leaves_the_file_as_it_was(enhancer, data, path):
 def read_or_refuse(data, path):
     """What a file gives: an enhancer, or None after an error of the right kind."""
     path.write_bytes(data)
-    begin = time.monotonic()
+    begin = time.process_time()
     try:
         return read_model(path)
     except ValueError as error:
         assert str(error).startswith(str(path))
         return None
     finally:
-        assert time.monotonic() - begin < 5
+        assert time.process_time() - begin < 5
 
 
 FUZZ = settings(

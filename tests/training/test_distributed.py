@@ -195,7 +195,7 @@ def folder(tmp_path_factory):
                 )
             )
         for process in started:
-            _, told = process.communicate(timeout=100)
+            _, told = process.communicate(timeout=600)
             assert process.returncode == 0, told
     finally:
         for process in started:

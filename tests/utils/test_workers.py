@@ -16,7 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skvae.utils.workers import run_tasks, workers
 
 #: Seconds that a busy machine may take.
-PATIENCE = 60
+PATIENCE = 600
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from skvae import (
     SpeechVAE,
     Training,
     VAENMFEnhancer,
+    load_pretrained,
 )
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import mean_si_sdr
@@ -121,15 +122,30 @@ def test_what_is_above_the_edge_of_a_narrow_band_does_not_count(
     np.testing.assert_allclose(one.mask[:edge], other.mask[:edge], rtol=1e-6)
 
 
-def test_a_narrow_band_is_enhanced_as_well_as_the_whole(pairs, speech):
-    (noisy, clean), narrow = pairs, [[narrowed(x) for x in part] for part in pairs]
-    # The others never get over how this model's encoder takes the image of a band.
-    enhancer = fitted(speech, QUICK["mcem"])
-    gains = [
-        enhancer.score(*part) - mean_si_sdr(part[1], part[0])
-        for part in ((noisy, clean), narrow)
+def test_a_narrow_band_is_enhanced_nearly_as_well_as_the_whole():
+    """Of weights that are the same everywhere, trained for longer than seconds.
+
+    Without an image for the encoder and a likelihood of what is there, the inferences
+    lose 4 dB on average, and gradient VEM alone 10 dB.
+    """
+    rng = np.random.default_rng(0)
+    clean = [make_speech(14000 + 800 * k, random_state=100 + k) for k in range(6)]
+    noises = [
+        make_noise(len(x), kind, random_state=rng)
+        for x, kind in zip(clean, 3 * ["machine", "white"], strict=True)
     ]
-    assert gains[1] > gains[0] - 1.5
+    noisy = [mix_at_snr(x, n, 0.0, rng) for x, n in zip(clean, noises, strict=True)]
+    wanted, seen = ([narrowed(x) for x in part] for part in (clean, noisy))
+    losses = []
+    for inference in QUICK.values():
+        enhancer = load_pretrained("vae-nmf")
+        enhancer.set_params(inference=inference, random_state=0)
+        # What the whole band holds above the edge is not to be enhanced here.
+        whole = [narrowed(x) for x in enhancer.transform(noisy)]
+        narrow = enhancer.transform(seen)
+        losses.append(mean_si_sdr(wanted, whole) - mean_si_sdr(wanted, narrow))
+    assert max(losses) < 3.5
+    assert np.mean(losses) < 2
 
 
 def test_blocks_of_other_bands_go_on_from_each_other(pairs, speech):
