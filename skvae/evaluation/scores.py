@@ -1,14 +1,14 @@
-"""How good an enhancer is: scores per utterance, their means, and what to trust."""
+"""Scores of an enhancer, one row per utterance, and scorers for scikit-learn."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from numbers import Number
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,16 +21,20 @@ from skvae.metrics import METRICS, Metric, get_metric, mean_defined
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
 from skvae.utils.progress import Progress
-from skvae.utils.waveforms import check_sample_rate, open_waveform
+from skvae.utils.waveforms import (
+    check_sample_rate,
+    list_waveforms,
+    open_waveform,
+)
 from skvae.utils.workers import run_tasks
 
 if TYPE_CHECKING:
     import pandas
 
-#: Samples per second of waveforms that nobody knows the rate of.
+#: Sample rate in Hz of waveforms of unknown rate.
 DEFAULT_RATE = 16_000
 
-#: What :func:`evaluate` scores unless told otherwise.
+#: Default metrics of :func:`evaluate`.
 DEFAULT_METRICS = ("si_sdr", "sdr", "pesq", "estoi")
 
 
@@ -45,17 +49,17 @@ def evaluate(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> pandas.DataFrame:
-    """Score an enhancer on pairs, an utterance a row.
+    """Score an enhancer on pairs; one row per utterance.
 
-    One utterance is read, enhanced and scored after the other, so that a corpus of
-    :class:`~skvae.datasets.AudioFile` never sits in memory. What goes wrong with an
-    utterance is told in its row and stops nothing.
+    Utterances are read, enhanced and scored one at a time, so that a corpus of
+    :class:`~skvae.datasets.AudioFile` is never in memory as a whole. If an utterance
+    fails, its row has the error, and the others are scored.
 
     Parameters
     ----------
     estimator : estimator or None
-        Anything fitted that has a `transform`: an enhancer, a pipeline, a search. None
-        scores the noisy speech itself.
+        Fitted object with a `transform`: an enhancer, a pipeline, a search. None scores
+        the noisy speech itself.
     noisy : list of waveforms or 2-D array
         Noisy speech.
     clean : list of waveforms or 2-D array
@@ -63,13 +67,13 @@ def evaluate(
     metrics : str, callable, or list of these
         Keys of :data:`~skvae.metrics.METRICS`, or functions of (clean, enhanced).
     sample_rate : int, default=None
-        Samples per second. None means that of the estimator's STFT, else that of each
-        file, else 16000. Nothing is resampled.
+        Sample rate in Hz. None means that of the estimator's STFT, or of each file, or
+        16000, whichever is known. Nothing is resampled.
     info : DataFrame or dict of columns, default=None
-        What is known of the utterances, such as SNR and speaker, in their order.
+        Facts about the utterances, such as SNR and speaker, in the same order.
     n_jobs : int, default=None
-        Number of utterances that are scored side by side, as in scikit-learn, on
-        whatever backend joblib is set to.
+        Number of utterances that are scored at the same time, as in scikit-learn, by
+        the current backend of joblib.
     verbose : int, default=0
         Whether to show progress on standard error.
 
@@ -79,15 +83,16 @@ def evaluate(
         A row per utterance in the order of the input, with the columns `file` (for
         files), those of `info`, one per metric, and
 
-        - `seconds`: length of the utterance;
-        - `rtf`: seconds of work per second of audio, reading and scoring left out;
-        - `error`: what went wrong, else None. A score is NaN where it has no value:
-          after an error, and where its metric is undefined.
+        - `seconds`: duration of the utterance;
+        - `rtf`: real-time factor, the time of the enhancement (without reading and
+          scoring) per second of audio;
+        - `error`: the error, or None. A score is NaN after an error, and where its
+          metric is undefined.
 
     Raises
     ------
     ImportError
-        If a metric needs a package that is missing; before any work is done.
+        If a metric needs a package that is not installed; before any work is done.
     ValueError
         If an argument is wrong for all utterances.
     NotFittedError
@@ -103,7 +108,7 @@ def evaluate(
     See Also
     --------
     summarize : Means and their confidence intervals.
-    compare : Whether one enhancer is better than another.
+    compare : Paired differences between two enhancers.
 
     Examples
     --------
@@ -133,7 +138,7 @@ def evaluate(
     names = [metric.name for metric in chosen]
     n_utterances = len(noisy_items)
     known = _describe(noisy_items, info, {*names, "seconds", "rtf", "error"})
-    # A rate that a metric cannot take is told in the rows; others may do with it.
+    # If only some metrics refuse the rate, the rows have the error.
     with contextlib.suppress(ValueError):
         _try_once(chosen, rate)
 
@@ -142,7 +147,7 @@ def evaluate(
     ]
     rows = []
     with warnings.catch_warnings():
-        # scikit-learn carries this to local workers; what they hide is counted below.
+        # scikit-learn passes this filter to local workers; gaps are counted below.
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         progress = Progress(n_utterances, "evaluating", enabled=bool(verbose))
         with progress:
@@ -164,30 +169,30 @@ def make_enhancement_scorer(
     sample_rate: int | None = None,
     **options: Any,
 ) -> Callable[[Any, Any, Any], Any]:
-    """Make a scorer for ``cross_validate``, ``GridSearchCV`` and their like.
+    """Make a scorer for ``cross_validate``, ``GridSearchCV`` and the like.
 
     Parameters
     ----------
     name : str, callable, or list of these
-        Key of :data:`~skvae.metrics.METRICS`, or a function of (clean, enhanced) of
-        which more is better. A list makes a scorer of several metrics.
+        Key of :data:`~skvae.metrics.METRICS`, or a function of (clean, enhanced) that
+        is higher for better results. A list makes a scorer of several metrics.
     sample_rate : int, default=None
-        Samples per second. None means that of the estimator's STFT, else that of each
-        file, else 16000.
+        Sample rate in Hz. None means that of the estimator's STFT, or of each file, or
+        16000, whichever is known.
     **options
-        What else the metric takes, such as ``mode="nb"`` for PESQ; for one metric only.
+        Options of the metric, such as ``mode="nb"`` for PESQ; for a single metric only.
 
     Returns
     -------
     callable
         ``scorer(estimator, X, y)`` enhances each noisy utterance of X, compares it to
         that of y, and returns the mean over those for which the metric is defined: a
-        float, or a dict of floats for a list. Unlike :func:`evaluate` it raises what
-        goes wrong.
+        float, or a dict of floats for a list. Unlike :func:`evaluate`, it raises
+        errors.
 
     See Also
     --------
-    evaluate : All scores, an utterance a row.
+    evaluate : All scores, one row per utterance.
 
     Examples
     --------
@@ -217,7 +222,7 @@ def make_enhancement_scorer(
 
 
 class _EnhancementScorer:
-    """What :func:`make_enhancement_scorer` makes: an object, so that it pickles."""
+    """Scorer of :func:`make_enhancement_scorer`: an object, so that it pickles."""
 
     def __init__(
         self,
@@ -258,7 +263,7 @@ class _EnhancementScorer:
 
 
 class _Pair(NamedTuple):
-    """A pair that was read: the noisy one as the estimator takes it."""
+    """A pair that has been read, the noisy utterance as the estimator takes it."""
 
     noisy: Any
     clean: np.ndarray
@@ -272,7 +277,7 @@ def _evaluate_pair(
     metrics: list[Metric],
     sample_rate: int | None,
 ) -> dict[str, Any]:
-    """Row of one utterance, whatever becomes of it."""
+    """Row of one utterance, also after an error."""
     row: dict[str, Any] = {metric.name: math.nan for metric in metrics}
     row |= {"seconds": math.nan, "rtf": math.nan, "error": None}
     try:
@@ -282,7 +287,7 @@ def _evaluate_pair(
         enhanced = _enhance(estimator, pair)
         spent = perf_counter() - begin
         row["rtf"] = 0.0 if estimator is None else spent / row["seconds"]
-    except (ImportError, NotFittedError):  # no fault of this utterance
+    except (ImportError, NotFittedError):  # errors of all utterances
         raise
     except Exception as error:
         row["error"] = f"{type(error).__name__}: {error}"
@@ -305,17 +310,16 @@ def _read_pair(noisy: Any, clean: Any, sample_rate: int | None) -> _Pair:
         if own is not None and sample_rate is not None and own != sample_rate:
             raise ValueError(
                 f"{name} has a sample rate of {own} Hz, expected {sample_rate}: "
-                f"resample it, with AudioFile(path, sample_rate={sample_rate}) for "
-                "instance."
+                f"resample it, e.g. with AudioFile(path, sample_rate={sample_rate})."
             )
         sample_rate = sample_rate or own
-    # Read before the clock starts, and in the dtype that it has.
+    # Read before the time is measured, without a change of dtype.
     samples = noisy if is_spectrogram(noisy) else np.asarray(noisy)
     opened, target = _waveform(samples, "noisy"), _waveform(clean, "clean")
     if len(opened) != len(target):
         raise ValueError(
             f"noisy has {len(opened)} samples but clean has {len(target)}: pairs must "
-            "have equal lengths (are the lists in one order?)."
+            "have equal lengths (are both lists in the same order?)."
         )
     return _Pair(samples, target, sample_rate or DEFAULT_RATE)
 
@@ -338,30 +342,21 @@ def _waveform(item: Any, name: str) -> np.ndarray:
 def _list_pairs(
     noisy: Any, clean: Any, names: tuple[str, str]
 ) -> tuple[list[Any], list[Any]]:
-    lists = _list_waveforms(noisy, names[0]), _list_waveforms(clean, names[1])
+    lists = _list_items(noisy, names[0]), _list_items(clean, names[1])
     if len(lists[0]) != len(lists[1]):
         raise ValueError(
-            f"`{names[0]}` and `{names[1]}` must hold as many utterances each, got "
-            f"{len(lists[0])} and {len(lists[1])}."
+            f"`{names[0]}` and `{names[1]}` must have the same number of utterances, "
+            f"got {len(lists[0])} and {len(lists[1])}."
         )
     return lists
 
 
-def _list_waveforms(waveforms: Any, name: str) -> list[Any]:
-    """Items of a collection, unopened: one that is broken is its row's affair."""
+def _list_items(waveforms: Any, name: str) -> list[Any]:
+    """Items of a collection, unopened: the row of a broken one gets the error."""
     items = waveforms.to_numpy() if hasattr(waveforms, "to_numpy") else waveforms
-    if isinstance(items, np.ndarray):
-        holds_many = items.ndim == 2 or (items.ndim == 1 and items.dtype == object)
-    else:
-        holds_many = isinstance(items, Sequence) and not isinstance(items, str | bytes)
-    listed = list(items) if holds_many else []
-    if not listed or isinstance(listed[0], Number):
-        what = "an empty one" if holds_many and not listed else "numbers"
-        raise ValueError(
-            f"`{name}` must be a list of waveforms or a 2-D array, got "
-            f"{what if holds_many else type(waveforms).__name__}: a single waveform "
-            "goes into a list."
-        )
+    listed = list(list_waveforms(items, name))
+    if not listed:
+        raise ValueError(f"`{name}` must have at least one utterance, got none.")
     return listed
 
 
@@ -389,7 +384,7 @@ def _with_options(metric: Metric, options: dict[str, Any]) -> Metric:
 
 
 def _try_once(metrics: list[Metric], sample_rate: int | None) -> None:
-    """Raise now what else every utterance would: a missing package, a wrong option."""
+    """Raise errors that every utterance would have, such as a missing package."""
     for metric in metrics:
         function = metric.function
         while isinstance(function, partial):
@@ -401,14 +396,14 @@ def _try_once(metrics: list[Metric], sample_rate: int | None) -> None:
             metric(np.zeros(1), np.zeros(1), sample_rate or DEFAULT_RATE)
 
 
-#: The functions behind the names: only these may be called to see whether they work.
+#: Functions of the named metrics, which may be called to see whether they work.
 _OWN_METRICS = [
     getattr(metric.function, "func", metric.function) for metric in METRICS.values()
 ]
 
 
 def _choose_rate(estimator: Any, sample_rate: int | None) -> int | None:
-    """Sample rate that all utterances must have, or None where each tells its own."""
+    """Sample rate that all utterances must have, or None if each has its own."""
     known = _rate_of(estimator)
     if sample_rate is None:
         return known
@@ -422,7 +417,7 @@ def _choose_rate(estimator: Any, sample_rate: int | None) -> int | None:
 
 
 def _rate_of(estimator: Any) -> int | None:
-    """Sample rate of an enhancer's STFT, also inside of a pipeline or a search."""
+    """Sample rate of an enhancer's STFT, also inside a pipeline or a search."""
     if isinstance(estimator, STFT):
         return check_sample_rate(estimator.sample_rate)
     # A search has the last two, and a frozen estimator the last.
@@ -435,9 +430,7 @@ def _rate_of(estimator: Any) -> int | None:
 
 
 def _describe(noisy: list[Any], info: Any, taken: set[str]) -> pandas.DataFrame:
-    """What is known of the utterances before anything is scored."""
-    import os
-
+    """Table of the facts about the utterances."""
     import pandas
 
     known = pandas.DataFrame(index=range(len(noisy)))
@@ -456,7 +449,7 @@ def _describe(noisy: list[Any], info: Any, taken: set[str]) -> pandas.DataFrame:
     clash = sorted((taken | set(known)) & set(columns))
     if clash:
         raise ValueError(
-            f"`info` must not have the columns {clash}, which hold results: rename "
+            f"`info` must not have the columns {clash}, which contain results: rename "
             "or drop them."
         )
     return pandas.concat([known, columns], axis=1)

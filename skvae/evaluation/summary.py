@@ -1,4 +1,4 @@
-"""Tables of scores put together: means, intervals, and which differences count."""
+"""Means of scores, their confidence intervals, and paired differences."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from skvae.utils.random import RandomState, draw_seed
 if TYPE_CHECKING:
     import pandas
 
-#: Random indices that are held in memory at once while resampling: 32 MB.
+#: Maximum number of random indices in memory while resampling: 32 MB.
 _INDICES_AT_ONCE = 2**22
 
-#: Decimals that :func:`format_summary` prints of decibels, and of all else.
+#: Number of decimals that :func:`format_summary` prints of decibels, and of others.
 _DECIBEL_METRICS, _DECIBEL_DIGITS, _DIGITS = ("si_sdr", "sdr"), 2, 3
 
 
@@ -36,9 +36,9 @@ def summarize(
     Parameters
     ----------
     table : DataFrame
-        What :func:`evaluate` returned, or several of these, one below the other.
+        Table of :func:`evaluate`, or several of these, concatenated.
     by : str or list of str, default=None
-        Columns by whose values the utterances are also grouped.
+        Columns whose values define groups of utterances, in addition to all.
     metrics : str or list of str, default=None
         Columns to average; None means all metrics of the table.
     confidence : float, default=0.95
@@ -46,10 +46,10 @@ def summarize(
     n_resamples : int, default=2000
         Number of bootstrap resamples.
     random_state : int, Generator, RandomState or None, default=0
-        Where the resamples come from.
+        Seed or generator of the resamples.
     cluster : str, default=None
-        Column whose values tell which utterances belong together, as those with one
-        kind of noise or of one speaker: they are drawn together.
+        Column whose values define clusters of utterances that are drawn together, such
+        as those of one kind of noise or one speaker.
 
     Returns
     -------
@@ -61,18 +61,19 @@ def summarize(
 
     See Also
     --------
-    format_summary : The same to read: a line per group.
+    format_summary : Summary as text, with a line per group.
 
     Notes
     -----
     The interval lies between two percentiles of the resampled means. Plain percentiles
-    are too narrow for few utterances (with 10 they cover the mean 9 times in 10), so
-    that they are moved outwards to where Student's t has them:
-    :math:`\Phi(\pm\sqrt{n / (n - 1)}\, t_{n-1})` [1]_. One alone has no interval.
+    are too narrow for few utterances (with 10, they cover the mean 9 times in 10).
+    Therefore the percentiles are those that Student's t distribution requires,
+    :math:`\Phi(\pm\sqrt{n / (n - 1)}\, t_{n-1})` [1]_. A single utterance has no
+    interval.
 
-    Utterances count as independent of each other: the interval is for other utterances
-    of the same kinds. With a `cluster` it is for other kinds as well, if those at hand
-    are a sample of them, and n is the number of clusters.
+    Utterances are treated as independent, so the interval describes other utterances of
+    the same kinds. With a `cluster`, it describes other kinds as well, if the kinds are
+    a random sample, and n is the number of clusters.
 
     References
     ----------
@@ -127,42 +128,42 @@ def compare(
     random_state: RandomState = 0,
     cluster: str | None = None,
 ) -> pandas.DataFrame:
-    """How much better one enhancer is than another, on the same utterances.
+    """Paired differences between two enhancers on the same utterances.
 
-    Paired differences tell apart what two separate intervals leave open, since the
-    spread between easy and hard utterances drops out.
+    A paired difference has a narrower interval than the two means, since the spread
+    between easy and hard utterances cancels out.
 
     Parameters
     ----------
     table, other : DataFrame
-        What :func:`evaluate` returned for two enhancers and the same utterances.
+        Tables of :func:`evaluate` for two enhancers and the same utterances.
     metrics : str or list of str, default=None
         Columns to compare; None means all metrics of the table.
     by : str or list of str, default=None
-        Columns by whose values the utterances are also grouped.
+        Columns whose values define groups of utterances, in addition to all.
     confidence : float, default=0.95
         Probability that an interval covers the mean difference.
     n_resamples : int, default=2000
         Number of bootstrap resamples.
     random_state : int, Generator, RandomState or None, default=0
-        Where the resamples come from.
+        Seed or generator of the resamples.
     cluster : str, default=None
-        Column whose values tell which utterances belong together, as those with one
-        kind of noise or of one speaker: they are drawn together.
+        Column whose values define clusters of utterances that are drawn together, such
+        as those of one kind of noise or one speaker.
 
     Returns
     -------
     DataFrame
         A row per group and metric: the columns of `by`, then `metric`, `mean` and
-        `other` (the means), `difference` (`mean` less `other`), `low` and `high` (its
-        interval, as in :func:`summarize`), `sign` (1 or -1 where the interval leaves
-        out zero, else 0), `n` (number of pairs) and `dropped` (utterances for which
-        one of the two has no score, left out of everything).
+        `other` (the means), `difference` (`mean` minus `other`), `low` and `high` (its
+        interval, as in :func:`summarize`), `sign` (1 or -1 if the interval excludes
+        zero, else 0), `n` (number of pairs) and `dropped` (number of utterances without
+        a score in one of the tables, which are excluded).
 
     See Also
     --------
-    evaluate : Makes the tables.
-    summarize : Means of one of them.
+    evaluate : Make the tables.
+    summarize : Means of one table.
 
     Examples
     --------
@@ -181,8 +182,8 @@ def compare(
     same_files = same_files or table["file"].equals(other["file"])
     if not table.index.equals(other.index) or not same_files:
         raise ValueError(
-            "`table` and `other` must hold the same utterances in the same order, got "
-            f"{len(table)} and {len(other)} rows that do not belong together."
+            "`table` and `other` must contain the same utterances in the same order, "
+            f"got {len(table)} and {len(other)} rows that do not match."
         )
     bootstrap = _make_bootstrap(confidence, n_resamples, random_state)
     # By position: labels may repeat.
@@ -192,7 +193,7 @@ def compare(
         for name in names:
             scores = scores_of(rows, name)
             others = scores_of(other.iloc[rows["_row"].to_numpy()], name)
-            with np.errstate(invalid="ignore"):  # infinity less infinity: no difference
+            with np.errstate(invalid="ignore"):  # inf - inf has no value
                 differences = scores - others
             paired = ~np.isnan(differences)
             together = _together(rows, cluster)
@@ -215,18 +216,18 @@ def compare(
 
 
 def format_summary(summary: pandas.DataFrame) -> str:
-    """Lay out a summary for people: a line per group, a column per metric.
+    """Format a summary as text: a line per group, a column per metric.
 
     Parameters
     ----------
     summary : DataFrame
-        What :func:`summarize` returned. More columns may stand before `metric`: they
-        name the lines too, and lines keep their order.
+        Result of :func:`summarize`. It may have more columns before `metric`, which
+        label the lines as well. The order of the lines is kept.
 
     Returns
     -------
     str
-        Each score is "mean [low, high]". Below, what has no score.
+        Each score is "mean [low, high]". The last lines count missing scores.
 
     Examples
     --------
@@ -248,18 +249,19 @@ def format_summary(summary: pandas.DataFrame) -> str:
 
 
 def format_comparison(comparison: pandas.DataFrame) -> str:
-    """Lay out a comparison for people: a line per group, a column per metric.
+    """Format a comparison as text: a line per group, a column per metric.
 
     Parameters
     ----------
     comparison : DataFrame
-        What :func:`compare` returned. More columns may stand before `metric`: they name
-        the lines too, and lines keep their order.
+        Result of :func:`compare`. It may have more columns before `metric`, which label
+        the lines as well. The order of the lines is kept.
 
     Returns
     -------
     str
-        Each difference is "difference [low, high]". Below, what is left out.
+        Each difference is "difference [low, high]". The last lines count excluded
+        utterances.
 
     Examples
     --------
@@ -294,7 +296,7 @@ def _lay_out(
         mean, low, high = (
             f"{record[column]:{sign}.{digits}f}" for column in (value, "low", "high")
         )
-        # One utterance has a score, but no interval.
+        # A single utterance has a score, but no interval.
         line[metric] = mean if np.isnan(record["low"]) else f"{mean} [{low}, {high}]"
         if told := note(record):
             notes.append(f"{' '.join([*map(str, group), metric])}: {told}")
@@ -319,13 +321,13 @@ def _metric_columns(
 ) -> list[str]:
     wanted = _columns(metrics)
     if metrics is None:
-        # `evaluate` notes its metrics; a table that was a file has only their names.
+        # `evaluate` stores its metrics; a table from a file has only the columns.
         known = {*METRICS, *table.attrs.get("metrics", [])}
         wanted = [name for name in table.columns if name in known]
     missing = [name for name in wanted if name not in table]
     if missing or not wanted:
         raise ValueError(
-            f"`metrics` must name columns of the table, {list(table.columns)}, got "
+            f"`metrics` must be columns of the table, {list(table.columns)}, got "
             f"{missing or metrics}."
         )
     return wanted
@@ -334,12 +336,11 @@ def _metric_columns(
 def _groups(
     table: pandas.DataFrame, keys: list[str]
 ) -> Iterator[tuple[dict[str, Any], pandas.DataFrame]]:
-    """All rows, then those of each value of the key columns."""
+    """Yield all rows, then those of each combination of values of the keys."""
     missing = [key for key in keys if key not in table]
     if missing:
         raise ValueError(
-            f"`by` must name columns of the table, {list(table.columns)}, got "
-            f"{missing}."
+            f"`by` must be columns of the table, {list(table.columns)}, got {missing}."
         )
     yield dict.fromkeys(keys, "all"), table
     if keys:
@@ -348,24 +349,24 @@ def _groups(
 
 
 def scores_of(rows: pandas.DataFrame, name: str) -> np.ndarray:
-    """Scores of one metric as floats, shape (n_rows,); NaN where there is none."""
+    """Scores of one metric as floats, shape (n_rows,); NaN for a missing score."""
     return rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def failed_rows(rows: pandas.DataFrame) -> np.ndarray:
-    """Whether each row tells of an error, bool, shape (n_rows,)."""
+    """Whether each row has an error, bool, shape (n_rows,)."""
     if "error" not in rows:
         return np.zeros(len(rows), dtype=bool)
     return rows["error"].notna().to_numpy()
 
 
 def _together(rows: pandas.DataFrame, cluster: str | None) -> np.ndarray:
-    """Which utterances are drawn together, int, shape (n_rows,)."""
+    """Number of the cluster of each utterance, int, shape (n_rows,)."""
     if cluster is None:
         return np.arange(len(rows))
     if cluster not in rows:
         raise ValueError(
-            f"`cluster` must name a column of the table, {list(rows.columns)}, got "
+            f"`cluster` must be a column of the table, {list(rows.columns)}, got "
             f"{cluster!r}."
         )
     return rows[cluster].factorize(use_na_sentinel=False)[0]
@@ -377,7 +378,7 @@ def _make_bootstrap(
     check_real("confidence", confidence, low=0, high=1, open_low=True)
     check_real("n_resamples", n_resamples, low=1, integer=True)
     seed = draw_seed(random_state)
-    # Each call starts anew: what a group shows does not depend on the others.
+    # Each call has a new generator, so that groups do not depend on each other.
     return lambda scores, together: _mean_interval(
         scores, together, confidence, n_resamples, np.random.default_rng(seed)
     )
@@ -402,14 +403,14 @@ def _mean_interval(
     tail = ndtr(-math.sqrt(n / (n - 1)) * t)
     rows = max(1, _INDICES_AT_ONCE // n)
     means = np.empty(n_resamples)
-    with np.errstate(invalid="ignore"):  # both infinities: no mean
+    with np.errstate(invalid="ignore"):  # the mean of inf and -inf has no value
         np.add.at(sums, labels, scores)
         for start in range(0, n_resamples, rows):
             part = means[start : start + rows]
             drawn = rng.integers(n, size=(len(part), n))
             part[:] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
         mean = float(scores.mean())
-    # Values that occur, not between two: one may be infinite.
+    # No interpolation, since a value may be infinite.
     low = np.quantile(means, tail, method="lower")
     high = np.quantile(means, 1 - tail, method="higher")
     return mean, float(low), float(high)

@@ -305,13 +305,13 @@ def test_an_unfitted_estimator_is_an_error_not_a_row(pairs):
 @pytest.mark.parametrize(
     ("noisy", "clean", "words"),
     [
-        ([], [], "got an empty one"),
+        ([], [], "at least one utterance, got none"),
         (np.ones(9), [np.ones(9)], "`noisy` must be a list of waveforms"),
         ([0.0, 1.0], [np.ones(9)], "got numbers"),
         ([np.ones(9)], "clean.wav", "`clean` must be a list of waveforms"),
         ([np.ones(9)], AudioFile("a.wav"), "got AudioFile"),
         ([np.ones(9)], None, "got NoneType"),
-        ([np.ones(9)], [np.ones(9)] * 2, "as many utterances each, got 1 and 2"),
+        ([np.ones(9)], [np.ones(9)] * 2, "same number of utterances, got 1 and 2"),
     ],
 )
 def test_wrong_collections_are_errors(noisy, clean, words):

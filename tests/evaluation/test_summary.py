@@ -118,7 +118,7 @@ def test_clusters_of_one_are_utterances_and_their_order_does_not_count():
     pandas.testing.assert_frame_equal(mixed, sorted_)
     row = summarize(table[table["noise"] == "hum"], cluster="noise").iloc[0]
     assert np.isnan([row["low"], row["high"]]).all()
-    with pytest.raises(ValueError, match="`cluster` must name a column"):
+    with pytest.raises(ValueError, match="`cluster` must be a column"):
         summarize(table, cluster="speaker")
 
 
@@ -203,11 +203,11 @@ def test_metrics_are_found_in_the_table(pairs):
     table = evaluate(None, *pairs, ["sdr", level], info={"snr": [0, 5, 0, 5]})
     assert summarize(table)["metric"].tolist() == ["sdr", "level"]
     assert summarize(table, metrics="rtf")["metric"].tolist() == ["rtf"]
-    with pytest.raises(ValueError, match="`metrics` must name columns"):
+    with pytest.raises(ValueError, match="`metrics` must be columns"):
         summarize(table[["snr"]])
-    with pytest.raises(ValueError, match=r"`metrics` must name columns.*'wer'"):
+    with pytest.raises(ValueError, match=r"`metrics` must be columns.*'wer'"):
         summarize(table, metrics=["wer"])
-    with pytest.raises(ValueError, match=r"`by` must name columns.*'speaker'"):
+    with pytest.raises(ValueError, match=r"`by` must be columns.*'speaker'"):
         summarize(table, by="speaker")
     with pytest.raises(ValueError, match="`confidence`"):
         summarize(table, confidence=95)
