@@ -160,6 +160,7 @@ class NoiseModel(BaseEstimator, ABC):
         Returns
         -------
         NoiseModel
+            New model.
         """
         model = clone(self)
         for name in learned_attributes(type(model)):
