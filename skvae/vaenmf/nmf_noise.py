@@ -199,6 +199,7 @@ class NMFNoise(NoiseModel):
         Returns
         -------
         NMF
+            Bases and activations.
         """
         bases = getattr(self, "components_", None) if state is None else state
         W = None
