@@ -37,6 +37,8 @@ PUBLIC_MODULES = (
     "skvae.recordings",
     "skvae.storage.recipe_files",
     "skvae.training.distributed",
+    "skvae.utils.learned",
+    "skvae.utils.parameters",
 )
 
 project = "skvae"

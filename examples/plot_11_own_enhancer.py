@@ -23,12 +23,17 @@ from skvae import BaseEnhancer, LogMMSE, MaskEstimate
 from skvae.datasets import make_dataset
 from skvae.evaluation.estimator_checks import check_enhancer
 from skvae.plot import EnhancementDisplay, EvaluationDisplay
+from skvae.utils.parameters import Number
 
 
 class QuantileFilter(BaseEnhancer):
     """Wiener filter whose noise estimate is a quantile of the power of each bin."""
 
     _block_overlap = 1.0  # seconds; masks of neighboring blocks are cross-faded
+    _parameter_ranges = {
+        "quantile": Number(low=0, high=1, open_low=True, open_high=True),
+        "factor": Number(low=0),
+    }
 
     def __init__(
         self,
@@ -51,10 +56,6 @@ class QuantileFilter(BaseEnhancer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _check_parameters(self):
-        if not 0 < self.quantile < 1:
-            raise ValueError(f"`quantile` must be in (0, 1), got {self.quantile!r}.")
-
     def _estimate_mask(self, V, rng, state):
         noise = self.factor * np.quantile(V, self.quantile, axis=0)  # (F,)
         speech = np.maximum(V - noise, 0)  # (N, F)
@@ -62,9 +63,10 @@ class QuantileFilter(BaseEnhancer):
 
 
 # %%
-# The constructor only stores its parameters, as scikit-learn requires. Every enhancer
-# has the six parameters from ``stft`` on. ``_estimate_mask`` gets the power of a block
-# of frames, with the frames first, and returns a mask of the same shape.
+# The constructor only stores its parameters, as scikit-learn requires; ``fit`` and
+# ``transform`` check their ranges. Every enhancer has the six parameters from ``stft``
+# on. ``_estimate_mask`` gets the power of a block of frames, with the frames first, and
+# returns a mask of the same shape.
 
 noisy, clean = make_dataset(12, duration=(2.5, 3.5), snr=0, random_state=0)
 enhancer = QuantileFilter().fit(noisy)

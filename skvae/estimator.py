@@ -48,7 +48,7 @@ class SpeechEstimator(
     _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {"verbose": Verbosity()}
 
     #: Attributes that `fit` sets and model files contain; see
-    #: :mod:`skvae.utils.learned`.
+    #: ``skvae.utils.learned``.
     _learned: ClassVar[Mapping[str, Learned | None]] = {
         "stft_": Instance(STFT),
         "seed_": Scalar(low=0, integer=True),

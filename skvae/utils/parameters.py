@@ -111,7 +111,18 @@ class Range(Protocol):
 
 @dataclass(frozen=True)
 class Number:
-    """Finite numbers in an interval; see :func:`check_real`.
+    """Finite numbers in an interval.
+
+    Parameters
+    ----------
+    low, high : float, default=-inf and inf
+        Limits of the interval, which includes them.
+    open_low, open_high : bool, default=False
+        Whether the interval excludes the limit.
+    integer : bool, default=False
+        Whether the number must be an integer.
+    optional : bool, default=False
+        Whether None is allowed.
 
     Examples
     --------
@@ -143,7 +154,12 @@ class Number:
 
 
 class Option:
-    """Set of allowed values; see :func:`check_option`.
+    """Set of allowed values.
+
+    Parameters
+    ----------
+    *values : object
+        The allowed values. Their types must match, too.
 
     Examples
     --------
