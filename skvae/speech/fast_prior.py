@@ -1,4 +1,4 @@
-"""Encoder and decoder for inference: what does not change is multiplied beforehand."""
+"""Encoder and decoder for inference, with constant products computed beforehand."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from skvae.training.layers import ACTIVATIONS, FeedForward
 def fast_prior(
     network: SpeechNetwork, lengths: Tensor | None = None, edge: int | None = None
 ) -> SpeechPrior:
-    """Functions of a trained network, as an inference calls them again and again.
+    """Return the speech prior of a trained network, for repeated calls.
 
-    They agree with ``network.encode`` and ``network.decode`` up to rounding. For dense
-    networks, centring and scaling of the encoder's input are part of its first layer,
-    its two outputs are one product, and results go into memory that is there.
+    Its functions agree with ``network.encode`` and ``network.decode`` up to rounding.
+    For dense networks, the first layer includes centering and scaling of the encoder's
+    input, the two outputs are one product, and results go into existing memory.
 
     Parameters
     ----------
     network : SpeechNetwork
-        Its weights must not change any more.
+        Network whose weights no longer change.
     lengths : Tensor of int, shape (B,), default=None
-        Numbers of frames, where what is encoded and decoded are padded sequences, whose
-        padding a network that looks at more than one frame must not see. On the CPU.
+        Numbers of frames of padded sequences, on the CPU: a network that joins frames
+        must not read the padding.
     edge : int, default=None
-        How many of the network's bins there are, from the lowest on, in a recording of
-        a narrower band: of the others the encoder sees an image, as of
-        :func:`~skvae.signal.bandwidth.fill_band`. None means all.
+        Number of bins, from the lowest on, of a recording of a narrower band. The
+        encoder reads an image in place of the others, as in
+        :func:`~skvae.signal.bandwidth.fill_band`. None means all bins.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def fast_prior(
 
 
 def _frames(x: Tensor) -> Tensor:
-    """Frames (..., D) one below the other, to which dense layers are one product."""
+    """Stack frames (..., D), so that a dense layer is one matrix product."""
     return x.reshape(-1, x.shape[-1])
 
 
@@ -131,7 +131,7 @@ def _dense_layers(stack: nn.Module) -> list[nn.Linear]:
     return [layer for layer in stack.modules() if isinstance(layer, nn.Linear)]
 
 
-#: Slopes of the activations, as functions of their values.
+#: Derivatives of the activations, as functions of their values.
 _SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": lambda value: 1 - value * value,
     "relu": lambda value: (value > 0).to(value.dtype),

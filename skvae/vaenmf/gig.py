@@ -4,10 +4,11 @@ r"""Draws from generalized inverse Gaussian distributions, all at once.
 
 The logarithm of a draw has a log-concave density. L. Devroye, "Random variate
 generation for the generalized inverse Gaussian distribution", Statistics and Computing
-24(2), 2014, covers it by a constant between two exponential tails: a rejection whose
-acceptance has a lower bound for all parameters at once. Here it runs on arrays, and
-again, with several proposals each, for what was rejected. The tails touch the density
-at other points than Devroye's, which take fewer operations: some 87 % are accepted.
+24(2), 2014, covers it by a constant between two exponential tails: a rejection sampler
+whose acceptance rate has one lower bound for all parameters. Here it runs on arrays;
+rejected elements are drawn again, with several proposals each. The tails touch the
+density at other points than Devroye's, which take fewer operations: about 87 % of the
+proposals are accepted.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: Proposals at once for what was rejected: a round costs mostly its many small
-#: operations, and after this one all but a few in ten thousand have their draw.
+#: Proposals for each rejected element. A round costs mostly its many small operations,
+#: and after this one all but a few in ten thousand elements have a draw.
 _CANDIDATES = 4
 
 
@@ -32,26 +33,26 @@ def sample_gig(
     Parameters
     ----------
     gamma : float
-        Exponent, the same for all.
+        Shape parameter of all draws.
     rho : Tensor
-        Rate of x. Positive, or at least not negative where `gamma` is negative.
+        Rate of x: positive, or at least zero if `gamma` is negative.
     tau : Tensor of the same shape
-        Rate of 1 / x. Positive, or at least not negative where `gamma` is positive:
-        at zero this is the gamma distribution.
+        Rate of 1 / x: positive, or at least zero if `gamma` is positive. Zero gives
+        the gamma distribution.
     generator : torch.Generator
-        Source of the draws; they are made on its device.
+        Source of the draws, which are made on its device.
 
     Returns
     -------
     Tensor of the shape of `rho`
-        Positive, on its device and in its precision.
+        Positive numbers, on its device and in its precision.
 
     Examples
     --------
     >>> import torch
     >>> rho, tau = torch.full((2, 1000), 2.0), torch.tensor([[0.0], [3.0]])
     >>> x = sample_gig(1.0, rho, tau.expand(2, 1000), torch.Generator().manual_seed(0))
-    >>> round(x[0].mean().item(), 1)  # that of the gamma distribution: 1 / 2
+    >>> round(x[0].mean().item(), 1)  # mean of the gamma distribution: 1 / 2
     0.5
     """
     if gamma < 0:
@@ -77,15 +78,15 @@ class _Hat(NamedTuple):
     Attributes
     ----------
     alpha : Tensor of shape (n,)
-        Of the density.
+        Parameter of the density.
     left : Tensor of shape (n,)
-        Where the left tail begins, times -1.
+        Start of the left tail, times -1.
     width : Tensor of shape (n,)
-        Of the constant part.
+        Width of the constant part.
     left_tail, right_tail : Tensor of shape (n,)
-        Area of each tail, the decay of which is its inverse.
+        Area of each tail; its inverse is the decay.
     area : Tensor of shape (n,)
-        Of all three.
+        Area of all three parts.
     """
 
     alpha: Tensor
@@ -97,8 +98,8 @@ class _Hat(NamedTuple):
 
 
 def _psi(x: Tensor, alpha: Tensor, gamma: float) -> Tensor:
-    """Log-density of the centred logarithm: psi of Devroye, Section 3."""
-    # Far to the left, where e^x is nothing beside gamma x, the square stays finite.
+    """Return the log-density of the centered logarithm: psi of Devroye, Section 3."""
+    # Far to the left, where gamma x dominates e^x, the square stays finite.
     half = (0.5 * x).clamp_min_(-_largest_exponent(x.dtype) / 2)
     # cosh(x) - 1 = 2 sinh(x / 2)^2 does not cancel near the mode.
     value = half.sinh_().square_().mul_(alpha).mul_(-2)
@@ -106,7 +107,7 @@ def _psi(x: Tensor, alpha: Tensor, gamma: float) -> Tensor:
 
 
 def _make_hat(alpha: Tensor, root: Tensor, gamma: float) -> _Hat:
-    """Hat that touches psi where that is about -1, which makes it narrowest.
+    """Return the hat that touches psi where psi is about -1, which is the narrowest.
 
     On the right cosh(t) - 1 = 1 / (alpha + gamma), from which -2 <= psi(t) <= -1
     follows. On the left either of the two parts of psi(-s) alone is -1.
@@ -127,10 +128,10 @@ def _make_hat(alpha: Tensor, root: Tensor, gamma: float) -> _Hat:
 def _tangent(
     h: Tensor, alpha: Tensor, gamma: float, side: int
 ) -> tuple[Tensor, Tensor]:
-    """Where the tangent at side * x, x = 2 asinh(h), is zero, and one over its slope.
+    """Return the zero of the tangent at side * x, x = 2 asinh(h), and 1 / its slope.
 
-    All that psi and its slope are made of follows from h by roots: cosh(x) - 1 is
-    2 h^2, sinh(x) is 2 h c, and expm1(x) their sum.
+    The terms of psi and of its slope follow from h by roots: cosh(x) - 1 is 2 h^2,
+    sinh(x) is 2 h c, and expm1(x) is their sum.
     """
     c = (h * h + 1).sqrt_()
     rise = 2 * h * (h + c)
@@ -145,14 +146,14 @@ def _tangent(
 
 
 def _largest_exponent(dtype: torch.dtype) -> float:
-    """Of what the exponential is finite, with some room."""
+    """Return a bound below which the exponential is finite, with some margin."""
     return math.log(torch.finfo(dtype).max) - 2
 
 
 def _sample_log(
     gamma: float, alpha: Tensor, root: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Draws of the centred logarithm by rejection, shape of `alpha`."""
+    """Draw the centered logarithm by rejection, in the shape of `alpha`."""
     hat = _make_hat(alpha, root, gamma)
     drawn, accepted = _propose(hat, gamma, alpha.shape, generator)
     waiting = accepted.logical_not_().nonzero().squeeze(1)
@@ -168,7 +169,7 @@ def _sample_log(
 def _propose(
     hat: _Hat, gamma: float, shape: Sequence[int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draws from the hat, shape (..., n), and whether they are accepted."""
+    """Draw from the hat, shape (..., n), and say which draws are accepted."""
     place, v, w = torch.rand(
         3, *shape, generator=generator, dtype=hat.alpha.dtype, device=hat.alpha.device
     )
