@@ -18,12 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skvae.speech.prior import SpeechPrior
 from skvae.utils.parameters import Number, Option
 from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
-from skvae.vaenmf.mixture import misfit
-from skvae.vaenmf.noise import Noise
+from skvae.vaenmf.mixture import misfit, workspace
 from skvae.vaenmf.padding import total
 from skvae.vaenmf.reconstruction import latent_wiener
 
@@ -116,14 +114,8 @@ class GradientVEM(IterativeInference):
         """
         return cls(200, learning_rate=0.2, n_samples=10, prior_weight=1.0, gain=None)
 
-    def _begin(
-        self,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ) -> _GradientRun:
-        return _GradientRun(self, V, prior, noise, generator)
+    def _begin(self, *mixture: Any) -> Run:
+        return _GradientRun(self, *mixture)
 
 
 class _GradientRun(Run):
@@ -133,21 +125,14 @@ class _GradientRun(Run):
     gradient.
     """
 
-    def __init__(
-        self,
-        options: GradientVEM,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ):
-        super().__init__(V, prior, noise, generator)
-        self.options = options
+    def start(self) -> None:
+        V, options = self.V, self.options
         self.mean, self.log_variance = (
-            part.clone() for part in prior.first_posterior(V)
+            part.clone() for part in self.prior.first_posterior(V)
         )
         self.adam = _Adam((self.mean, self.log_variance), options.learning_rate)
         self.variances = list(V.new_empty(options.n_samples, *V.shape))
+        self.memory = workspace(V)
 
     def move_latent(self) -> None:
         with_gradients = self.options.hold != "latent"

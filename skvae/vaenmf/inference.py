@@ -29,7 +29,7 @@ from torch import Tensor
 
 from skvae.speech.prior import SpeechPrior
 from skvae.utils.parameters import Number, Option, check_ranges
-from skvae.vaenmf.mixture import Costs, update_gain, workspace
+from skvae.vaenmf.mixture import Costs, update_gain
 from skvae.vaenmf.nmf_noise import NMFNoise
 from skvae.vaenmf.noise import Noise
 
@@ -133,14 +133,8 @@ class IterativeInference(Inference):
     }
 
     @abstractmethod
-    def _begin(
-        self,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ) -> Run:
-        """Return the state before the first iteration."""
+    def _begin(self, *mixture: Any) -> Run:
+        """Return the state before the first iteration, from what `infer` is given."""
 
     def infer(
         self,
@@ -184,6 +178,8 @@ class Run(ABC):
 
     Parameters
     ----------
+    options : IterativeInference
+        Inference, which has the parameters.
     V, prior, noise, generator
         As for :meth:`Inference.infer`.
 
@@ -194,26 +190,34 @@ class Run(ABC):
     variances : sequence of Tensor, each of shape (..., N, F)
         Speech variances of the present draws, without the gain.
     memory : Tensor of shape (4, ..., N, F)
-        Memory that all steps share.
+        Memory that all steps share; :meth:`start` allocates it.
     """
 
     #: Number of draws that the cost is the sum over.
     n_draws: int = 1
 
+    memory: Tensor
+
     def __init__(
         self,
+        options: Any,
         V: Tensor,
         prior: SpeechPrior,
         noise: Noise,
         generator: torch.Generator,
     ):
+        self.options = options
         self.V = V
         self.prior = prior
         self.noise = noise
         self.generator = generator
         self.gain = torch.ones_like(V[..., :1])
-        self.memory = workspace(V)
         self.variances: Sequence[Tensor] = ()
+        self.start()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Encode the mixture and allocate memory."""
 
     @abstractmethod
     def move_latent(self) -> None:

@@ -18,12 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skvae.speech.prior import SpeechPrior
 from skvae.utils.parameters import Number
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.metropolis import start_chain
-from skvae.vaenmf.mixture import misfit
-from skvae.vaenmf.noise import Noise
+from skvae.vaenmf.mixture import misfit, workspace
 from skvae.vaenmf.reconstruction import metropolis_wiener
 
 
@@ -105,14 +103,8 @@ class MCEM(IterativeInference):
         """
         return cls()
 
-    def _begin(
-        self,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ) -> _MCEMRun:
-        return _MCEMRun(self, V, prior, noise, generator)
+    def _begin(self, *mixture: Any) -> Run:
+        return _MCEMRun(self, *mixture)
 
 
 class _MCEMRun(Run):
@@ -121,27 +113,20 @@ class _MCEMRun(Run):
     The cost is the sum of log(V_x) + V / V_x over bins and draws.
     """
 
-    def __init__(
-        self,
-        options: MCEM,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ):
-        mean, _ = prior.first_posterior(V)
-        super().__init__(V, prior, noise, generator)
-        self.options = options
+    def start(self) -> None:
+        V, options = self.V, self.options
+        mean, _ = self.prior.first_posterior(V)
+        self.memory = workspace(V)
         self.n_draws = options.n_samples
         # The chain steps while the noise stands still: they share their memory.
         self.chain = start_chain(
             V,
-            prior,
+            self.prior,
             mean,
-            generator,
+            self.generator,
             options.proposal_variance,
             memory=self.memory,
-            frames=noise.frames,
+            frames=self.noise.frames,
         )
         self._kept = V.new_empty(options.n_samples, *V.shape)
         self.variances = list(self._kept)

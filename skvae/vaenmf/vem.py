@@ -22,12 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skvae.speech.prior import SpeechPrior
 from skvae.utils.parameters import Number, Option
 from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.mixture import FLOOR, bounded_gain, sum_log
-from skvae.vaenmf.noise import Noise
 from skvae.vaenmf.padding import total
 from skvae.vaenmf.reconstruction import latent_wiener, metropolis_wiener
 
@@ -126,14 +124,8 @@ class VEM(IterativeInference):
         """
         return cls(100, encoder_input="power", guidance=0.0, gain=None)
 
-    def _begin(
-        self,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ) -> _VEMRun:
-        return _VEMRun(self, V, prior, noise, generator)
+    def _begin(self, *mixture: Any) -> Run:
+        return _VEMRun(self, *mixture)
 
 
 class _VEMRun(Run):
@@ -142,18 +134,8 @@ class _VEMRun(Run):
     The cost is the sum of log(V_x) + V / V_x with the speech variance gamma^2.
     """
 
-    def __init__(
-        self,
-        options: VEM,
-        V: Tensor,
-        prior: SpeechPrior,
-        noise: Noise,
-        generator: torch.Generator,
-    ):
-        # Memory of its own: it needs seven arrays rather than four.
-        self.V, self.prior, self.noise, self.generator = V, prior, noise, generator
-        self.options = options
-        self.gain = torch.ones_like(V[..., :1])
+    def start(self) -> None:
+        V, prior, options = self.V, self.prior, self.options
         self.mean, self.log_variance = prior.first_posterior(V)
         self.inverse_gamma, self.V_b, *self.E, self.power, self.noise_power = (
             V.new_empty(7, *V.shape)
