@@ -1,4 +1,4 @@
-"""The command line: one module a verb, imported when it is called."""
+"""The command line: one module per verb, imported when the verb is used."""
 
 from skvae.cli.main import main
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 class CommandError(Exception):
-    """What went wrong, and the exit status that goes with it.
+    """An error of a command, with its exit status.
 
     Parameters
     ----------
     message : str
-        What a person can do something about.
+        What is wrong, and what to do.
     status : int, default=1
         Exit status.
 

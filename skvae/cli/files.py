@@ -1,4 +1,4 @@
-"""Which files go where."""
+"""Input files and the output files that belong to them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Job(NamedTuple):
     Attributes
     ----------
     name : str
-        What people are told of it.
+        Name in messages.
     source, target : Path
-        The file to read and the one to write.
+        File to read, and file to write.
     noise : Path or None
-        A second one to write.
+        Second file to write, with the removed noise.
     """
 
     name: str
@@ -34,12 +34,12 @@ class Job(NamedTuple):
 
     @property
     def outputs(self) -> list[Path]:
-        """The files to write."""
+        """Files to write."""
         return [self.target] if self.noise is None else [self.target, self.noise]
 
 
 class _Destination(NamedTuple):
-    """A folder for results, or a file name for the only one."""
+    """Folder for the outputs, or file name of a single output."""
 
     option: str
     path: Path
@@ -65,35 +65,35 @@ def find_jobs(
     Parameters
     ----------
     inputs : sequence of str
-        Files, folders that stand for the audio files in them, and patterns.
+        Files, folders of audio files, and patterns.
     output : str
-        A folder; or, for a single input file, a file name with an audio ending.
+        Folder, or a file name with an audio ending for a single input file.
     noise_output : str or None, default=None
-        The same for what is taken away.
+        The same for the removed noise.
     suffix : str, default=""
-        What is added to the names of the outputs, before the ending.
+        Text added to the names of the outputs, before the ending.
     recursive : bool, default=True
-        Whether folders stand for everything below them.
+        Whether to search subfolders.
     overwrite : bool, default=False
-        Whether an input may be replaced by its own output.
+        Whether an output may replace its own input.
 
     Returns
     -------
     list of Job
-        Below a folder its structure is kept.
+        Outputs keep the structure of subfolders.
 
     Raises
     ------
     CommandError
-        If an input is missing or without audio, if two inputs would write one file,
-        if an input would be lost, or if a file would be written outside of `output`.
+        If an input is missing or has no audio, if two inputs have the same output, if
+        an input would be lost, or if a file would be written outside `output`.
     """
     destinations = [_destination("-o", output)]
     if noise_output is not None:
         destinations.append(_destination("--noise-output", noise_output))
     if Path(f"name{suffix}").name != f"name{suffix}" or "\0" in suffix:
         raise CommandError(
-            f"--suffix {shown(suffix)} must be a part of a file's name.", status=2
+            f"--suffix {shown(suffix)} must be part of a file name.", status=2
         )
     folders = [os.path.realpath(destination.path) for destination in destinations]
     jobs = []
@@ -113,13 +113,13 @@ def find_jobs(
                 )
             )
     if suffix:
-        # What an earlier run wrote beside its own input is no input.
+        # The outputs of an earlier run in the folder of the inputs are no inputs.
         written = {os.path.realpath(path) for job in jobs for path in job.outputs}
         jobs = [job for job in jobs if os.path.realpath(job.source) not in written]
     for destination in destinations:
         if destination.names_file and len(jobs) != 1:
             raise CommandError(
-                f"{destination.option} {destination.path} names a file, but there are "
+                f"{destination.option} {destination.path} is a file, but there are "
                 f"{len(jobs)} inputs: name a folder.",
                 status=2,
             )
@@ -133,7 +133,7 @@ def find_recordings(
     recursive: bool = True,
     sample_rate: int | None = None,
 ) -> list[AudioFile]:
-    """List the audio files of a folder, or say why there are none.
+    """List the audio files of a folder.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def find_recordings(
     Raises
     ------
     CommandError
-        If the folder is missing, is no folder, or holds no audio.
+        If the folder is missing, is no folder, or contains no audio.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def find_recordings(
 
 
 def shown(name: str | os.PathLike[str]) -> str:
-    r"""Name of a file on one line, whatever is in it.
+    r"""Return the name of a file on one line.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def shown(name: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        With escapes for what cannot be printed.
+        The name, with escapes for characters that cannot be printed.
 
     Examples
     --------
@@ -198,17 +198,17 @@ def _destination(option: str, name: str) -> _Destination:
 
 
 def _expand(inputs: Sequence[str]) -> Iterator[str]:
-    """Yield files and folders, each once; patterns are for shells that expand none."""
+    """Yield files and folders, each once; expand patterns that the shell has not."""
     seen = set()
     for name in inputs:
         names = [name]
         if not os.path.lexists(name) and any(sign in name for sign in "*?["):
             names = sorted(glob.glob(name, recursive=True))
             if not names:
-                raise CommandError(f"{shown(name)}: nothing has a name like this.")
+                raise CommandError(f"{shown(name)}: no file matches this pattern.")
         for each in names:
             if not os.path.exists(each):
-                hint = " (a link to nothing, or to itself)" * os.path.islink(each)
+                hint = " (a broken link)" if os.path.islink(each) else ""
                 raise CommandError(
                     f"{shown(each)}: there is no such file or folder{hint}."
                 )
@@ -220,12 +220,12 @@ def _expand(inputs: Sequence[str]) -> Iterator[str]:
 def _find(
     path: Path, recursive: bool, written: Sequence[str]
 ) -> list[tuple[Path, Path]]:
-    """Audio files that a name stands for, and where they lie below it."""
+    """Audio files of an input, and their paths relative to it."""
     if not path.is_dir():
         return [(path, Path(path.name))]
     found = [Path(audio.path) for audio in find_recordings(path, recursive)]
-    # What an earlier run wrote below its own input, or where a link in it leads to, is
-    # no input.
+    # The outputs of an earlier run below the input, or where a link in it leads, are no
+    # inputs.
     root = os.path.realpath(path)
     apart = [
         folder for folder in written if root != folder and not _is_below(root, folder)
@@ -240,7 +240,7 @@ def _find(
         )
     ]
     if not found:
-        raise CommandError(f"{shown(path)} holds no audio but what was written there.")
+        raise CommandError(f"{shown(path)} contains no audio except earlier outputs.")
     return [(file, file.relative_to(path)) for file in found]
 
 
@@ -253,8 +253,8 @@ def _check_ending(source: Path, destinations: Sequence[_Destination]) -> None:
         if names_file and source.suffix.lower() != path.suffix.lower():
             raise CommandError(
                 f"{option} {shown(path)}: the output has the format of the input, "
-                f"whose name ends in {shown(source.suffix) or 'nothing'}: end it "
-                "likewise, or name a folder.",
+                f"whose name ends in {shown(source.suffix) or 'nothing'}: use the same "
+                "ending, or name a folder.",
                 status=2,
             )
 
@@ -267,9 +267,9 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
             target = os.path.realpath(path)
             owner = sources.get(target)
             if owner is not None and not (overwrite and owner is job):
-                hint = ", or replace it with --overwrite" * (owner is job)
+                hint = ", or replace it with --overwrite" if owner is job else ""
                 raise CommandError(
-                    f"{shown(path)} is an input, and would be overwritten: choose "
+                    f"{shown(path)} is an input and would be overwritten: choose "
                     f"another folder with -o{hint}."
                 )
             if target in writers:
@@ -281,7 +281,7 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
 
 
 def _refuse_ways_out(jobs: Sequence[Job], destinations: Sequence[_Destination]) -> None:
-    """Refuse links inside a folder for results that lead out of it."""
+    """Raise an error for links in an output folder that lead out of it."""
     for k, (option, path, names_file) in enumerate(destinations):
         if names_file:
             continue

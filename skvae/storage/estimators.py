@@ -41,7 +41,7 @@ from skvae.utils.learned import Learned, Scalar, config_fields, learned_attribut
 from skvae.utils.parameters import check_ranges, check_real
 from skvae.utils.words import shortened
 
-#: Parameters that belong to whoever fits, and are no part of a model.
+#: Parameters that are not part of a model: data, files and computation.
 NOT_KEPT = frozenset(
     {"mixer", "noise_profile", "checkpoint", "device", "n_jobs", "verbose"}
 )
@@ -49,10 +49,10 @@ NOT_KEPT = frozenset(
 #: Largest `n_fft` that is built to check a file with: 5 s at 48 kHz.
 _MAX_N_FFT = 2**18
 
-#: What callbacks and data frames leave behind; enhancing does not depend on it.
+#: Attributes that callbacks and data frames leave, which enhancement does not need.
 _OF_SCIKIT_LEARN = {"_skl_callbacks", "feature_names_in_"}
 
-#: Set by all that have a `fit`, but only where it saw a 2-D array.
+#: Set by every `fit`, but only for a 2-D array.
 _N_FEATURES: dict[str, Learned] = {"n_features_in_": Scalar(low=1, integer=True)}
 
 
@@ -71,9 +71,9 @@ def describe(
     Returns
     -------
     description : dict
-        What JSON can hold.
+        Description that JSON can hold.
     arrays : dict of str to ndarray
-        The arrays that it names.
+        Arrays that the description names.
 
     Raises
     ------
@@ -133,9 +133,9 @@ def rebuild(
     reader = _Reader(arrays, known)
     try:
         estimator = reader.estimator(description, fitted=True)
-    # Checks are written for what people pass, and files may hold anything.
+    # The checks expect values that people pass, but files may hold anything.
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"its parameters make no sense: {error}.") from error
+        raise ValueError(f"its parameters are inconsistent: {error}.") from error
     if not hasattr(estimator, "fit"):
         raise ValueError(f"it holds no fitted estimator, but {shortened(estimator)}.")
     for name in sorted(set(arrays) - reader.used):
@@ -170,7 +170,7 @@ def check_parameters(estimator: Any) -> None:
     elif hasattr(estimator, "check"):
         estimator.check()
     elif estimator.get_params(deep=False):
-        # A transformer: its fit checks the parameters, and learns nothing.
+        # The `fit` of a transformer only checks parameters.
         clone(estimator).fit([np.zeros(1)])
 
 
@@ -179,7 +179,7 @@ def _is_recording(name: str, value: Any) -> bool:
 
 
 class _Writer:
-    """Takes estimators apart, and gathers their arrays."""
+    """Takes estimators apart and collects their arrays."""
 
     def __init__(self, weights_dtype: np.dtype):
         self.arrays: dict[str, np.ndarray] = {}
@@ -206,7 +206,7 @@ class _Writer:
             if key not in NOT_KEPT and not _is_recording(key, value)
         }
         if parameters.get("noise_estimate") == "profile":
-            # The same where the noise is known, and right without its recording too.
+            # "auto" does the same with a profile, and also works without one.
             node["parameters"]["noise_estimate"] = "auto"
         if fitted:
             known = {**learned_attributes(cls), **_N_FEATURES}
@@ -271,7 +271,7 @@ class _Writer:
                 array = array.astype(dtype, copy=False)
             if not np.isfinite(array).all():
                 raise ValueError(
-                    f"`{where}` has numbers too large for {dtype}: keep it in float32."
+                    f"`{where}` has numbers too large for {dtype}: use float32."
                 )
         self.arrays[where] = array
         return {"array": where}
@@ -296,7 +296,7 @@ class _Writer:
 
 
 class _Reader:
-    """Puts estimators together, and remembers which arrays it used."""
+    """Puts estimators together and records which arrays it used."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], classes: Classes):
         self.arrays = arrays
@@ -335,7 +335,7 @@ class _Reader:
         known = learned_attributes(type(estimator))
         for key in [*known, *kept]:
             if key not in kept:
-                raise ValueError(f"{name} lacks what it has learned, `{key}`.")
+                raise ValueError(f"{name} lacks the learned attribute `{key}`.")
             if key not in known and key not in _N_FEATURES:
                 raise ValueError(f"{name} has no attribute {shortened(key)}.")
         for key, declared in {**known, **_N_FEATURES}.items():
@@ -350,7 +350,7 @@ class _Reader:
         return {name: self.value(value, fitted) for name, value in values.items()}
 
     def value(self, node: Any, fitted: bool) -> Any:
-        """What is kept of an attribute (`fitted`) or a parameter."""
+        """Value of an attribute (`fitted`) or of a parameter."""
         if isinstance(node, list):
             return [self.value(item, fitted) for item in node]
         if not isinstance(node, dict):
@@ -372,12 +372,13 @@ class _Reader:
             weights = {key: self.value(array, fitted) for key, array in content.items()}
             if all(isinstance(array, np.ndarray) for array in weights.values()):
                 return weights
-        raise ValueError(f"it has {shortened(node)} where it cannot be.")
+        raise ValueError(f"it has {shortened(node)} in the wrong place.")
 
     def array(self, name: Any) -> np.ndarray:
         if not isinstance(name, str) or name not in self.arrays or name in self.used:
             raise ValueError(
-                f"it wants an array {shortened(name)} that is not there, or twice."
+                f"it refers to the array {shortened(name)}, which is missing or "
+                "already used."
             )
         self.used.add(name)
         array = self.arrays[name]
@@ -385,7 +386,7 @@ class _Reader:
 
 
 class _Reference:
-    """Parameter that is an attribute of its owner."""
+    """Parameter that is also an attribute of its owner."""
 
     def __init__(self, name: str):
         self.name = name

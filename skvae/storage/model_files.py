@@ -1,10 +1,10 @@
-"""Files of fitted estimators: what they hold, how they are written and read.
+"""Model files: fitted estimators with a card that describes them.
 
-A model file is a safetensors file with two strings in its metadata: `skvae`, in JSON
-the format's version, the package's, the card and the estimator as
-:mod:`skvae.storage.estimators` describes it; and `sha256`, a checksum of that and of
-the arrays, which tells damage from intent. Reading it runs no code from it, and takes
-memory in proportion to its size.
+A model file is a safetensors file with two strings in its metadata. `skvae` is JSON:
+the version of the format, that of the package, the card, and the estimator as
+:mod:`skvae.storage.estimators` describes it. `sha256` is a checksum of this text and of
+the arrays, which detects damage. Reading a file runs no code from it, and takes memory
+in proportion to its size.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from skvae.storage.tensor_files import (
 from skvae.utils.files import written_whole
 from skvae.utils.parameters import check_option, check_real
 
-#: Version of what a file holds. A file of a later one is refused.
+#: Version of the format. Files of other versions cannot be read.
 FORMAT = 1
 
 #: Ending of the names of model files.
@@ -45,32 +45,32 @@ DTYPES = ("float32", "float16")
 
 _DESCRIPTION, _CHECKSUM = "skvae", "sha256"
 
-#: Characters of an error about what a file holds: it may quote that.
+#: Maximum number of characters of an error, which may quote from the file.
 _MAX_REASON = 500
 
 _ADVICE = (
-    "Get the file again, or make it anew with save_pretrained; if a later version of "
-    "skvae made it, install that."
+    "Get the file again, or save the model again with save_pretrained; if a later "
+    "version of skvae wrote it, install that version."
 )
 
 
 class ModelCard(NamedTuple):
-    """What people should know of a model before they use it.
+    """Description of a model for its users.
 
     Attributes
     ----------
     name : str
-        Short.
+        Short name.
     description : str
-        One line.
+        Description in one line.
     training_data : str
-        What it was trained on.
+        Training data.
     licence : str
-        Of the weights.
+        License of the weights.
     attributions : tuple of str
-        Whom the licences of the training data ask to be named, and how.
+        Credits that the licenses of the training data require.
     figures : dict of str to float or str
-        What was measured, by what it is, with its unit.
+        Measured values, by title with unit.
     """
 
     name: str
@@ -82,20 +82,20 @@ class ModelCard(NamedTuple):
 
 
 class ModelFile(NamedTuple):
-    """What a file says of itself.
+    """Facts about a model file.
 
     Attributes
     ----------
     card : ModelCard
-        For people.
+        Description of the model.
     estimator : str
-        Its class.
+        Class of the estimator.
     sample_rate : int or None
-        Samples per second that it works at, where it has an STFT.
+        Sample rate of the estimator in Hz, if it has an STFT.
     version : str
-        Version of the package that wrote it.
+        Version of the package that wrote the file.
     n_bytes : int
-        Its size.
+        Size of the file.
     """
 
     card: ModelCard
@@ -112,23 +112,23 @@ def write_model(
     *,
     dtype: str = "float32",
 ) -> None:
-    """Write a file, whole or not at all.
+    """Write a model file, completely or not at all.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted.
+        Fitted estimator.
     path : str or path-like
-        Its name ends in ".safetensors"; a file of that name is replaced.
+        Path that ends in ".safetensors"; an existing file is replaced.
     card : ModelCard
-        What people should know.
+        Description of the model.
     dtype : {"float32", "float16"}, default="float32"
         Data type of the weights of networks in the file.
 
     Raises
     ------
     ValueError
-        If the estimator or the card cannot be kept. Then nothing is written.
+        If a file cannot hold the estimator or the card. Then nothing is written.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def write_model(
         "estimator": node,
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
-    # What is written can be read.
+    # Make sure that the file can be read.
     node, classes = parse_json(text)["estimator"], other_classes(estimator)
     rebuild(node, arrays, classes=classes)
     checksum = hashlib.sha256(text.encode())
@@ -178,12 +178,12 @@ def read_model(
     Returns
     -------
     estimator
-        As it was, without the parameters that are not kept.
+        The estimator, without the parameters that files do not hold.
 
     Raises
     ------
     ValueError
-        If it is no model file, damaged, of a later format, or at odds with itself.
+        If it is no model file, damaged, of another format, or inconsistent.
     OSError
         If it cannot be opened or read.
 
@@ -208,21 +208,21 @@ def read_model(
             checksum.update(stored.data)
             array = stored.astype(stored.dtype.newbyteorder("="))
             if not np.isfinite(array).all():
-                raise ValueError(f"its array {name!r} holds NaN or inf.")
+                raise ValueError(f"its array {name!r} contains NaN or inf.")
             arrays[name] = array
         if header.metadata.get(_CHECKSUM) != checksum.hexdigest():
             raise ValueError("its checksum is wrong: the file is damaged.")
         estimator = rebuild(description["estimator"], arrays, classes=known)
         if description["sample_rate"] != _sample_rate(estimator):
             raise ValueError(
-                f"it says that it works at {str(description['sample_rate'])[:20]} Hz, "
-                f"but its estimator does at {_sample_rate(estimator)}."
+                f"its sample rate is {str(description['sample_rate'])[:20]} Hz, but "
+                f"that of its estimator is {_sample_rate(estimator)}."
             )
     return estimator
 
 
 def read_summary(path: str | os.PathLike[str]) -> ModelFile:
-    """Read what a file says of itself, and neither its arrays nor its estimator.
+    """Read the facts about a file, and neither its arrays nor its estimator.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def read_summary(path: str | os.PathLike[str]) -> ModelFile:
     Raises
     ------
     ValueError
-        If it is no model file, damaged or of a later format.
+        If it is no model file, damaged or of another format.
     OSError
         If it cannot be opened or read.
 
@@ -257,7 +257,7 @@ def read_summary(path: str | os.PathLike[str]) -> ModelFile:
         check_real("sample_rate", sample_rate, low=1, integer=True, optional=True)
         node = description["estimator"]
         if not isinstance(node, dict) or not isinstance(node.get("class"), str):
-            raise ValueError("it names no class.")
+            raise ValueError("it does not name a class.")
     size = path.stat().st_size
     return ModelFile(
         description["card"], node["class"], sample_rate, description["version"], size
@@ -266,7 +266,7 @@ def read_summary(path: str | os.PathLike[str]) -> ModelFile:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Refuse what is no file, and let errors say which file it is, and what to do."""
+    """Add to errors which file it is and what to do."""
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no regular file"
         raise ValueError(f"{path} is {what}: name a file that save_pretrained wrote.")
@@ -280,18 +280,18 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _read_description(header: Header) -> tuple[str, dict[str, Any]]:
-    """Text and content of the description, its form checked but not what it says."""
+    """Read the description as text and parsed; only its structure is checked."""
     text = header.metadata.get(_DESCRIPTION)
     if text is None:
         raise ValueError("it is a safetensors file, but not one of skvae.")
     description = parse_json(text)
     version, format_ = description.get("version"), description.get("format")
     if not isinstance(version, str):
-        raise ValueError("it does not say which version of skvae made it.")
+        raise ValueError("it does not say which version of skvae wrote it.")
     if format_ != FORMAT:
         raise ValueError(
-            f"skvae {version[:20]} made it, in the format {str(format_)[:20]}; this is "
-            f"skvae {__version__}, which reads the format {FORMAT}."
+            f"skvae {version[:20]} wrote it, in the format {str(format_)[:20]}; this "
+            f"is skvae {__version__}, which reads the format {FORMAT}."
         )
     _check_keys(
         "description",
@@ -312,7 +312,7 @@ def _check_keys(name: str, node: Any, wanted: Sequence[str]) -> None:
 
 
 def _check_card(card: ModelCard) -> ModelCard:
-    """Raise a ValueError unless a card is of words and numbers."""
+    """Return a valid card, or raise a ValueError."""
     for name in ("name", "description", "training_data", "licence"):
         _check_text(name, getattr(card, name))
     if not isinstance(card.attributions, Sequence) or isinstance(
@@ -326,7 +326,7 @@ def _check_card(card: ModelCard) -> ModelCard:
         _check_text(f"attributions[{k}]", text)
     if not isinstance(card.figures, Mapping):
         raise ValueError(
-            "`figures` must map what was measured to numbers, "
+            "`figures` must map titles to numbers or strings, "
             f"got a {type(card.figures).__name__}."
         )
     figures: dict[str, float | str] = {}
@@ -344,7 +344,7 @@ def _check_card(card: ModelCard) -> ModelCard:
 def _check_text(name: str, text: Any) -> None:
     if not isinstance(text, str):
         raise ValueError(f"`{name}` must be a string, got a {type(text).__name__}.")
-    text.encode()  # a ValueError if it is no Unicode
+    text.encode()  # raises a ValueError if it is no valid Unicode
 
 
 def _sample_rate(estimator: Any) -> int | None:

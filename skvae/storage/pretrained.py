@@ -1,4 +1,4 @@
-"""Enhancers that are ready to use: by name, or from a file."""
+"""Ready-to-use enhancers, by name or from a file."""
 
 from __future__ import annotations
 
@@ -31,32 +31,31 @@ Name: TypeAlias = Literal[
     "spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca", "best", "vae-nmf"
 ]
 
-#: Utterances of synthetic speech, and seconds of each, that stand in for a corpus.
+#: Number and duration in seconds of synthetic utterances that replace a corpus.
 _N_STAND_INS, _STAND_IN_SECONDS = 10, 3
 
-#: Where the models lie that come with the package.
+#: Folder of the model files of the package.
 _FOLDER = Path(__file__).parent / "weights"
 
-#: What a model has learned already, so that another one would change nothing.
+#: Parameters that only `fit` reads, so that a change would have no effect.
 _LEARNED = frozenset({"stft", "noise_profile"})
 
 
 class ModelRecord(NamedTuple):
-    """What there is to know of a model before it is loaded.
+    """Entry in the list of models.
 
     Attributes
     ----------
     name : str
-        What :func:`load_pretrained` takes.
+        Name for :func:`load_pretrained`.
     path : str
-        Module and class, or the file of a trained model.
+        Module and class of a method, or file of a trained model.
     description : str
-        One line.
+        Description in one line.
     learns : bool
-        Whether it has to be fitted on clean speech.
+        Whether the method must be fitted on clean speech.
     file : ModelFile or None
-        What the file of a trained model says of itself: its card, with the training
-        data, the licence and what was measured, its sample rate and its size.
+        Facts about the file of a trained model: its card, its sample rate, its size.
     """
 
     name: str
@@ -85,13 +84,13 @@ _METHODS = (
     ModelRecord(
         "is-nmf",
         "skvae.factorization.enhancers.ISNMF",
-        "Itakura-Saito NMF: a dictionary of speech, noise learned on the spot",
+        "Itakura-Saito NMF: a dictionary of speech; noise learned from the mixture",
         learns=True,
     ),
     ModelRecord(
         "rpca",
         "skvae.factorization.enhancers.RPCA",
-        "Robust PCA: sparse speech on noise of low rank",
+        "Robust PCA: sparse speech in noise of low rank",
     ),
 )
 
@@ -102,11 +101,11 @@ def list_models() -> list[ModelRecord]:
     Returns
     -------
     list of ModelRecord
-        Methods, then trained models. Nothing is imported to make it.
+        Methods, then trained models. Listing them imports no method.
 
     See Also
     --------
-    load_pretrained : Makes one of them, ready to use.
+    load_pretrained : Load one of them.
 
     Examples
     --------
@@ -127,7 +126,7 @@ def model_names() -> list[str]:
     Returns
     -------
     list of str
-        Those of :func:`list_models`, without opening a file.
+        Names of :func:`list_models`. No file is opened.
 
     Examples
     --------
@@ -246,32 +245,33 @@ def save_pretrained(
     figures: Mapping[str, float | str] | None = None,
     dtype: str = "float32",
 ) -> None:
-    """Write a fitted estimator to a file, whole or not at all.
+    """Write a fitted estimator to a file, completely or not at all.
 
-    The file is in the safetensors format, which other programs read too. Not in it are
-    the parameters that hold recordings or name files (`mixer`, `noise`, `checkpoint`)
-    and those that say where to compute (`device`, `n_jobs`, `verbose`): the defaults
-    take their places. Of the estimators among the parameters only the settings are
-    kept, and what they have learned only where it is in use, such as a frozen `vae`.
+    The file has the safetensors format, which other programs read as well. It does not
+    contain parameters that hold recordings or name files (`mixer`, `noise_profile`,
+    `checkpoint`), nor those of the computation (`device`, `n_jobs`, `verbose`), which
+    have their defaults in a loaded estimator. Of estimators among the parameters it
+    contains the settings, and what they have learned only if that is in use, such as a
+    frozen `vae`.
 
     Parameters
     ----------
     estimator : estimator
         Fitted; of skvae, or of a class derived from one of skvae.
     path : str or path-like
-        Its name ends in ".safetensors". A file of that name is replaced.
+        Path that ends in ".safetensors". An existing file is replaced.
     name : str, default=None
-        What the model is called; None means like the file.
+        Name of the model; None means that of the file.
     description : str, default=""
-        One line.
+        Description in one line.
     training_data : str, default=""
-        What it was trained on.
+        Training data.
     licence : str, default=""
-        Of the weights.
+        License of the weights.
     attributions : sequence of str, default=()
-        Whom the licences of the training data ask to be named, and how.
+        Credits that the licenses of the training data require.
     figures : mapping of str to float or str, default=None
-        What was measured: ``{"SI-SDR improvement at 0 dB (dB)": 9.1}``.
+        Measured values by title: ``{"SI-SDR improvement at 0 dB (dB)": 9.1}``.
     dtype : {"float32", "float16"}, default="float32"
         Data type of the weights of networks in the file. float16 halves the size of the
         file; loaded weights are float32.
@@ -284,7 +284,7 @@ def save_pretrained(
 
     See Also
     --------
-    load_pretrained : Reads it.
+    load_pretrained : Load the file.
 
     Examples
     --------
@@ -328,7 +328,7 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
     ValueError
         If it is neither a name nor a path.
     FileNotFoundError
-        If it is the path of nothing.
+        If there is no such file.
 
     Examples
     --------
@@ -382,7 +382,7 @@ def has_own_rate(
 
 
 def _packaged() -> dict[str, Path]:
-    """Names and files of the models that come with the package."""
+    """Names and files of the trained models of the package."""
     return {path.stem: path for path in sorted(_FOLDER.glob(f"*{SUFFIX}"))}
 
 
@@ -394,7 +394,7 @@ def _find_method(name: str, classes: Classes) -> tuple[type[BaseEnhancer], bool]
             raise ValueError(
                 f"{name} must be an enhancer: derive it from BaseEnhancer."
             )
-        # One that learns nothing declares nothing.
+        # A class that learns from speech declares what it learns.
         return cls, learned_attributes(cls) != learned_attributes(BaseEnhancer)
     [record] = [method for method in _METHODS if method.name == name]
     module, _, last = record.path.rpartition(".")
@@ -406,7 +406,7 @@ def _fit_method(
 ) -> BaseEnhancer:
     constructor, learns = _find_method(name, classes)
     if learns or is_class_name(name):
-        params.setdefault("random_state", 0)  # ready to use means the same every time
+        params.setdefault("random_state", 0)  # the same results every time
     enhancer = constructor(**params)
     if clean is None and learns:
         warnings.warn(
@@ -417,12 +417,12 @@ def _fit_method(
             stacklevel=3,
         )
         clean = _synthetic_speech(enhancer)
-    # The others learn nothing: any utterance fits them.
+    # Other methods learn nothing: any utterance will do.
     return enhancer.fit([np.zeros(1)] if clean is None else clean)
 
 
 def _change(estimator: Any, params: dict[str, Any]) -> None:
-    """Set parameters of a fitted estimator, unless that contradicts what it is."""
+    """Set parameters of a fitted estimator that are consistent with what it learned."""
     known = estimator.get_params(deep=False)
     for name, value in params.items():
         if name.partition("__")[0] not in known:

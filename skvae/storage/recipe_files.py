@@ -1,4 +1,4 @@
-"""Recipes: files that say what is trained and what its model file tells of it.
+"""Recipes: TOML files that describe a model to train and the card of its file.
 
 A recipe is a TOML file::
 
@@ -34,14 +34,15 @@ A recipe is a TOML file::
     class = "Mixer"
     snr = { low = -5.0, high = 15.0 }
 
-A table with `class` is an estimator of this package, a `Mixer` or an `Augmentation`,
-its other keys the parameters. A table `training` needs no `class`: it is a `Training`.
-A table with `frozen` is the estimator in a model file, named relative to the recipe, or
-a model of the package, and is used as it is. A table of `low` and `high` is a pair,
-which parameters such as `snr` take for a range. The string "none" is None, for which
-TOML has nothing. `noise = "synthetic"` says that a mixer makes its noise although there
-are recordings; other mixers get those. Parameters that belong to whoever trains
-(:data:`NOT_SAID`) are no part of a recipe.
+A table with `class` is an estimator of this package, a `Mixer` or an `Augmentation`;
+its other keys are the parameters. A table `training` needs no `class`, which is always
+`Training`. A class outside skvae is named as `class = "package.module:Class"`; the user
+must allow it. A table with `frozen` is the estimator of a model file, named relative to
+the recipe, or a model of the package; it is not trained. A table of `low` and `high` is
+a pair, which parameters such as `snr` take as a range. The string "none" is None, which
+TOML does not have. A mixer uses the recordings of noise that the user passes, or, with
+`noise = "synthetic"`, synthetic noise. Parameters of a single training, such as files
+and devices (:data:`NOT_SAID`), are not part of a recipe.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ from skvae.storage.pretrained import find_model_file
 from skvae.utils.parameters import check_real
 from skvae.utils.words import shortened
 
-#: Parameters that a recipe does not say: where to compute, what to show, which files.
+#: Parameters that a recipe must not set: files, devices and output.
 NOT_SAID = frozenset(
     {
         "checkpoint",
@@ -77,26 +78,26 @@ NOT_SAID = frozenset(
     }
 )
 
-#: What a mixer's `noise` may be in a recipe.
+#: Value of a mixer's `noise` in a recipe.
 SYNTHETIC = "synthetic"
 
-#: What stands for None.
+#: Value that means None.
 NONE = "none"
 
-#: Where the recipes of the package lie.
+#: Folder of the recipes of the package.
 _FOLDER = Path(__file__).parent / "recipes"
 
-#: Classes that recipes name in addition to estimators: no model is one of them.
+#: Classes that recipes may name in addition to estimators.
 _OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
 
-#: What None stands for as one of these parameters. Said outright, its training can go
-#: on from a file of its own.
+#: Classes that None means for these parameters. Made explicit, each part can have a
+#: checkpoint of its own.
 _DEFAULTS = {"mixer": "Mixer", "vae": "SpeechVAE"}
 
-#: Class of a table that needs none, by the parameter that it is the value of.
+#: Parameters whose table needs no `class`, and their classes.
 _IMPLIED = {"training": "Training"}
 
-#: Samples of what a mixer is tried on.
+#: Number of samples with which a mixer is tried.
 _N_TRIED = 100
 
 
@@ -236,21 +237,21 @@ def read_recipe(
 
 
 def parts(estimator: BaseEstimator, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield an estimator and all that are parameters in it, unless they are frozen.
+    """Yield an estimator and the estimators among its parameters, except frozen ones.
 
     Parameters
     ----------
     estimator : estimator
-        The outermost one.
+        The estimator.
     name : str, default=""
-        What it is called.
+        Its name.
 
     Yields
     ------
     name : str
-        As `set_params` knows it; "" is the outermost one.
+        Name in `set_params`; "" is the estimator itself.
     part : estimator
-        It, itself: what is set in it is set.
+        The part itself, not a copy.
 
     Examples
     --------
@@ -265,7 +266,7 @@ def parts(estimator: BaseEstimator, name: str = "") -> Iterator[tuple[str, Any]]
 
 
 class _Reader:
-    """Makes estimators of tables, and says where something is wrong."""
+    """Makes estimators of tables, with errors that name the key."""
 
     def __init__(self, path: Path, classes: Classes):
         self.path = path
@@ -292,14 +293,14 @@ class _Reader:
         for key in tree:
             if key not in known:
                 raise ValueError(
-                    f"{self.path}: `{key}` is no key of a recipe, which has "
+                    f"{self.path}: `{key}` is no key of a recipe; the keys are "
                     f"{', '.join(known)}."
                 )
         for key in texts:
             if not isinstance(tree.get(key, ""), str):
                 raise self.error(key, "a string", tree[key])
         if not tree.get("name"):
-            raise self.error("name", "what the model is called", tree.get("name"))
+            raise self.error("name", "the name of the model", tree.get("name"))
         attributions = tree.get("attributions", [])
         if not isinstance(attributions, list) or not all(
             isinstance(text, str) for text in attributions
@@ -312,7 +313,7 @@ class _Reader:
         return ModelCard(**words, attributions=tuple(attributions)), dtype
 
     def change(self, node: dict[str, Any], name: str, value: Any) -> None:
-        """Give a parameter another value; whether there is such a one shows later."""
+        """Change a parameter; whether it exists is checked later."""
         *path, key = name.split("__")
         where = "estimator"
         for part in path:
@@ -342,14 +343,14 @@ class _Reader:
                     raise self.error(here, f'"{SYNTHETIC}", or left out', value)
             elif key in NOT_SAID and key in defaults:
                 raise ValueError(
-                    f"{self.path}: `{here}` belongs to whoever trains, and is no part "
-                    "of a recipe."
+                    f"{self.path}: `{here}` is a parameter of a single training, and "
+                    "not part of a recipe."
                 )
             elif key not in defaults:
                 known = ", ".join(name for name in defaults if name not in NOT_SAID)
                 raise ValueError(
-                    f"{self.path}: `{here}` is no parameter of {node['class']}, which "
-                    f"has {known}."
+                    f"{self.path}: `{here}` is no parameter of {node['class']}; its "
+                    f"parameters are {known}."
                 )
             else:
                 if key in _IMPLIED and isinstance(value, dict):
@@ -408,12 +409,12 @@ class _Reader:
         if not isinstance(name, str):
             raise self.error(where, "the name of a model file", name)
         try:
-            # A file is found wherever the recipe is read from.
+            # Relative to the recipe, not to the current folder.
             path = find_model_file(
                 self.path.parent / name if name.endswith(SUFFIX) else name
             )
             if path is None:
-                raise ValueError(f"{name!r} is a method, and has learned nothing.")
+                raise ValueError(f"{name!r} is a method without training.")
             return FrozenEstimator(read_model(path, classes=self.classes))
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.path}: `{where}`: {error}") from error
@@ -426,16 +427,16 @@ class _Reader:
                 check_parameters(estimator)
                 seed = getattr(estimator, "random_state", None)
                 check_real("random_state", seed, low=0, integer=True, optional=True)
-        # Checks are written for what people pass, and files may hold anything.
+        # The checks expect values that people pass, but files may hold anything.
         except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
             raise ValueError(
-                f"{self.path}: the parameters of `{where}` make no sense: {error}."
+                f"{self.path}: the parameters of `{where}` are inconsistent: {error}."
             ) from error
         except ValueError as error:
             raise ValueError(f"{self.path}: `{where}`: {error}") from error
 
 
 def _try(mixer: Mixer) -> None:
-    """Let a mixer look at its parameters, which it does when it mixes."""
+    """Let a mixer check its parameters, which it does when it mixes."""
     noise = np.ones(_N_TRIED)
     clone(mixer).set_params(noise=[noise]).mix(noise, rng=0)

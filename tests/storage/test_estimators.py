@@ -299,7 +299,7 @@ SPOILT = {
     "attribute": (lambda e: setattr(e, "extra_", 1), "attribute `extra_`, which"),
     "audio": (lambda e: e.set_params(level=np.ones(3)), "`level` is a ndarray"),
     "NaN": (spoilt_weights, "holds NaN or inf"),
-    "large": (large_weights, "too large for float16: keep it in float32"),
+    "large": (large_weights, "too large for float16: use float32"),
     "loss": (lambda e: e.loss_curve_.append(np.inf), "`loss_curve_` must be a number"),
     "path": (lambda e: e.set_params(features=json), "`features` is a module"),
     "part": (lambda e: e.set_params(stft=DummyRegressor()), "no estimator of skvae"),
@@ -438,15 +438,15 @@ LIES = {
         ),
         "no parameter 'floor'",
     ),
-    "object for a number": (at("parameters", "floor")({"a": 1}), "where it cannot be"),
+    "object for a number": (at("parameters", "floor")({"a": 1}), "in the wrong place"),
     "empty object": (at("parameters", "floor")({}), "must be the class and the"),
     "weights for a number": (
         at("parameters", "floor")({"weights": {}}),
-        "where it cannot be",
+        "in the wrong place",
     ),
     "frozen parameter": (
         at("parameters", "stft")({"frozen": {}}),
-        "where it cannot be",
+        "in the wrong place",
     ),
     "reference to nothing": (
         at("parameters", "stft")({"fitted": "x"}),
@@ -458,7 +458,7 @@ LIES = {
     ),
     "reference that is no name": (
         at("parameters", "stft")({"fitted": [1]}),
-        "where it cannot be",
+        "in the wrong place",
     ),
     "another estimator as STFT": (
         at("parameters", "stft")({"class": "MCEM", "parameters": {}}),
@@ -473,8 +473,8 @@ LIES = {
         at("attributes", "components_")(None),
         "no attribute 'components_'",
     ),
-    "missing seed": (without("attributes", "seed_"), "lacks what it has learned"),
-    "missing weights": (without("attributes", "state_"), "lacks what it has learned"),
+    "missing seed": (without("attributes", "seed_"), "lacks the learned attribute"),
+    "missing weights": (without("attributes", "state_"), "lacks the learned attribute"),
     "negative seed": (at("attributes", "seed_")(-1), "`seed_` must be an integer"),
     "level of zero": (at("attributes", "level_")(0.0), "`level_` must be a number"),
     "curve of words": (at("attributes", "loss_curve_")(["a"]), r"`loss_curve_\[0\]`"),
@@ -515,7 +515,7 @@ LIES = {
     ),
     "weights of numbers": (
         at("attributes", "state_", "weights", "x")(1),
-        "where it cannot be",
+        "in the wrong place",
     ),
     "unknown weight": (
         lambda d, a: (
@@ -531,14 +531,14 @@ LIES = {
         ),
         "`state_` lacks 'latent_mean.weight'",
     ),
-    "array missing": (dropped(MEAN), "that is not there, or twice"),
+    "array missing": (dropped(MEAN), "which is missing or already used"),
     "array twice": (
         at("attributes", "state_", "weights", "latent_mean.bias")({"array": MEAN}),
-        "that is not there, or twice",
+        "which is missing or already used",
     ),
     "array without a name": (
         at("attributes", "state_", "weights", "latent_mean.bias")({"array": 1}),
-        "that is not there, or twice",
+        "which is missing or already used",
     ),
     "array too many": (lambda d, a: a.update(x=np.ones(1)), "which nothing uses"),
     "other shape": (array(MEAN, np.transpose), "of shape"),
@@ -616,7 +616,7 @@ OTHER_LIES = {
     "model without weights": (
         VAENMFEnhancer,
         without("attributes", "vae_", "attributes", "state_"),
-        "SpeechVAE lacks what it has learned",
+        "SpeechVAE lacks the learned attribute",
     ),
     "model at another rate": (
         VAENMFEnhancer,

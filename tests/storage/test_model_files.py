@@ -265,16 +265,16 @@ BAD = {
         lambda data: forged(*parts(data)[::2], sha256=""),
         "its checksum is wrong",
     ),
-    "NaN": (with_array(lambda a: np.full_like(a, np.nan)), "holds NaN or inf"),
-    "inf": (with_array(lambda a: np.full_like(a, -np.inf)), "holds NaN or inf"),
+    "NaN": (with_array(lambda a: np.full_like(a, np.nan)), "contains NaN or inf"),
+    "inf": (with_array(lambda a: np.full_like(a, -np.inf)), "contains NaN or inf"),
     "wrong shape": (with_array(lambda a: a.ravel()[:1]), "of shape"),
     "wrong dtype": (with_array(lambda a: a.astype(float)), "dtype float32, got"),
     "newer format": (
         with_description(format=FORMAT + 1, version="9.9"),
-        "skvae 9.9 made it, in the format 2; this is skvae .*, which reads the format",
+        "skvae 9.9 wrote it, in the format 2; this is skvae .*, which reads the format",
     ),
-    "format of words": (with_description(format="new" * 99), "made it, in the format"),
-    "no version": (with_description(version=None), "which version of skvae made it"),
+    "format of words": (with_description(format="new" * 99), "wrote it, in the format"),
+    "no version": (with_description(version=None), "which version of skvae wrote it"),
     "no object": (
         lambda data: forged("[]", parts(data)[2]),
         "its JSON must be an object",
@@ -300,7 +300,7 @@ BAD = {
         with_description(estimator={"class": "Popen"}),
         "must be the attributes",
     ),
-    "other rate": (with_description(sample_rate=8000), "says that it works at 8000 Hz"),
+    "other rate": (with_description(sample_rate=8000), "its sample rate is 8000 Hz"),
     "long names": (
         with_description(estimator={"x" * 10**6: 1}),
         "must be the attributes",
@@ -317,7 +317,7 @@ def test_what_is_no_model_is_refused_with_advice(change, message, data, path):
     assert time.process_time() - begin < 5
     text = str(caught.value)
     assert text.startswith(f"{path} cannot be loaded: ")
-    assert "Get the file again, or make it anew with save_pretrained" in text
+    assert "Get the file again, or save the model again with save_pretrained" in text
     assert len(text) < 1000
 
 

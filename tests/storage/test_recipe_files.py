@@ -215,7 +215,7 @@ VAENMF = HEAD + '[estimator]\nclass = "VAENMFEnhancer"\n'
 WRONG = {
     "no TOML": ("[estimator", "is no TOML file"),
     "bytes": ("\x00", "is no TOML file"),
-    "empty": ("", "`name` must be what the model is called, got nothing"),
+    "empty": ("", "`name` must be the name of the model, got nothing"),
     "no estimator": (HEAD, "`estimator` must be a table, got nothing"),
     "no table": (HEAD + 'estimator = "LogMMSE"', "`estimator` must be a table"),
     "no class": (HEAD + "[estimator]", "`estimator.class` must be one of STFT"),
@@ -257,10 +257,13 @@ WRONG = {
     "nested list": (MASK + "n_mels = [[1]]", "`estimator.n_mels[0]` must be a number"),
     "seed": (MASK + 'random_state = "x"', "`random_state` must be an integer"),
     "table": (MASK + "n_mels = {high = 3}", "`estimator.n_mels` must be a table with"),
-    "device": (MASK + 'device = "cuda"', "`estimator.device` belongs to whoever"),
+    "device": (
+        MASK + 'device = "cuda"',
+        "`estimator.device` is a parameter of a single",
+    ),
     "checkpoint": (
         MASK + 'training = {checkpoint = "x"}',
-        "`estimator.training.checkpoint` belongs to",
+        "`estimator.training.checkpoint` is a parameter of",
     ),
     "noise": (VAENMF + 'noise = "x.wav"', "`noise` must be None or a noise model"),
     "no mixer": (MASK + "mixer = 3", "`mixer` must be None or a Mixer, got 3"),
@@ -295,7 +298,7 @@ WRONG = {
     ),
     "frozen method": (
         VAENMF + '[estimator.guide]\nfrozen = "wiener"',
-        "is a method, and has learned nothing",
+        "is a method without training",
     ),
 }
 
@@ -319,7 +322,7 @@ def test_what_is_wrong_is_told_with_the_file_and_the_key(tmp_path, text, message
         ({"guide__training__max_iter": 3}, "there is no table [estimator.guide]"),
         ({"class": "SpeechVAE"}, "`class` is no parameter"),
         ({"guide__class": "DNNMask"}, "`guide__class` is no parameter"),
-        ({"device": "cuda"}, "belongs to whoever trains"),
+        ({"device": "cuda"}, "is a parameter of a single training"),
     ],
 )
 def test_changes_that_cannot_be_are_told(tmp_path, changes, message):
