@@ -13,9 +13,11 @@ from skvae._version import __version__
 
 if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.base import BaseEnhancer as BaseEnhancer
-    from skvae.classical.enhancers import LogMMSE as LogMMSE
-    from skvae.classical.enhancers import SpectralSubtraction as SpectralSubtraction
-    from skvae.classical.enhancers import WienerFilter as WienerFilter
+    from skvae.classical.log_mmse import LogMMSE as LogMMSE
+    from skvae.classical.spectral_subtraction import (
+        SpectralSubtraction as SpectralSubtraction,
+    )
+    from skvae.classical.wiener import WienerFilter as WienerFilter
     from skvae.datasets import AudioFile as AudioFile
     from skvae.enhancement import MaskEstimate as MaskEstimate
     from skvae.enhancement import Separation as Separation
@@ -25,8 +27,8 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     )
     from skvae.evaluation.summary import compare as compare
     from skvae.evaluation.summary import summarize as summarize
-    from skvae.factorization.enhancers import ISNMF as ISNMF
-    from skvae.factorization.enhancers import RPCA as RPCA
+    from skvae.factorization.isnmf import ISNMF as ISNMF
+    from skvae.factorization.rpca import RPCA as RPCA
     from skvae.masks.enhancers import BiLSTMMask as BiLSTMMask
     from skvae.masks.enhancers import DNNMask as DNNMask
     from skvae.recordings import enhance_file as enhance_file
@@ -58,11 +60,11 @@ _EXPORTS = {
     "BaseEnhancer": "skvae.base",
     "MaskEstimate": "skvae.enhancement",
     "Separation": "skvae.enhancement",
-    "SpectralSubtraction": "skvae.classical.enhancers",
-    "WienerFilter": "skvae.classical.enhancers",
-    "LogMMSE": "skvae.classical.enhancers",
-    "ISNMF": "skvae.factorization.enhancers",
-    "RPCA": "skvae.factorization.enhancers",
+    "SpectralSubtraction": "skvae.classical.spectral_subtraction",
+    "WienerFilter": "skvae.classical.wiener",
+    "LogMMSE": "skvae.classical.log_mmse",
+    "ISNMF": "skvae.factorization.isnmf",
+    "RPCA": "skvae.factorization.rpca",
     "DNNMask": "skvae.masks.enhancers",
     "BiLSTMMask": "skvae.masks.enhancers",
     "SpeechVAE": "skvae.speech.vae",

@@ -108,10 +108,13 @@ class SpeechEstimator(
         if isinstance(noise, list | tuple) and len(noise) == 1:
             noise = noise[0]
         if is_spectrogram(noise):
-            [spectrogram] = self._open([noise], of="`noise`, utterance")
+            [spectrogram] = self._open([noise], of="`noise_profile`, utterance")
         else:
             spectrogram = Spectrogram.from_waveform(
-                noise, self.stft_.framing(), self.stft_.sample_rate, name="`noise`"
+                noise,
+                self.stft_.framing(),
+                self.stft_.sample_rate,
+                name="`noise_profile`",
             )
         return power(spectrogram.frames())
 

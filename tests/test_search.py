@@ -127,7 +127,7 @@ def test_errors_are_raised_and_not_scored_when_asked_for():
 
 
 def test_clones_and_pickles_of_pipelines():
-    pipe = pipeline(noise=0.01 * NOISY[0], random_state=0).fit(CLEAN)
+    pipe = pipeline(noise_profile=0.01 * NOISY[0], random_state=0).fit(CLEAN)
     wanted = pipe.transform(NOISY)
     for again in (pickle.loads(pickle.dumps(pipe)), clone(pipe).fit(CLEAN)):
         np.testing.assert_array_equal(again.transform(NOISY)[1], wanted[1])

@@ -1,1 +1,1 @@
-"""Spectral subtraction, the Wiener filter and log-MMSE."""
+"""Classical enhancers: gain rules on an estimate of the noise power."""

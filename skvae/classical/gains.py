@@ -1,7 +1,7 @@
-"""Gains of the classical enhancers: what of each bin is kept, given the noise power.
+"""Gain rules of the classical enhancers.
 
-All take power spectrograms ``V = |X|^2`` and noise power of shape (N, F), frames first,
-and return gains in [0, 1] of the same shape.
+All functions take power spectrograms ``V = |X|^2`` and noise power of shape (N, F),
+frames first, and return gains in [0, 1] of the same shape.
 
 References
 ----------
@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-#: A posteriori SNR above which a larger one changes no gain: it keeps products finite.
+#: Maximum a posteriori SNR. It keeps products finite; larger values change no gain.
 _MAX_POSTERIOR_SNR = 1e4
 #: Least argument of the exponential integral, which is infinite at 0.
 _MIN_EXP1_ARGUMENT = 1e-20
@@ -32,7 +32,7 @@ def spectral_subtraction_gain(
     floor: float = 0.01,
     exponent: float = 1.0,
 ) -> np.ndarray:
-    r"""Gain of spectral subtraction with over-subtraction and a spectral floor.
+    r"""Compute the gain of spectral subtraction with a spectral floor.
 
     .. math:: |S|^{2p} = \max(|X|^{2p} - \alpha |N|^{2p},\ \beta |N|^{2p}),
         \qquad G = \min(|S| / |X|, 1)
@@ -62,9 +62,8 @@ def spectral_subtraction_gain(
     >>> spectral_subtraction_gain(V, noise, over_subtraction=2, floor=0.02)
     array([[0.70710678, 0.1       ]])
     """
-    # As shares of the noisy power: max(1 - alpha r, beta r) with r = |N|^2p / |X|^2p,
-    # at most 1, since what is below the floor already is left as it is. Infinite ratios
-    # end there too.
+    # Relative to the noisy power: max(1 - alpha r, beta r) with r = |N|^2p / |X|^2p, at
+    # most 1, since bins below the floor stay as they are. Infinite ratios give 1, too.
     with np.errstate(divide="ignore", over="ignore"):
         ratio = noise / V
         if exponent != 1:
@@ -81,7 +80,7 @@ def spectral_subtraction_gain(
 
 
 def wiener_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
-    r"""Wiener gain :math:`h = S_{yx} / S_{xx} = \xi / (1 + \xi)`.
+    r"""Compute the Wiener gain :math:`h = S_{yx} / S_{xx} = \xi / (1 + \xi)`.
 
     With noise that is independent of the speech, :math:`S_{yx} = S_{ss}` and
     :math:`S_{xx} = S_{ss} + S_{nn}`.
@@ -91,7 +90,7 @@ def wiener_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
     prior_snr : ndarray
         :math:`\xi = S_{ss} / S_{nn}`.
     posterior_snr : ndarray
-        Not used: every gain rule is called with both.
+        Not used; all gain rules have the same arguments.
 
     Returns
     -------
@@ -108,7 +107,7 @@ def wiener_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
 
 
 def log_mmse_gain(prior_snr: np.ndarray, posterior_snr: np.ndarray) -> np.ndarray:
-    r"""Gain that minimises the squared error of the log-amplitude.
+    r"""Compute the gain that minimizes the squared error of the log-amplitude.
 
     .. math:: G = \frac{\xi}{1 + \xi} \exp\Big(\frac12 \int_v^\infty
         \frac{e^{-t}}{t} dt\Big), \qquad v = \frac{\xi}{1 + \xi} \gamma
@@ -148,12 +147,12 @@ def decision_directed_gain(
     min_prior_snr: float = 0.01,
     previous: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Gains frame after frame, the a priori SNR smoothed by the last decision.
+    r"""Compute gains frame by frame from a decision-directed a priori SNR.
 
     .. math:: \xi_t = a\, G_{t-1}^2 \gamma_{t-1} + (1 - a) \max(\gamma_t - 1, 0)
 
-    (Ephraim and Malah 1984, Eq. 51), at least `min_prior_snr`. This smoothing is what
-    keeps musical noise away.
+    (Ephraim and Malah 1984, Eq. 51), at least `min_prior_snr`. The smoothing prevents
+    musical noise.
 
     Parameters
     ----------
@@ -162,13 +161,13 @@ def decision_directed_gain(
     noise : ndarray of shape (N, F)
         Power of the noise, positive.
     rule : callable
-        Gain of (prior_snr, posterior_snr): :func:`wiener_gain`, :func:`log_mmse_gain`.
+        Gain rule of (prior_snr, posterior_snr), e.g. :func:`wiener_gain`.
     smoothing : float
         :math:`a`.
     min_prior_snr : float
-        Floor of :math:`\xi`: the residual noise.
+        Minimum of :math:`\xi`, which determines the residual noise.
     previous : ndarray of shape (F,), default=None
-        :math:`G^2 \gamma` of the frame before the first; None without one.
+        :math:`G^2 \gamma` of the frame before the first. None if there is none.
 
     Returns
     -------

@@ -1,14 +1,16 @@
-r"""Noise power from noisy speech alone: MMSE estimation by speech presence probability.
+r"""Noise power of noisy speech: MMSE estimation by the speech presence probability.
 
 T. Gerkmann and R. C. Hendriks, "Unbiased MMSE-based noise power estimation with low
 complexity and low tracking delay", IEEE Trans. Audio, Speech and Language Processing
-20(4), 2012; equation numbers are theirs. It needs no silence at the beginning.
+20(4), 2012. Equation numbers refer to this paper. The recording need not begin with
+silence.
 
-Where the paper's frames overlap by one half, ours overlap by three quarters, and the
-noise power is smoothed by 0.9 a frame instead of 0.8 (chosen on validation data). A
-caller that is in haste averages neighbouring frames, which carry nearly the same noise,
-and updates once for each such group. On noise alone the estimate is about 1 dB low for
-single frames and 0.2 dB low for groups of four, since peaks of noise pass for speech.
+Different from the paper: frames overlap by three quarters instead of one half, and the
+smoothing factor of the noise power is 0.9 per frame instead of 0.8 (chosen on
+validation data). Optionally, neighboring frames, whose noise is nearly the same, are
+averaged and share one update, which takes less time. On noise alone the estimate is
+about 1 dB low for single frames and 0.2 dB low for groups of four, since peaks of the
+noise count as speech.
 """
 
 from __future__ import annotations
@@ -19,27 +21,27 @@ import numpy as np
 
 #: A priori SNR of a bin where speech is present (15 dB), Section IV.
 _SPEECH_SNR = 10**1.5
-#: Smoothing of the presence probability, Eq. (23), and the probability above which the
-#: tracker is taken to be stuck, Eq. (24).
+#: Smoothing factor of the presence probability, Eq. (23), and the probability above
+#: which the tracker counts as stuck, Eq. (24).
 _PRESENCE_SMOOTHING = 0.9
 _STUCK = 0.99
-#: Frames whose mean is the first estimate, if there is nothing better.
+#: Frames whose mean power is the first estimate if no other is given.
 _N_FIRST_FRAMES = 5
-#: Floor of the noise power, relative to the mean power of the loudest frame so far.
+#: Minimum noise power, relative to the mean power of the loudest frame so far.
 _RELATIVE_FLOOR = 1e-10
 
 
 class NoiseState(NamedTuple):
-    """Where the tracker stands after a block of frames.
+    """State of the tracker after a block of frames.
 
     Attributes
     ----------
     noise : ndarray of shape (F,)
         Noise power.
     absence : ndarray of shape (F,)
-        Probability that speech is absent, summed over time with falling weights.
+        Probability that speech is absent, summed over time with decaying weights.
     floor : float
-        Least noise power of the last frame.
+        Minimum noise power of the last frame.
     """
 
     noise: np.ndarray
@@ -48,19 +50,19 @@ class NoiseState(NamedTuple):
 
 
 def noise_floor(V: np.ndarray, before: float = 0.0) -> np.ndarray:
-    """Least noise power that is told from zero, by what was heard so far.
+    """Compute the minimum noise power of each frame from the loudest frame so far.
 
     Parameters
     ----------
     V : ndarray of shape (N, F)
         Power of the noisy speech.
     before : float
-        The floor of the frame before the first.
+        Minimum noise power of the frame before the first.
 
     Returns
     -------
     ndarray of shape (N,)
-        Positive, also for silence, and never falling.
+        Positive, also for silence, and never decreasing.
 
     Examples
     --------
@@ -68,14 +70,14 @@ def noise_floor(V: np.ndarray, before: float = 0.0) -> np.ndarray:
     >>> noise_floor(np.array([[1.0, 3.0], [0.0, 0.0], [6.0, 0.0]]))
     array([2.e-10, 2.e-10, 3.e-10])
     """
-    # Far enough from the smallest number that ratios to it stay finite.
+    # Ratios to the root of the smallest normal number are finite.
     least = max(before, np.sqrt(np.finfo(V.dtype).tiny))
     floor = np.maximum(V.mean(1) * V.dtype.type(_RELATIVE_FLOOR), V.dtype.type(least))
     return np.maximum.accumulate(floor)
 
 
-def initial_noise(V: np.ndarray, n_frames: int = _N_FIRST_FRAMES) -> np.ndarray:
-    """Mean power of the first frames: noise, if speech has not begun.
+def first_frames_power(V: np.ndarray, n_frames: int = _N_FIRST_FRAMES) -> np.ndarray:
+    """Compute the mean power of the first frames, an estimate before speech begins.
 
     Parameters
     ----------
@@ -91,7 +93,7 @@ def initial_noise(V: np.ndarray, n_frames: int = _N_FIRST_FRAMES) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> initial_noise(np.array([[1.0], [3.0], [100.0]]), n_frames=2)
+    >>> first_frames_power(np.array([[1.0], [3.0], [100.0]]), n_frames=2)
     array([2.])
     """
     return V[:n_frames].mean(0)
@@ -105,27 +107,27 @@ def track_noise(
     frames_per_update: int = 1,
     first: np.ndarray | None = None,
 ) -> tuple[np.ndarray, NoiseState]:
-    """Noise power of every frame, from this and earlier frames.
+    """Estimate the noise power of each frame from this and earlier frames.
 
     Parameters
     ----------
     V : ndarray of shape (N, F)
         Power of the noisy speech.
     state : NoiseState, default=None
-        State after the block of frames before these.
+        State after the previous block. None for the first block.
     smoothing : float
-        Weight of the old noise power, per frame.
+        Weight of the previous noise power, per frame.
     frames_per_update : int
-        Frames that are averaged for one update, and get one estimate.
+        Number of frames that are averaged for one update and share its estimate.
     first : ndarray of shape (F,), default=None
-        Noise power to begin with, from a noise-only recording for instance.
+        First estimate, e.g. the mean power of a recording of noise alone.
 
     Returns
     -------
     noise : ndarray of shape (N, F)
         Noise power, positive.
     state : NoiseState
-        What the next block starts from.
+        State for the next block.
 
     Examples
     --------
@@ -137,20 +139,18 @@ def track_noise(
     """
     kept = _PRESENCE_SMOOTHING**frames_per_update
     if state is None:
-        noise = initial_noise(V) if first is None else first
+        noise = first_frames_power(V) if first is None else first
         absence = np.full_like(V[0], 0.5 / (1 - kept))
         state = NoiseState(noise.astype(V.dtype), absence, 0.0)
     periodograms = V if frames_per_update == 1 else _group_means(V, frames_per_update)
     floors = noise_floor(periodograms, state.floor)
-    # Everything in place, and constants as arrays, which NumPy takes at half the cost
-    # of a float: this loop is most of what a classical method costs.
-    one, odds, kept_absence, adapted, least_probability = (
-        np.array(value, V.dtype)
-        for value in (
-            *(1.0, 1 + _SPEECH_SNR, kept),
-            *(1 - smoothing**frames_per_update, 1 - _STUCK),
-        )
-    )
+    # This loop takes most of the time of a classical method. So it works in place, and
+    # constants are arrays, which NumPy processes in half the time of floats.
+    one = np.array(1.0, V.dtype)
+    odds = np.array(1 + _SPEECH_SNR, V.dtype)
+    kept_absence = np.array(kept, V.dtype)
+    adapted = np.array(1 - smoothing**frames_per_update, V.dtype)
+    least_probability = np.array(1 - _STUCK, V.dtype)
     least_absence = (1 - _STUCK) / (1 - kept)
     estimates = np.empty_like(periodograms)
     log_odds = periodograms * V.dtype.type(-_SPEECH_SNR / (1 + _SPEECH_SNR))
@@ -164,7 +164,7 @@ def track_noise(
         probability *= odds
         np.add(probability, one, out=change)
         probability /= change
-        # (23), (24): where speech seems present for long, the tracker is stuck.
+        # (23), (24): where speech seems present for a long time, the tracker is stuck.
         absence *= kept_absence
         absence += probability
         if absence[absence.argmin()] < least_absence:
@@ -183,9 +183,9 @@ def track_noise(
 
 
 def _group_means(V: np.ndarray, size: int) -> np.ndarray:
-    """Means of groups of frames, the last one of those that are left."""
+    """Means of groups of frames; the last group may be shorter."""
     n_whole = len(V) // size
-    # A product with a row of equal weights: three times as fast as mean().
+    # A matrix product with equal weights is three times as fast as mean().
     weights = np.full((1, size), 1 / size, V.dtype)
     whole = V[: n_whole * size].reshape(n_whole, size, V.shape[1])
     means = np.matmul(weights, whole)[:, 0]

@@ -129,7 +129,7 @@ def make_enhancer(settings: Settings, sample_rate: int | None) -> BaseEnhancer:
         stft = STFT() if sample_rate is None else scaled_stft(sample_rate)
         parameters["stft"] = stft
         if settings.noise_profile is not None:
-            parameters["noise"] = AudioFile(
+            parameters["noise_profile"] = AudioFile(
                 settings.noise_profile, sample_rate=stft.sample_rate
             )
     try:

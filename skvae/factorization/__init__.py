@@ -1,1 +1,1 @@
-"""IS-NMF and robust PCA."""
+"""Enhancers that factorize the spectrogram of the mixture."""

@@ -1,25 +1,23 @@
 r"""Itakura-Saito nonnegative matrix factorization of power spectrograms.
 
 Model [1]_: every bin of a short-time spectrum is a zero-mean complex Gaussian whose
-variance is :math:`\hat V = H W`. Maximum likelihood minimises the Itakura-Saito
+variance is :math:`\hat V = H W`. Maximum likelihood minimizes the Itakura-Saito
 divergence :math:`d(v | \hat v) = v / \hat v - \log(v / \hat v) - 1` between
 :math:`V = |X|^2` (N, F) and :math:`\hat V`, with activations H (N, K) and bases W
 (K, F): frames first, so this is the transpose of the paper's ``V = W H``.
 
-The same function learns a dictionary of speech from hours of frames (in blocks), and
-enhances: with the dictionary held and bases for the noise learned from the mixture
-(semi-supervised), or with both held (supervised).
+:mod:`skvae.factorization.nmf_separation` separates mixtures by these updates.
 
 Different from [1]_:
 
-* a floor, -104 dB of the mean power in float32, is added to V and to H W. It is one
-  more component that is never updated, so no proof changes, and silence costs nothing;
-* the steps carry an exponent p. The majorising function of [2]_ is
-  :math:`a / h + b h` in each factor, the same at h and at h times the ratio of the two
-  sums: p = 1, the update of [1]_, stays on its level (majorise-equalise), p = 1/2 goes
-  to its minimum (majorise-minimise), and every p in (0, 1] lowers the divergence. In
-  practice p = 1 is faster;
-* rows of W sum to one only in the result: the steps do not see their scale.
+* A floor, -104 dB of the mean power in float32, is added to V and to H W. It is one
+  more component that is never updated, so all proofs hold, and silence is allowed.
+* The steps have an exponent p. The majorizing function of [2]_ is :math:`a / h + b h`
+  in each factor. It has the same value at h and at h times the ratio of the two sums.
+  p = 1, the update of [1]_, goes to that point (majorize-equalize), p = 1/2 goes to the
+  minimum (majorize-minimize), and every p in (0, 1] lowers the divergence. In practice
+  p = 1 is faster.
+* Rows of W sum to one only in the result: the steps do not depend on their scale.
 
 References
 ----------
@@ -33,58 +31,36 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-#: Frames that a CPU works on at once: more leave its cache and take twice the time.
+#: Frames that a CPU processes at once: more exceed its cache and take twice the time.
 BLOCK_FRAMES = 1024
 
 
 class Factorization(NamedTuple):
-    """What :func:`fit_isnmf` returns.
+    """Result of :func:`fit_isnmf`.
 
     Attributes
     ----------
     W : Tensor of shape (K, F)
         Bases; each row sums to one.
     H : Tensor of shape (N, K)
-        Activations, of all blocks one after another.
+        Activations of all frames.
     history : list of float
-        Mean divergence of an element before the first iteration and after each.
+        Mean divergence of an element before the first and after each iteration.
     """
 
-    W: Tensor
-    H: Tensor
-    history: list[float]
-
-
-class SeparatedPower(NamedTuple):
-    """What :func:`separate_isnmf` returns.
-
-    Attributes
-    ----------
-    speech, noise : Tensor of shape (N, F)
-        Model power of the two sources.
-    W : Tensor of shape (K, F)
-        Bases, the speech's first; each row sums to one.
-    H : Tensor of shape (N, K)
-        Activations.
-    history : list of float
-        As in :class:`Factorization`.
-    """
-
-    speech: Tensor
-    noise: Tensor
     W: Tensor
     H: Tensor
     history: list[float]
 
 
 def power_floor(dtype: torch.dtype) -> float:
-    """Floor of a power, relative to the mean power: the one EPS of this module.
+    """Return the floor of a power, relative to the mean power.
 
     Parameters
     ----------
@@ -95,7 +71,7 @@ def power_floor(dtype: torch.dtype) -> float:
     -------
     float
         Machine epsilon to the power 1.5: -104 dB in float32, below the noise of 16-bit
-        audio, and still far from overflow when it is squared in a denominator.
+        audio. Its square in a denominator is far from overflow.
 
     Examples
     --------
@@ -106,63 +82,10 @@ def power_floor(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps ** 1.5
 
 
-def is_divergence(V: Tensor, V_hat: Tensor) -> Tensor:
-    r"""Mean Itakura-Saito divergence between a power spectrogram and a model of it.
-
-    Parameters
-    ----------
-    V, V_hat : Tensor of shape (N, F)
-        Observed and model power. To both is added :func:`power_floor` times the mean
-        of V, so that zeros are finite.
-
-    Returns
-    -------
-    Tensor of shape ()
-        :math:`\frac{1}{NF} \sum_{nf} v / \hat v - \log(v / \hat v) - 1`: zero where the
-        two agree, the same when both are scaled.
-
-    Examples
-    --------
-    >>> import torch
-    >>> V = torch.tensor([[1.0, 4.0]])
-    >>> is_divergence(V, V).item()
-    0.0
-    >>> round(is_divergence(V, 2 * V).item(), 4)  # 1/2 - log(1/2) - 1
-    0.1931
-    """
-    floor = power_floor(V.dtype)
-    unit = _unit(float(V.mean()), V.dtype)
-    ratio = (V / unit + floor) / (V_hat / unit + floor)
-    return (ratio - ratio.log() - 1).mean()
-
-
-def wiener_mask(speech: Tensor, noise: Tensor) -> Tensor:
-    """Gain that keeps the speech's share of the power.
-
-    Parameters
-    ----------
-    speech, noise : Tensor of shape (..., N, F)
-        Powers of the two sources.
-
-    Returns
-    -------
-    Tensor of shape (..., N, F)
-        ``speech / (speech + noise)``, in [0, 1], and 0.5 where both are zero: the
-        masks of speech and noise sum to one everywhere.
-
-    Examples
-    --------
-    >>> import torch
-    >>> wiener_mask(torch.tensor([3.0, 0.0, 0.0]), torch.tensor([1.0, 2.0, 0.0]))
-    tensor([0.7500, 0.0000, 0.5000])
-    """
-    total = speech + noise
-    mask = speech / total
-    return torch.where(total > 0, mask, torch.full_like(mask, 0.5))
-
-
 def gradient_parts(V: Tensor, V_hat: Tensor, out: Tensor | None = None) -> Tensor:
-    r"""Negative and positive part of the divergence's derivative by the model power.
+    r"""Compute the negative and positive part of the divergence's derivative.
+
+    The derivative is taken with respect to the model power.
 
     Parameters
     ----------
@@ -171,14 +94,14 @@ def gradient_parts(V: Tensor, V_hat: Tensor, out: Tensor | None = None) -> Tenso
     V_hat : Tensor of shape (..., N, F)
         Model power, positive.
     out : Tensor of shape (2, ..., N, F), optional
-        Where the result goes: fresh memory of that size costs more than the sums.
+        Memory for the result; new memory of that size takes longer than the sums.
 
     Returns
     -------
     Tensor of shape (2, ..., N, F)
-        :math:`v / \hat v^2` and :math:`1 / \hat v`, in one piece so that the sums of an
-        update are one matrix product. A model with more in it than H W, such as
-        speech from a decoder, puts its own two (weighted, averaged) here.
+        :math:`v / \hat v^2` and :math:`1 / \hat v`, in one array, so that the sums of
+        an update are one matrix product. Models with more parts than H W, such as
+        speech from a decoder, pass their own two arrays to the updates.
 
     Examples
     --------
@@ -193,7 +116,7 @@ def gradient_parts(V: Tensor, V_hat: Tensor, out: Tensor | None = None) -> Tenso
 
 
 def update_H(H: Tensor, W: Tensor, parts: Tensor, exponent: float = 1.0) -> Tensor:
-    r"""One multiplicative step of the activations.
+    r"""Update the activations by one multiplicative step.
 
     Parameters
     ----------
@@ -202,9 +125,9 @@ def update_H(H: Tensor, W: Tensor, parts: Tensor, exponent: float = 1.0) -> Tens
     W : Tensor of shape (..., K, F)
         Bases.
     parts : Tensor of shape (2, ..., N, F)
-        :func:`gradient_parts` at the present model.
+        :func:`gradient_parts` of the current model.
     exponent : float
-        p in (0, 1]: 1/2 is the majorise-minimise step, 1 the original one.
+        p in (0, 1]: 1/2 is the majorize-minimize step, 1 the original one.
 
     Returns
     -------
@@ -219,24 +142,24 @@ def update_H(H: Tensor, W: Tensor, parts: Tensor, exponent: float = 1.0) -> Tens
     >>> update_H(H, W, gradient_parts(V, H @ W))
     tensor([[6.]])
     """
-    # (K, N) rather than (N, K): MKL multiplies that a quarter faster.
+    # (K, N) rather than (N, K): MKL computes this product a quarter faster.
     numerator, denominator = (W @ parts.mT).mT
     return _step(H, numerator, denominator, exponent)
 
 
 def update_W(W: Tensor, H: Tensor, parts: Tensor, exponent: float = 1.0) -> Tensor:
-    r"""One multiplicative step of the bases.
+    r"""Update the bases by one multiplicative step.
 
     Parameters
     ----------
     W : Tensor of shape (..., K, F)
-        Bases, or those of them that are free.
+        Bases, or those that are updated.
     H : Tensor of shape (..., N, K)
         Their activations.
     parts : Tensor of shape (2, ..., N, F)
-        :func:`gradient_parts` at the present model.
+        :func:`gradient_parts` of the current model.
     exponent : float
-        p in (0, 1]: 1/2 is the majorise-minimise step, 1 the original one.
+        p in (0, 1]: 1/2 is the majorize-minimize step, 1 the original one.
 
     Returns
     -------
@@ -262,7 +185,7 @@ def fit_isnmf(
     W: Tensor | None = None,
     H: Tensor | None = None,
     n_fixed: int = 0,
-    n_iter: int = 100,
+    max_iter: int = 100,
     exponent: float = 1.0,
     tol: float = 0.0,
     generator: torch.Generator | None = None,
@@ -273,73 +196,52 @@ def fit_isnmf(
     Parameters
     ----------
     V : Tensor of shape (N, F), or sequence of such
-        Power spectrogram. A sequence holds blocks of frames of one spectrogram; they
-        are visited one after another, three times more than there are iterations, and
-        may be computed when asked for: only H is kept for all frames. The result is
-        that of the whole, up to rounding.
+        Power spectrogram, or a sequence of blocks of its frames. Each iteration visits
+        the blocks one after another, so a sequence may compute them on demand: only H
+        is stored for all frames. Blocks do not change the result, up to rounding.
     n_components : int, optional
-        K, where `W` does not say it.
+        K. Required unless `W` is passed.
     W : Tensor of shape (K, F), optional
-        Bases to start from. None starts from frames of V, drawn at random and mixed
-        with a random multiple of the mean spectrum, which ends lower and gets there
-        sooner than random numbers do.
+        First bases. None means frames of V, drawn at random, plus a random multiple of
+        the mean spectrum, which converges faster and to a lower divergence than random
+        numbers.
     H : Tensor of shape (N, K), optional
-        Activations to start from, for all blocks. None gives every component an equal
-        share of the frame's power.
+        First activations. None gives each component an equal share of the frame's
+        power.
     n_fixed : int
-        The first `n_fixed` rows of `W` are held.
-    n_iter : int
-        Number of iterations; each updates H, then W.
+        Number of rows of `W`, from the first, that are not updated.
+    max_iter : int
+        Maximum number of iterations; each updates H, then W.
     exponent : float
         p of the updates, in (0, 1].
     tol : float
-        Iterations end when one changes the mean divergence by less than this; an
-        element's share at the optimum is about 0.5. Zero goes through all of them.
+        Change of the mean divergence at which the iterations stop. At the optimum the
+        mean divergence is about 0.5. Zero disables this.
     generator : torch.Generator, optional
-        Source of the initial `W`; needed where that is None. Draws do not depend on
-        the dtype of V.
+        Random generator of the first bases. Required unless `W` is passed. What it
+        draws does not depend on the dtype of V.
     on_iteration : callable, optional
-        Called with the mean divergence after each iteration; true ends them.
+        Function of the mean divergence, called after each iteration. If it returns
+        True, the iterations stop.
 
     Returns
     -------
     Factorization
-        ``W``, ``H``, ``history``. Scaling V scales H and nothing else.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, V is negative or not finite, or a parameter is out of
-        range.
-    TypeError
-        If V is an iterator, which could be visited only once.
+        ``W``, ``H``, ``history``. A factor in V becomes a factor in H.
 
     Examples
     --------
     >>> import torch
     >>> generator = torch.Generator().manual_seed(0)
     >>> V = torch.rand(50, 2, generator=generator) @ torch.eye(2, 9).add(0.1)
-    >>> W, H, history = fit_isnmf(V, 2, n_iter=300, generator=generator)
+    >>> W, H, history = fit_isnmf(V, 2, max_iter=300, generator=generator)
     >>> tuple(W.shape), tuple(H.shape), history[-1] < 1e-3
     ((2, 9), (50, 2), True)
     """
-    if not 0 < exponent <= 1:
-        raise ValueError(f"exponent must be in (0, 1], got {exponent}.")
-    if n_iter < 0:
-        raise ValueError(f"n_iter must not be negative, got {n_iter}.")
-    if not tol >= 0:
-        raise ValueError(f"tol must not be negative, got {tol}.")
-    if isinstance(V, Iterator):
-        raise TypeError(
-            "V must be a Tensor or a sequence of blocks: "
-            f"{type(V).__name__} can be read only once."
-        )
     blocks = _cache_sized(V) if isinstance(V, Tensor) else V
     lengths, frame_power, F = _survey(blocks)
     N, dtype, device = len(frame_power), frame_power.dtype, frame_power.device
     mean = float(frame_power.mean()) / F
-    if not math.isfinite(mean):
-        raise ValueError("V must be finite, but it or its sum is NaN or inf.")
     unit = _unit(mean, dtype)
     floor = torch.tensor(power_floor(dtype), dtype=dtype, device=device)
     memory = torch.empty((4, max(lengths), F), dtype=dtype, device=device)
@@ -349,35 +251,20 @@ def fit_isnmf(
             yield torch.div(X, unit, out=memory[3, : len(X)]).add_(floor)
 
     if W is None:
-        if n_components is None or n_components < 1:
-            raise ValueError(
-                f"n_components must be a positive integer, got {n_components}."
-            )
-        if generator is None:
-            raise ValueError("generator must be given where W is not.")
+        if n_components is None or generator is None:
+            raise ValueError("pass W, or n_components and generator.")
         W = _draw_bases(visit(), N, n_components, generator)
-    elif W.ndim != 2 or W.shape[1] != F or n_components not in (None, len(W)):
-        raise ValueError(
-            f"W must have shape (K, F) = ({n_components or 'K'}, {F}), "
-            f"got {tuple(W.shape)}."
-        )
-    W, row_sums = _unit_rows(W.to(device, dtype))
+    W, row_sums = unit_rows(W.to(device, dtype))
     K = len(W)
-    if not 0 <= n_fixed <= K:
-        raise ValueError(f"n_fixed must be between 0 and K = {K}, got {n_fixed}.")
     if H is None:
         H = (frame_power[:, None] / unit).expand(N, K) / K
-    elif H.shape != (N, K):
-        raise ValueError(
-            f"H must have shape (N, K) = ({N}, {K}), got {tuple(H.shape)}."
-        )
     else:
         H = H.to(device, dtype) / unit * row_sums
 
     history: list[float] = []
     converged = False
-    for iteration in range(n_iter + 1):
-        last = converged or iteration == n_iter  # only measures what there is
+    for iteration in range(max_iter + 1):
+        last = converged or iteration == max_iter  # only computes the divergence
         divergence = 0.0
         sums = W.new_zeros(2, K - n_fixed, F)
         for X, H_block in zip(visit(), H.split(lengths), strict=True):
@@ -400,153 +287,39 @@ def fit_isnmf(
             break
         W[n_fixed:] = _step(W[n_fixed:], sums[0], sums[1], exponent)
         converged = iteration > 0 and abs(history[-2] - history[-1]) < tol
-    W, row_sums = _unit_rows(W)
+    W, row_sums = unit_rows(W)
     return Factorization(W, H * row_sums * mean, history)
 
 
-def separate_isnmf(
-    V: Tensor,
-    W_speech: Tensor,
-    W_noise: Tensor | None = None,
-    *,
-    n_noise: int = 10,
-    learn_noise: bool = True,
-    n_iter: int = 100,
-    exponent: float = 1.0,
-    tol: float = 0.0,
-    generator: torch.Generator | None = None,
-) -> SeparatedPower:
-    """Split the power of noisy speech by bases of speech and of noise.
-
-    Parameters
-    ----------
-    V : Tensor of shape (N, F)
-        Power spectrogram of noisy speech.
-    W_speech : Tensor of shape (K_speech, F)
-        Dictionary of speech, held.
-    W_noise : Tensor of shape (K_noise, F), optional
-        Bases of the noise, or where their learning starts. None starts from random
-        numbers.
-    n_noise : int
-        K_noise, where `W_noise` does not say it.
-    learn_noise : bool
-        Update the bases of the noise (semi-supervised), or hold them (supervised).
-    n_iter, exponent, tol
-        As in :func:`fit_isnmf`.
-    generator : torch.Generator, optional
-        Source of the initial `W_noise`; needed where that is None.
-
-    Returns
-    -------
-    SeparatedPower
-        ``speech``, ``noise``, ``W``, ``H``, ``history``; for a gain see
-        :func:`wiener_mask`.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, or a parameter is out of range.
-
-    Notes
-    -----
-    Speech starts from half the power of each frame, noise from half the mean power of
-    all frames, a stationary noise. The divergence ends where it would from equal
-    shares of the frame, but the speech is better.
-
-    Examples
-    --------
-    >>> import torch
-    >>> speech = torch.tensor([[8.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    >>> V = speech + torch.tensor([1.0, 1.0, 2.0])
-    >>> W_speech = torch.tensor([[1.0, 0.0, 0.0]])
-    >>> W_noise = torch.tensor([[1.0, 1.0, 2.0]])
-    >>> result = separate_isnmf(V, W_speech, W_noise, learn_noise=False)
-    >>> wiener_mask(result.speech, result.noise)[0].round(decimals=2)
-    tensor([0.8900, 0.0000, 0.0000])
-    """
-    if V.ndim != 2:
-        raise ValueError(f"V must have shape (N, F), got {tuple(V.shape)}.")
-    F = V.shape[1]
-    if W_noise is None:
-        if not learn_noise:
-            raise ValueError("W_noise must be given when learn_noise is False.")
-        if n_noise < 1:
-            raise ValueError(f"n_noise must be a positive integer, got {n_noise}.")
-        if generator is None:
-            raise ValueError("generator must be given where W_noise is not.")
-        W_noise = _uniform(n_noise, F, generator)
-    for name, bases in (("W_speech", W_speech), ("W_noise", W_noise)):
-        if bases.ndim != 2 or bases.shape[1] != F or len(bases) == 0:
-            raise ValueError(
-                f"{name} must have shape (K, F) = (K, {F}), got {tuple(bases.shape)}."
-            )
-    K_speech, K_noise = len(W_speech), len(W_noise)
-    W = torch.cat([w.to(V.device, V.dtype) for w in (W_speech, W_noise)])
-    W, _ = _unit_rows(W)
-    frame_power = V.sum(1, keepdim=True)
-    H = torch.cat(
-        [
-            (frame_power / (2 * K_speech)).expand(-1, K_speech),
-            (frame_power.mean() / (2 * K_noise)).expand(len(V), K_noise),
-        ],
-        dim=1,
-    )
-    W, H, history = fit_isnmf(
-        V,
-        W=W,
-        H=H,
-        n_fixed=K_speech if learn_noise else K_speech + K_noise,
-        n_iter=n_iter,
-        exponent=exponent,
-        tol=tol,
-    )
-    return SeparatedPower(
-        H[:, :K_speech] @ W[:K_speech], H[:, K_speech:] @ W[K_speech:], W, H, history
-    )
-
-
 def _cache_sized(V: Tensor) -> Sequence[Tensor]:
-    """Views of V in blocks; a GPU takes it whole."""
+    """Views of V in blocks; on a GPU the whole of it."""
     on_cpu = V.device.type == "cpu" and V.ndim == 2
     return V.split(BLOCK_FRAMES) if on_cpu else [V]
 
 
 def _survey(blocks: Sequence[Tensor]) -> tuple[list[int], Tensor, int]:
-    """Lengths of the blocks, power of every frame, number of bins; all validated."""
-    powers: list[Tensor] = []
-    F = None
+    """Lengths of the blocks, power of every frame, number of bins."""
+    powers, n_bins = [], 0
     for block in blocks:
-        F = block.shape[-1] if F is None else F
-        if block.ndim != 2 or block.shape[1] != F or F == 0:
-            raise ValueError(
-                f"V must have shape (N, F), F = {F} in every block and not 0, "
-                f"got {tuple(block.shape)}."
-            )
-        if not block.is_floating_point():
-            raise ValueError(f"V must be of floats, got {block.dtype}.")
-        if block.numel() and block.min() < 0:
-            raise ValueError("V must not be negative: pass the power spectrogram.")
         powers.append(block.sum(1))
-    lengths = [len(power) for power in powers]
-    if F is None or sum(lengths) == 0:
-        raise ValueError("V must have at least one frame, got none.")
-    return lengths, torch.cat(powers), F
+        n_bins = block.shape[1]
+    return [len(power) for power in powers], torch.cat(powers), n_bins
 
 
 def _unit(mean: float, dtype: torch.dtype) -> float:
-    """What V is divided by: its mean, or one where that is nothing."""
+    """Divisor of V: its mean, or one if the mean is zero."""
     return mean if mean >= torch.finfo(dtype).tiny else 1.0
 
 
-def _unit_rows(W: Tensor) -> tuple[Tensor, Tensor]:
-    """A copy of W with rows that sum to one, and the sums (K,) that H takes over."""
+def unit_rows(W: Tensor) -> tuple[Tensor, Tensor]:
+    """A copy of W with rows that sum to one, and the sums (K,), factors of H."""
     sums = W.sum(1)
     safe = torch.where(sums > 0, sums, torch.ones_like(sums))
     return W / safe[:, None], safe
 
 
-def _uniform(K: int, F: int, generator: torch.Generator) -> Tensor:
-    """Random numbers in [0, 1): in float64 on the generator's own device."""
+def random_bases(K: int, F: int, generator: torch.Generator) -> Tensor:
+    """Random numbers in [0, 1), float64, on the generator's device."""
     return torch.rand(
         K, F, generator=generator, dtype=torch.float64, device=generator.device
     )
@@ -555,10 +328,10 @@ def _uniform(K: int, F: int, generator: torch.Generator) -> Tensor:
 def _draw_bases(
     blocks: Iterable[Tensor], N: int, K: int, generator: torch.Generator
 ) -> Tensor:
-    """Frames drawn at random, each with as much of a randomised mean spectrum.
+    """Frames drawn at random, each plus a randomized mean spectrum of equal power.
 
-    The mean keeps every bin within reach, its randomness tells equal frames apart,
-    which a multiplicative step never would.
+    The mean keeps all bins above zero. Its randomness distinguishes equal frames, which
+    multiplicative steps could not separate.
     """
     order = torch.randperm(N, generator=generator, device=generator.device).cpu()
     drawn = order[torch.arange(K) % N].sort().values
@@ -568,17 +341,17 @@ def _draw_bases(
         frames.append(X[drawn[(drawn >= start) & (drawn < stop)] - start])
         totals.append(X.sum(0))
         start = stop
-    W, _ = _unit_rows(torch.cat(frames))
+    W, _ = unit_rows(torch.cat(frames))
     spectrum = torch.stack(totals).sum(0)
-    jitter = 2 * _uniform(K, len(spectrum), generator).to(W.dtype).to(W.device)
+    jitter = 2 * random_bases(K, len(spectrum), generator).to(W.dtype).to(W.device)
     return W + jitter * (spectrum / spectrum.sum())
 
 
 def _divergence_sum(V: Tensor, inverse: Tensor, out: Tensor) -> float:
     """Sum of the divergence between V and 1 / inverse; `out` is overwritten.
 
-    The logarithm is the dearest pass of an iteration. It is taken of products of two
-    ratios, which stay finite between the floor and the peak of an hour of sound.
+    The logarithm is the slowest part of an iteration. So it is computed of products of
+    two ratios, which are finite between the floor and the peak of an hour of sound.
     """
     ratio = torch.mul(V, inverse, out=out).view(-1)
     ratio_sum = ratio.sum()
@@ -593,8 +366,8 @@ def _step(
 ) -> Tensor:
     """Multiply by (numerator / denominator) ** exponent; 0/0 changes nothing.
 
-    Results stay above the root of the smallest normal number: from zero a
-    multiplicative step never returns, and subnormal products are slow.
+    Results are at least the root of the smallest normal number, since multiplicative
+    steps cannot leave zero, and subnormal products are slow.
     """
     tiny = torch.finfo(factor.dtype).tiny
     ratio = (numerator + tiny) / (denominator + tiny)

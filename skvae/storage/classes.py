@@ -35,7 +35,7 @@ class Classes:
     Examples
     --------
     >>> Classes().find("WienerFilter")
-    <class 'skvae.classical.enhancers.WienerFilter'>
+    <class 'skvae.classical.wiener.WienerFilter'>
     >>> Classes().find("gates:Gate")
     Traceback (most recent call last):
         ...
@@ -155,8 +155,8 @@ def import_class(name: str) -> type:
 
     Examples
     --------
-    >>> import_class("skvae.classical.enhancers:WienerFilter")
-    <class 'skvae.classical.enhancers.WienerFilter'>
+    >>> import_class("skvae.classical.wiener:WienerFilter")
+    <class 'skvae.classical.wiener.WienerFilter'>
     """
     if not is_class_name(name):
         raise ValueError(

@@ -68,28 +68,28 @@ class ModelRecord(NamedTuple):
 _METHODS = (
     ModelRecord(
         "spectral-subtraction",
-        "skvae.classical.enhancers.SpectralSubtraction",
+        "skvae.classical.spectral_subtraction.SpectralSubtraction",
         "Subtracts the power of the noise; the fastest",
     ),
     ModelRecord(
         "wiener",
-        "skvae.classical.enhancers.WienerFilter",
+        "skvae.classical.wiener.WienerFilter",
         "Wiener filter with a smoothed a priori SNR",
     ),
     ModelRecord(
         "log-mmse",
-        "skvae.classical.enhancers.LogMMSE",
+        "skvae.classical.log_mmse.LogMMSE",
         "Log-spectral amplitude estimator of Ephraim and Malah",
     ),
     ModelRecord(
         "is-nmf",
-        "skvae.factorization.enhancers.ISNMF",
+        "skvae.factorization.isnmf.ISNMF",
         "Itakura-Saito NMF: a dictionary of speech; noise learned from the mixture",
         learns=True,
     ),
     ModelRecord(
         "rpca",
-        "skvae.factorization.enhancers.RPCA",
+        "skvae.factorization.rpca.RPCA",
         "Robust PCA: sparse speech in noise of low rank",
     ),
 )

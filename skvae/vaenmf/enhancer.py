@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from skvae.base import BaseEnhancer
-from skvae.classical.enhancers import LogMMSE
+from skvae.classical.log_mmse import LogMMSE
 from skvae.enhancement import MaskEstimate
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT

@@ -152,7 +152,7 @@ class NMFNoise(NoiseModel):
             learned = fit_isnmf(
                 as_tensor(power, device),
                 self.n_components,
-                n_iter=_N_PROFILE_ITER,
+                max_iter=_N_PROFILE_ITER,
                 generator=torch_generator(rng),
             )
             self.components_ = learned.W.cpu().numpy()

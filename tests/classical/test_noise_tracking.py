@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skvae.classical.noise_tracking import (
-    initial_noise,
+    first_frames_power,
     noise_floor,
     track_noise,
 )
@@ -166,5 +166,5 @@ def test_the_floor_never_falls_and_does_not_look_ahead():
 
 def test_the_first_frames_may_be_fewer_than_asked_for():
     V = white(3)
-    np.testing.assert_allclose(initial_noise(V, 10), V.mean(0))
-    np.testing.assert_allclose(initial_noise(V, 2), V[:2].mean(0))
+    np.testing.assert_allclose(first_frames_power(V, 10), V.mean(0))
+    np.testing.assert_allclose(first_frames_power(V, 2), V[:2].mean(0))

@@ -278,33 +278,3 @@ def test_mask_finds_planted_peaks():
     peaks = np.abs(S) > 2 * L
     assert rpca_mask(found.L, found.S)[peaks].mean() > 0.99
     assert rpca_mask(found.L, found.S)[S == 0].mean() < 0.01
-
-
-# Errors
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"M": np.ones(3)}, r"M must have shape \(N, F\), not empty, got \(3,\)"),
-        ({"M": np.ones((0, 3))}, "M must have shape"),
-        ({"M": np.array([[1.0, np.nan]])}, "M must be finite"),
-        ({"M": np.array([[1.0, np.inf]])}, "M must be finite"),
-        ({"M": np.ones((2, 2), complex)}, "M must be real"),
-        ({"lam": 0.0}, "lam must be positive, got 0.0"),
-        ({"lam": np.nan}, "lam"),
-        ({"rho": 1.0}, "rho must be above 1, got 1.0"),
-        ({"max_iter": 0}, "max_iter must be at least 1, got 0"),
-    ],
-)
-def test_rpca_refuses_what_it_cannot_split(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        rpca(**{"M": np.ones((3, 4)), **arguments})
-
-
-def test_mask_refuses_unknown_kind_and_negative_gain():
-    ones = np.ones((2, 3))
-    with pytest.raises(ValueError, match=r"kind must be .* got 'hard'"):
-        rpca_mask(ones, ones, "hard")
-    with pytest.raises(ValueError, match="gain must not be negative, got -1"):
-        rpca_mask(ones, ones, gain=-1)

@@ -30,7 +30,7 @@ SMALL_SETTINGS = {
         "max_iter": 5,
         "n_adapt_iter": 5,
     },
-    "RPCA": {"n_iter": 20},
+    "RPCA": {"max_iter": 20},
     "VAENMFEnhancer": {
         "vae": SpeechVAE(2, 8, training=Training(2)),
         "inference": VEM(3),

@@ -123,9 +123,12 @@ def variants():
     yield "window", LogMMSE(stft=STFT(256, 64, window=window))
     yield "window-tuple", LogMMSE(stft=STFT(8, 4, window=(1.0,) * 8))
     yield "other rate", LogMMSE(stft=STFT(256, sample_rate=8000))
-    yield "wiener with noise", WienerFilter(noise=noise, noise_estimate="profile")
-    yield "isnmf with noise", small(ISNMF).set_params(noise=noise)
-    yield "rpca with noise", small(RPCA).set_params(noise=noise)
+    yield (
+        "wiener with noise",
+        WienerFilter(noise_profile=noise, noise_estimate="profile"),
+    )
+    yield "isnmf with noise", small(ISNMF).set_params(noise_profile=noise)
+    yield "rpca with noise", small(RPCA).set_params(noise_profile=noise)
     options = {"training": Training(1), "stft": SMALL_STFT}
     yield "sizes", SpeechVAE(2, (8, 4), level=(1.0, 3.0), **options)
     yield "list of sizes", SpeechVAE(2, [8], **options)
@@ -215,10 +218,10 @@ def test_what_only_training_needs_is_not_kept(pairs, tmp_path):
 
 
 def test_numbers_of_numpy_become_those_of_python(pairs):
-    estimator = RPCA(gain=np.float32(0.5), n_iter=np.int64(5)).fit(pairs[0])
+    estimator = RPCA(gain=np.float32(0.5), max_iter=np.int64(5)).fit(pairs[0])
     rebuilt = again(estimator)
-    assert (rebuilt.gain, rebuilt.n_iter) == (0.5, 5)
-    assert (type(rebuilt.gain), type(rebuilt.n_iter)) == (float, int)
+    assert (rebuilt.gain, rebuilt.max_iter) == (0.5, 5)
+    assert (type(rebuilt.gain), type(rebuilt.max_iter)) == (float, int)
     assert_equal(results(estimator, pairs), results(rebuilt, pairs))
 
 

@@ -1,4 +1,4 @@
-"""ISNMF and RPCA as estimators; their mathematics is tested in tests/algorithms."""
+"""ISNMF as an estimator; test_nmf_updates.py tests its equations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import soxr
 from sklearn.base import clone
 from sklearn.callback import FitCallback
 
-from skvae import ISNMF, RPCA
+from skvae import ISNMF
 from skvae.datasets import make_dataset, make_noise
+from skvae.factorization import isnmf as isnmf_module
 from skvae.metrics import mean_si_sdr
 
 
@@ -44,11 +45,6 @@ def test_isnmf_does_no_harm_to_a_narrow_band(isnmf, pairs):
     assert separation.mask.shape[0] == 513
 
 
-def test_rpca_gains_two_decibels(pairs):
-    noisy, clean = (part[:4] for part in pairs)
-    assert RPCA().fit(noisy).score(noisy, clean) > mean_si_sdr(clean, noisy) + 2
-
-
 def test_divergence_never_increases_with_exponent_one_half(isnmf, pairs):
     assert isnmf.exponent == 0.5
     assert np.all(np.diff(isnmf.loss_curve_) <= 1e-6)
@@ -75,16 +71,14 @@ def test_the_same_seed_gives_the_same_dictionary(pairs):
 
 
 def test_max_frames_limits_what_is_learned_from(pairs, monkeypatch):
-    from skvae.factorization import nmf_updates as maths
-
     seen = []
-    original = maths.fit_isnmf
+    original = isnmf_module.fit_isnmf
 
     def spy(V, *arguments, **options):
         seen.append(len(V))
         return original(V, *arguments, **options)
 
-    monkeypatch.setattr(maths, "fit_isnmf", spy)
+    monkeypatch.setattr(isnmf_module, "fit_isnmf", spy)
     _, clean = pairs
     ISNMF(2, max_iter=1, max_frames=50, random_state=0).fit(clean)
     ISNMF(2, max_iter=1, random_state=0).fit(clean)
@@ -101,7 +95,7 @@ def test_a_noise_recording_helps_isnmf_with_that_noise(pairs):
     ]
     profile = make_noise(32000, "machine", random_state=rng)
     plain, told = (
-        ISNMF(8, max_iter=60, n_adapt_iter=10, noise=noise, random_state=0)
+        ISNMF(8, max_iter=60, n_adapt_iter=10, noise_profile=noise, random_state=0)
         .fit(clean[4:])
         .score(noisy, clean[:4])
         for noise in (None, profile)
@@ -109,38 +103,13 @@ def test_a_noise_recording_helps_isnmf_with_that_noise(pairs):
     assert told > plain + 0.2
 
 
-def test_a_noise_recording_changes_rpca_and_stays_out_of_the_result(pairs):
-    noisy, _ = pairs
-    profile = make_noise(16000, "machine", random_state=0)
-    plain = RPCA().fit(noisy).separate(noisy[:1])[0]
-    told = RPCA(noise=profile).fit(noisy).separate(noisy[:1])[0]
-    assert plain.mask.shape == told.mask.shape
-    assert np.abs(plain.mask - told.mask).max() > 0.05
-
-
-def test_binary_masks_are_binary(pairs):
-    noisy, _ = pairs
-    [separation] = RPCA(mask="binary").fit(noisy).separate(noisy[:1])
-    assert set(np.unique(separation.mask)) == {0.0, 1.0}
-
-
-def test_more_gain_suppresses_more(pairs):
-    noisy, _ = pairs
-    masks = [
-        RPCA(gain=gain).fit(noisy).separate(noisy[:1])[0].mask.mean()
-        for gain in (0.5, 1, 2)
-    ]
-    assert masks[0] > masks[1] > masks[2]
-
-
 def test_blocks_come_close_to_the_whole(isnmf, pairs):
     noisy = [np.concatenate(pairs[0][:5])]
-    for enhancer in (isnmf, RPCA().fit(noisy)):
-        whole = enhancer.transform(noisy)
-        enhancer.set_params(block_seconds=2.0)
-        in_blocks = enhancer.transform(noisy)
-        enhancer.set_params(block_seconds=60.0)
-        assert mean_si_sdr(whole, in_blocks) > 5
+    whole = isnmf.transform(noisy)
+    isnmf.set_params(block_seconds=2.0)
+    in_blocks = isnmf.transform(noisy)
+    isnmf.set_params(block_seconds=60.0)
+    assert mean_si_sdr(whole, in_blocks) > 5
 
 
 class StopAfter(FitCallback):
@@ -190,9 +159,6 @@ def test_progress_goes_to_standard_error(pairs, capsys):
         (ISNMF(device="abacus"), "`device` must be"),
         (ISNMF(device=0), "`device` must be a string"),
         (ISNMF(max_iter=0), "`max_iter`"),
-        (RPCA("hard"), "`mask` must be one of 'binary', 'soft'"),
-        (RPCA(gain=-1), "`gain`"),
-        (RPCA(sparsity=0), "`sparsity`"),
     ],
 )
 def test_parameters_out_of_range_are_named(estimator, message):
@@ -202,9 +168,8 @@ def test_parameters_out_of_range_are_named(estimator, message):
 
 def test_silence_can_be_learned_from_and_enhanced():
     silence = [np.zeros(3000, np.float32)]
-    for enhancer in (ISNMF(2, max_iter=3), RPCA()):
-        [enhanced] = enhancer.fit(silence).transform(silence)
-        assert not enhanced.any()
+    [enhanced] = ISNMF(2, max_iter=3).fit(silence).transform(silence)
+    assert not enhanced.any()
 
 
 @pytest.mark.gpu

@@ -44,7 +44,7 @@ def test_a_recording_of_the_noise_helps_against_stationary_noise(method, estimat
     profile = make_noise(16000, "pink", random_state=7)
     level = np.std(noisy[0] - clean[0]) / np.std(profile)
     helped = gain(
-        method(noise=level * profile, noise_estimate=estimate, stft=STFT_512),
+        method(noise_profile=level * profile, noise_estimate=estimate, stft=STFT_512),
         noisy[:1],
         clean[:1],
     )
@@ -57,11 +57,11 @@ def test_a_recording_of_the_noise_helps_against_stationary_noise(method, estimat
 @pytest.mark.parametrize("method", METHODS)
 def test_the_profile_is_the_mean_power_of_the_recording(method):
     noise = make_noise(4000, random_state=0)
-    fitted = method(noise=noise, stft=SMALL_STFT).fit([noise])
+    fitted = method(noise_profile=noise, stft=SMALL_STFT).fit([noise])
     wanted = np.mean(np.abs(SMALL_STFT.transform([noise])[0].data) ** 2, axis=1)
     np.testing.assert_allclose(fitted.noise_power_, wanted, rtol=1e-5)
     for same in ([noise], SMALL_STFT.transform([noise])[0]):
-        again = method(noise=same, stft=SMALL_STFT).fit([noise])
+        again = method(noise_profile=same, stft=SMALL_STFT).fit([noise])
         np.testing.assert_array_equal(again.noise_power_, fitted.noise_power_)
     assert method(stft=SMALL_STFT).fit([noise]).noise_power_ is None
 
@@ -87,12 +87,15 @@ def test_the_first_frames_serve_as_noise_where_speech_begins_later(method):
     [
         ({"noise_estimate": "guess"}, "`noise_estimate` must be one of 'auto'"),
         ({"noise_estimate": "profile"}, "needs a recording of the noise alone"),
-        ({"noise_estimate": "first-frames", "noise": np.ones(9)}, "drop one"),
+        (
+            {"noise_estimate": "first-frames", "noise_profile": np.ones(9)},
+            "pass only one",
+        ),
         ({"n_noise_frames": 0}, r"`n_noise_frames` must be an integer in \[1"),
         ({"n_noise_frames": 2.5}, "`n_noise_frames`"),
-        ({"noise": np.array([1.0, np.nan])}, "`noise`.*finite"),
-        ({"noise": np.ones((9, 2))}, r"`noise`.*\(9, 2\)"),
-        ({"noise": "noise.wav"}, "`noise`.*text"),
+        ({"noise_profile": np.array([1.0, np.nan])}, "`noise_profile`.*finite"),
+        ({"noise_profile": np.ones((9, 2))}, r"`noise_profile`.*\(9, 2\)"),
+        ({"noise_profile": "noise.wav"}, "`noise_profile`.*text"),
         ({"attenuation_limit": -1}, r"`attenuation_limit`.*\[0, inf\) or None, got -1"),
         ({"block_seconds": 0}, r"`block_seconds`.*\(0, inf\) or None, got 0"),
         ({"block_seconds": np.inf}, "`block_seconds`"),
@@ -175,7 +178,7 @@ def test_blocks_give_the_same_mask_whatever_the_estimate(method, estimate):
         [1e-6 * rng.standard_normal(8000), np.zeros(8000), rng.standard_normal(8000)]
     )
     noise = 1e-12 * rng.standard_normal(4000) if estimate == "profile" else None
-    enhancer = method(noise=noise, noise_estimate=estimate, stft=SMALL_STFT)
+    enhancer = method(noise_profile=noise, noise_estimate=estimate, stft=SMALL_STFT)
     whole = enhancer.set_params(block_seconds=None).fit([x]).separate([x])[0]
     for seconds in (0.2, 0.5):
         blocks = enhancer.set_params(block_seconds=seconds).fit([x]).separate([x])[0]

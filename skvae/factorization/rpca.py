@@ -1,0 +1,154 @@
+"""Robust principal component analysis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skvae.base import BaseEnhancer
+from skvae.enhancement import MaskEstimate
+from skvae.factorization.rpca_splitting import rpca, rpca_mask
+from skvae.signal.spectrogram import Spectrogram
+from skvae.utils.learned import Array
+from skvae.utils.parameters import Number, Option
+from skvae.utils.threads import one_thread
+
+
+class RPCA(BaseEnhancer):
+    """Robust principal component analysis: sparse speech on low-rank noise.
+
+    The magnitude spectrogram is split into a low-rank matrix, a model of repeating
+    noise, and a sparse matrix, a model of speech [1]_ [2]_. The method needs no
+    training.
+
+    Parameters
+    ----------
+    mask : {"binary", "soft"}, default="soft"
+        Kind of mask: "soft" is the share of the sparse part in each bin; "binary" is 1
+        where that part is larger, else 0.
+    gain : float, default=1.0
+        Weight of the low-rank part in the mask. Larger values remove more.
+    sparsity : float, default=1.0
+        Weight of the norm of the sparse part, in units of ``1 / sqrt(max(n_frames,
+        n_bins))``. Larger values leave more in the low-rank part.
+    tol : float, default=1e-5
+        Tolerance of the relative error between the spectrogram and the sum of its
+        parts, at which the iterations stop.
+    max_iter : int, default=100
+        Maximum number of iterations.
+    noise_profile : waveform or Spectrogram, default=None
+        Recording of the noise alone, which is split together with each utterance.
+    stft : STFT, default=None
+        Analysis of waveforms. None means ``STFT()``. Spectrograms bring their own.
+    attenuation_limit : float, default=None
+        Maximum attenuation in dB. None means no limit.
+    block_seconds : float, default=60.0
+        Length of the blocks in which longer recordings are enhanced. None disables
+        blocks.
+    random_state : int, Generator or None, default=None
+        Seed or generator from which `seed_` is drawn. The method itself is
+        deterministic.
+    n_jobs : int, default=None
+        Number of utterances that are enhanced in parallel.
+    verbose : int, default=0
+        Whether to show progress on standard error.
+
+    Attributes
+    ----------
+    noise_magnitude_ : ndarray of shape (n_frames, n_bins), or None
+        Magnitude of `noise_profile`.
+    stft_ : STFT
+        Analysis that is used.
+    seed_ : int
+        Seed of each utterance's own generator.
+    n_features_in_ : int
+        Number of samples of each row, if `fit` saw a 2-D array.
+
+    See Also
+    --------
+    ISNMF : Learns a dictionary of speech.
+
+    References
+    ----------
+    .. [1] E. J. Candès, X. Li, Y. Ma and J. Wright, "Robust principal component
+       analysis?", Journal of the ACM 58(3), 2011.
+    .. [2] P.-S. Huang, S. D. Chen, P. Smaragdis and M. Hasegawa-Johnson, "Singing-voice
+       separation from monaural recordings using robust principal component analysis",
+       ICASSP 2012.
+
+    Examples
+    --------
+    >>> from skvae import RPCA
+    >>> from skvae.datasets import make_dataset
+    >>> from skvae.metrics import mean_si_sdr
+    >>> noisy, clean = make_dataset(2, snr=0, random_state=0)
+    >>> RPCA().fit(noisy).score(noisy, clean) > mean_si_sdr(clean, noisy)
+    True
+    """
+
+    _block_overlap = 1.0
+
+    _parameter_ranges = {
+        "mask": Option("binary", "soft"),
+        "gain": Number(low=0),
+        "sparsity": Number(low=0, open_low=True),
+        "tol": Number(low=0),
+        "max_iter": Number(low=1, integer=True),
+    }
+
+    _learned = {"noise_magnitude_": Array("any", "n_bins", low=0, optional=True)}
+
+    def __init__(
+        self,
+        mask: str = "soft",
+        gain: float = 1.0,
+        *,
+        sparsity: float = 1.0,
+        tol: float = 1e-5,
+        max_iter: int = 100,
+        noise_profile: Any = None,
+        stft: Any = None,
+        attenuation_limit: float | None = None,
+        block_seconds: float | None = 60.0,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.mask = mask
+        self.gain = gain
+        self.sparsity = sparsity
+        self.tol = tol
+        self.max_iter = max_iter
+        self.noise_profile = noise_profile
+        self.stft = stft
+        self.attenuation_limit = attenuation_limit
+        self.block_seconds = block_seconds
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _fit(
+        self,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        rng: np.random.Generator,
+    ) -> None:
+        profile = self._noise_profile(self.noise_profile)
+        self.noise_magnitude_ = None if profile is None else np.sqrt(profile)
+
+    def _estimate_mask(
+        self, V: np.ndarray, rng: np.random.Generator, state: None
+    ) -> MaskEstimate:
+        M = np.sqrt(V)
+        n_noise = 0
+        if self.noise_magnitude_ is not None:
+            n_noise = len(self.noise_magnitude_)
+            M = np.concatenate([self.noise_magnitude_.astype(M.dtype), M])
+        lam = self.sparsity / np.sqrt(max(M.shape))
+        with one_thread():
+            result = rpca(M, lam, tol=self.tol, max_iter=self.max_iter)
+            mask = rpca_mask(
+                result.L[n_noise:], result.S[n_noise:], self.mask, self.gain
+            )
+        return MaskEstimate(mask, n_iter=result.n_iter, history=result.history)
