@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skvae._version import __version__
 
 if TYPE_CHECKING:  # what editors and type checkers read: the same names
+    from skvae.arrays import reduce_noise as reduce_noise
     from skvae.base import BaseEnhancer as BaseEnhancer
     from skvae.classical.log_mmse import LogMMSE as LogMMSE
     from skvae.classical.spectral_subtraction import (
@@ -83,6 +84,7 @@ _EXPORTS = {
     "save_pretrained": "skvae.storage.pretrained",
     "list_models": "skvae.storage.pretrained",
     "enhance_file": "skvae.recordings",
+    "reduce_noise": "skvae.arrays",
     "evaluate": "skvae.evaluation.scores",
     "summarize": "skvae.evaluation.summary",
     "compare": "skvae.evaluation.summary",

@@ -30,6 +30,7 @@ LAYERS = [
     {"evaluation"},
     {"storage"},
     {"recordings", "plot"},
+    {"arrays"},
     {"cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
