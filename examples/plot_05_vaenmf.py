@@ -27,14 +27,20 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 from sklearn.frozen import FrozenEstimator
-from skvae.vaenmf.model import initial_noise
 
-from skvae import MCEM, MCMC, VEM, GradientVEM, SpeechVAE, Training, VAENMFEnhancer
+from skvae import (
+    MCEM,
+    MCMC,
+    VEM,
+    GradientVEM,
+    NMFNoise,
+    SpeechVAE,
+    Training,
+    VAENMFEnhancer,
+)
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import si_sdr
 from skvae.plot import AudioPlayer, ConvergenceDisplay, MaskDisplay, SpectrogramDisplay
-from skvae.signal.framing import at_level
-from skvae.speech.fast_prior import fast_prior
 
 N_SAMPLES = 3 * 16_000
 clean = make_speech(N_SAMPLES, random_state=1006)
@@ -64,22 +70,24 @@ vae.fit([make_speech(N_SAMPLES, random_state=seed) for seed in range(40)])
 # thirty iterations.
 
 [X] = vae.stft_.transform([noisy])
-V = torch.tensor(at_level(np.abs(X.frames()) ** 2, vae.level_))
-network = vae.networks()
+power = np.abs(X.frames()) ** 2
+V = torch.tensor(power * (vae.level_ / power.mean()))
+prior = vae.speech_prior(V)
 results = {}
-for n_iter in (1, 5, 30):
+for max_iter in (1, 5, 30):
     generator = torch.Generator().manual_seed(0)
-    start = initial_noise(V, 3, generator)
-    results[n_iter] = MCEM(n_iter).infer(V, fast_prior(network), start, generator)
+    start = NMFNoise(3).start(V, generator)
+    with torch.no_grad():
+        results[max_iter] = MCEM(max_iter).infer(V, prior, start, generator)
 
 fig, axes = plt.subplots(
     3, 3, figsize=(11, 8), sharex=True, sharey=True, layout="constrained"
 )
-for column, (n_iter, found) in zip(axes.T, results.items(), strict=True):
+for column, (max_iter, found) in zip(axes.T, results.items(), strict=True):
     with torch.no_grad():
-        speech_variance = found.noise.gain * network.decode(found.z).exp()
+        speech_variance = found.gain * prior.decode(found.z).exp()
     variances = {
-        f"speech after {n_iter}": speech_variance,
+        f"speech after {max_iter}": speech_variance,
         "noise, H W": found.noise.power(),
         "their sum": speech_variance + found.noise.power(),
     }

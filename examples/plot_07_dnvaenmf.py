@@ -33,14 +33,14 @@ FAMILIAR = ["pink", "machine", "wind", "engine"]
 UNHEARD = ["insects", "water", "impacts", "bands"]
 speech = [make_speech(N_SAMPLES, random_state=seed) for seed in range(24)]
 noises = [make_noise(2 * N_SAMPLES, kind, random_state=0) for kind in FAMILIAR]
-dvae = DenoisingVAE(
+vae = DenoisingVAE(
     n_latent=8,
     hidden_layer_sizes=48,
     mixer=Mixer(noises, snr=(-5, 10)),
     training=Training(max_iter=14, batch_size=4, learning_rate=5e-3, averaging=0.9),
     random_state=0,
 ).fit(speech)
-losses = ConvergenceDisplay.from_estimator(dvae)
+losses = ConvergenceDisplay.from_estimator(vae)
 
 # %%
 # Output of the encoder
@@ -59,7 +59,7 @@ fig, axes = plt.subplots(
     2, 2, figsize=(10, 6), sharex=True, sharey=True, layout="constrained"
 )
 for row, (kind, noisy) in zip(axes, mixtures.items(), strict=True):
-    [heard] = dvae.inverse_transform(dvae.transform([noisy]))
+    [heard] = vae.inverse_transform(vae.transform([noisy]))
     SpectrogramDisplay.from_waveform(
         noisy, ax=row[0], title=f"noisy: {kind}", colorbar=False
     )
@@ -93,7 +93,7 @@ fig, axes = plt.subplots(
 SpectrogramDisplay.from_waveform(clean, ax=axes[0, 0], title="clean", colorbar=False)
 for ax, prior in zip(axes.flat[1:], ("encoder", "standard", "fixed"), strict=True):
     enhancer = DnVAENMFEnhancer(
-        FrozenEstimator(dvae), prior=prior, mask_weight=0, random_state=0
+        FrozenEstimator(vae), prior=prior, mask_weight=0, random_state=0
     )
     [separation] = enhancer.fit([clean]).separate([noisy])
     score = si_sdr(clean, separation.enhanced)
@@ -127,12 +127,11 @@ styles = {"encoder": ("o-", "#0072B2"), "standard": ("s--", "#E69F00")}
 styles |= {"fixed": ("^:", "#009E73")}
 for prior, (style, colour) in styles.items():
     scores = []
-    for n_iter in counts:
-        inference = GradientVEM(
-            n_iter, learning_rate=0.2, prior_weight=1.0, smoothing=1, with_gain=False
-        )
+    for max_iter in counts:
+        inference = GradientVEM.as_published()
+        inference.set_params(max_iter=max_iter, n_samples=1)
         enhancer = DnVAENMFEnhancer(
-            FrozenEstimator(dvae), inference, prior=prior, mask_weight=0, random_state=0
+            FrozenEstimator(vae), inference, prior=prior, mask_weight=0, random_state=0
         )
         scores.append(enhancer.fit([clean]).score(test_noisy, test_speech))
     ax.semilogx(counts, scores, style, color=colour, label=prior)
@@ -155,7 +154,7 @@ legend = ax.legend(title="prior")
 tables = {"noisy": evaluate(None, test_noisy, test_speech, "si_sdr")}
 for name, weight in {"gain alone": 0.0, "both": 0.67, "mask alone": 1.0}.items():
     enhancer = DnVAENMFEnhancer(
-        FrozenEstimator(dvae), mask_weight=weight, random_state=0
+        FrozenEstimator(vae), mask_weight=weight, random_state=0
     )
     enhancer.fit([clean])
     tables[name] = evaluate(enhancer, test_noisy, test_speech, "si_sdr")

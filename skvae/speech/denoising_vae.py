@@ -242,7 +242,7 @@ class DenoisingVAE(MixtureModel):
         r"""Speech model of one mixture, or of a padded batch, for an inference.
 
         The prior of the latent variables is normal with the encoder's means and its
-        variances plus :math:`\sigma_z^2`, (9) of [1]_.
+        variances plus :math:`\sigma_z^2`, (9) of the paper.
 
         Parameters
         ----------
