@@ -473,11 +473,11 @@ class BaseEnhancer(SpeechEstimator, ABC):
         if device is not None and self._takes_device:
             options["device"] = device
         return check_estimate(
-            estimate_mask(self._heard(V), rng, state, **options), V.shape
+            estimate_mask(self._filled(V), rng, state, **options), V.shape
         )
 
-    def _heard(self, V: np.ndarray) -> np.ndarray:
-        """Power (N, F) that the mask of a recording is estimated from."""
+    def _filled(self, V: np.ndarray) -> np.ndarray:
+        """Power (N, F), with empty bins filled if the method needs the full band."""
         return Band(V).filled if self._fills_band else V
 
     def _device(self, device: str | None = None) -> str:

@@ -402,7 +402,7 @@ def estimate_together(enhancements: Sequence[Enhancement]) -> Sequence[Enhanceme
         return enhancements
     enhancer = enhancements[0].enhancer
     spectra = [BlockSpectra(one.channels, 0, one.n_frames) for one in enhancements]
-    powers = [enhancer._heard(block.power(enhancer.stft_.n_fft)) for block in spectra]
+    powers = [enhancer._filled(block.power(enhancer.stft_.n_fft)) for block in spectra]
     rngs = [np.random.default_rng(enhancer.seed_) for _ in enhancements]
     estimates = enhancer._estimate_masks(powers, rngs)
     together = []

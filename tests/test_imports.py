@@ -29,7 +29,7 @@ LAYERS = [
     {"vaenmf"},
     {"evaluation"},
     {"storage"},
-    {"recordings", "plot"},
+    {"recordings", "recording_files", "plot"},
     {"arrays"},
     {"cli", "__main__"},
 ]

@@ -12,17 +12,16 @@ from skvae import (
     MaskEstimate,
     SpectralSubtraction,
     WienerFilter,
-    recordings,
 )
 from skvae.datasets import make_dataset
-from skvae.recordings import (
+from skvae.recording_files import (
     DamagedFileWarning,
+    RecordingReader,
     encode,
-    enhance_file,
     quantize,
     read_rate,
-    scaled_stft,
 )
+from skvae.recordings import enhance_file, scaled_stft
 
 
 class Constant(BaseEnhancer):
@@ -227,7 +226,7 @@ def test_what_libsndfile_writes_wrong_is_not_written(tmp_path):
 def test_overlapping_parts_are_read_where_they_are_without_seeking(tmp_path, suffix):
     source = tmp_path / f"a.{suffix}"
     noisy = write_noise(source, 30_017)
-    with recordings._Recording(source) as recording:
+    with RecordingReader(source) as recording:
         assert recording.n_samples == len(noisy)
         for start in range(0, 30_000, 7000):
             stop = min(start + 9000, len(noisy))
@@ -374,7 +373,7 @@ def test_sound_behind_a_header_that_promises_none_is_not_taken_for_silence(tmp_p
     content = bytearray(source.read_bytes())
     content[40:44] = bytes(4)
     source.write_bytes(content)
-    with pytest.raises(ValueError, match="no sample can be found in its 80044 bytes"):
+    with pytest.raises(ValueError, match="no samples in its 80044 bytes"):
         enhance_file(Constant().fit([np.ones(9)]), source, tmp_path / "b")
 
 
@@ -392,7 +391,7 @@ def test_samples_that_are_no_numbers_are_found(tmp_path, value, rate):
 @pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2**31 - 1])
 def test_rates_that_nobody_records_at_are_refused(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", np.zeros(9), rate)
-    with pytest.raises(ValueError, match=f"header says {rate} samples per second"):
+    with pytest.raises(ValueError, match=f"sample rate of {rate} Hz"):
         read_rate(tmp_path / "a.wav")
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from skvae.cli.enhancers import Settings, make_enhancer, settings_for_workers
 from skvae.cli.errors import CommandError
 from skvae.cli.files import Job, shown
-from skvae.recordings import DamagedFileWarning, enhance_file, read_rate
+from skvae.recording_files import DamagedFileWarning, read_rate
+from skvae.recordings import enhance_file
 from skvae.utils.files import written_whole
 from skvae.utils.progress import Progress
 from skvae.utils.workers import run_tasks, workers

@@ -20,7 +20,7 @@ from scipy import fft as scipy_fft
 #: interior sample: overlap-add divides by it.
 _MIN_COVERAGE = 0.01
 #: Frames that are transformed together: about what fits into the second-level cache.
-_FRAMES_AT_ONCE = 128
+_CHUNK_FRAMES = 128
 
 
 def _cosine_window(*coefficients: float) -> Callable[[int], np.ndarray]:
@@ -251,8 +251,8 @@ class Framing:
         weights = self.weights.astype(segment.dtype)
         dtype = np.complex64 if segment.dtype == np.float32 else np.complex128
         spectra = np.empty((len(frames), self.n_bins), dtype)
-        for start in range(0, len(frames), _FRAMES_AT_ONCE):
-            chunk = slice(start, start + _FRAMES_AT_ONCE)
+        for start in range(0, len(frames), _CHUNK_FRAMES):
+            chunk = slice(start, start + _CHUNK_FRAMES)
             windowed = frames[chunk] * weights
             spectra[chunk] = scipy_fft.rfft(windowed, axis=-1, overwrite_x=True)
         return spectra
@@ -351,9 +351,9 @@ class OverlapAdd:
         n_new = len(spectra)
         added = np.zeros((n_new + n_slices - 1, hop), self._dtype)
         added[: n_slices - 1] = self._tail
-        padded = np.zeros((min(n_new, _FRAMES_AT_ONCE), n_slices * hop), self._dtype)
-        for start in range(0, n_new, _FRAMES_AT_ONCE):
-            chunk = spectra[start : start + _FRAMES_AT_ONCE]
+        padded = np.zeros((min(n_new, _CHUNK_FRAMES), n_slices * hop), self._dtype)
+        for start in range(0, n_new, _CHUNK_FRAMES):
+            chunk = spectra[start : start + _CHUNK_FRAMES]
             frames = padded[: len(chunk)]
             inverse = scipy_fft.irfft(chunk, n_fft, axis=-1)
             np.multiply(inverse, self._weights, out=frames[:, :n_fft])

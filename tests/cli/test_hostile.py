@@ -97,15 +97,15 @@ def link_to_nothing(folder):
 
 # What it is, and what the message says; each is a failure of that file alone.
 BAD = [
-    (empty, "it is empty"),
-    (header_only, "no sample can be found in its 44 bytes"),
-    (truncated_flac, "cut off, or is damaged. Fetch it again"),
+    (empty, "the file is empty"),
+    (header_only, "no samples in its 44 bytes"),
+    (truncated_flac, "truncated or damaged. Download it again"),
     (text, "convert it to WAV or FLAC"),
     (picture, "convert it to WAV or FLAC"),
     (headerless, "convert it to WAV or FLAC"),
     (no_numbers, "sample 1 is NaN or inf"),
     (far_too_loud, "scale it"),
-    (silly_rate, "header says 7 samples per second"),
+    (silly_rate, "sample rate of 7 Hz"),
     (loop, "symbolic link"),
     (link_to_nothing, "cannot be read: No such file"),
 ]
@@ -236,7 +236,7 @@ def test_what_was_cut_off_is_done_and_told(tmp_path, skvae):
     out = tmp_path / "out.wav"
     status, _, err = skvae("enhance", tmp_path / "a.wav", "-o", out, *WORDS)
     assert status == 0
-    assert "it was cut off, for its header promises more" in err
+    assert "the file is truncated (its header promises more samples)" in err
     assert soundfile.info(out).frames == soundfile.info(tmp_path / "a.wav").frames
 
 

@@ -1,0 +1,431 @@
+"""Audio files that are read and written a part at a time, all channels together.
+
+Samples are single precision, which represents 24 bits. Files are written with the
+encoding of another file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from skvae.datasets.audio import QUALITY, resampled_length
+
+#: Bits of integer encodings. Their samples are scaled here, since libsndfile reads full
+#: scale as 2^(bits - 1) but writes it as 2^(bits - 1) - 1, which changes the level.
+_PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+
+#: Encodings that libsndfile 1.2.2 writes wrong: loud noise comes back as other noise.
+_WRONG_WHEN_WRITTEN = frozenset({"ALAC_32"})
+
+#: Range of sample rates in Hz of recordings of speech. Damaged headers contain others.
+_LEAST_RATE, _MOST_RATE = 1000, 1_000_000
+
+#: More samples than any file has: libsndfile returns such a number for unknown lengths.
+_UNKNOWN_LENGTH = 2**62
+
+#: Maximum size in bytes of a file without samples: headers, tags, a codebook.
+_EMPTY_BYTES = 2**16
+
+#: Samples of each channel that are counted at once.
+_SAMPLES_AT_ONCE = 2**16
+
+#: How libsndfile reports a header with more bytes than the file. Programs that write to
+#: a pipe do not know the length, and put nearly 2^31 or 2^32 into the header.
+_TRUNCATED = re.compile(r"(\d+) \(should be (\d+)\)")
+_MOST_PROMISED = 2**31 - 2**16
+
+
+class DamagedFileWarning(UserWarning):
+    """Part of a recording is missing; the available part was enhanced.
+
+    Examples
+    --------
+    >>> issubclass(DamagedFileWarning, UserWarning)
+    True
+    """
+
+
+def read_rate(path: str | os.PathLike[str]) -> int:
+    """Return the sample rate of a recording, from its header.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Audio file.
+
+    Returns
+    -------
+    int
+        Sample rate in Hz.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If the file is not audio, or has an implausible sample rate.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "silence.wav")
+    >>> soundfile.write(path, np.zeros(8), 8000)
+    >>> read_rate(path)
+    8000
+    """
+    with RecordingReader(path) as recording:
+        return recording.sample_rate
+
+
+def encode(samples: np.ndarray, subtype: str) -> np.ndarray:
+    """Round and clip samples to the integers of an encoding.
+
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples, n_channels)
+        Samples; full scale is 1.
+    subtype : str
+        Name of the encoding in soundfile.
+
+    Returns
+    -------
+    ndarray of the same shape
+        For integer encodings int16 or int32, in the highest bits. For float encodings
+        the samples themselves. For others the samples, clipped to [-1, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encode(np.array([[0.5], [2.0]]), "PCM_16").ravel()
+    array([16384, 32767], dtype=int16)
+    """
+    bits = _PCM_BITS.get(subtype)
+    if bits is None:
+        is_float = subtype in ("FLOAT", "DOUBLE")
+        return samples if is_float else np.clip(samples, -1.0, 1.0)
+    container = np.dtype(np.int16 if bits <= 16 else np.int32)
+    # libsndfile uses the highest bits of the container.
+    integers = np.ldexp(_integers(samples, bits), 8 * container.itemsize - bits)
+    return integers.astype(container)
+
+
+def quantize(samples: np.ndarray, subtype: str) -> np.ndarray:
+    """Round and clip samples as an integer encoding does.
+
+    Parameters
+    ----------
+    samples : ndarray of float
+        Samples; full scale is 1.
+    subtype : str
+        Name of the encoding in soundfile.
+
+    Returns
+    -------
+    ndarray of float, of the same shape
+        Samples as they are read back. For other encodings the samples themselves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> quantize(np.array([0.3, 2.0]), "PCM_S8")
+    array([0.296875 , 0.9921875])
+    """
+    bits = _PCM_BITS.get(subtype)
+    return samples if bits is None else np.ldexp(_integers(samples, bits), 1 - bits)
+
+
+def _integers(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Integers of an encoding with a number of bits, as float64."""
+    full_scale = 2.0 ** (bits - 1)
+    integers = np.rint(samples.astype(np.float64) * full_scale)
+    return np.clip(integers, -full_scale, full_scale - 1)
+
+
+class _Sequential(soundfile.SoundFile):
+    """File that is read without seeking, after which MP3, Ogg and others are wrong."""
+
+    def seekable(self) -> bool:
+        return False  # else soundfile seeks after each read
+
+
+class RecordingReader:
+    """Audio file that is decoded once, from its beginning to its end.
+
+    It stores the samples that were read last. No part may begin before the part that
+    was read before it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Audio file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If the file is not audio, or is damaged.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "silence.wav")
+    >>> soundfile.write(path, np.zeros((8, 2)), 8000)
+    >>> with RecordingReader(path) as recording:
+    ...     recording.read(2, 8).shape
+    (6, 2)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = path
+        self._file = _open(path)
+        self.sample_rate: int = self._file.samplerate
+        self.n_channels: int = self._file.channels
+        self.subtype: str = self._file.subtype
+        self.n_samples: int = self._file.frames
+        try:
+            self._check()
+        except BaseException:
+            self._file.close()
+            raise
+        self._n_read = 0
+        self._stream: Any = None
+        self._begin = 0
+        self._held = np.zeros((0, self.n_channels), np.float32)
+
+    def __enter__(self) -> RecordingReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """Arguments of soundfile to write a file with the same encoding."""
+        names = ("samplerate", "channels", "format", "subtype", "endian")
+        return {name: getattr(self._file, name) for name in names}
+
+    def channels(self, rate: int) -> list[_Channel]:
+        """Return all channels, resampled to a rate in Hz."""
+        if rate != self.sample_rate:
+            self._stream = soxr.ResampleStream(
+                self.sample_rate, rate, self.n_channels, "float32", QUALITY
+            )
+        length = resampled_length(self.n_samples, self.sample_rate, rate)
+        return [_Channel(self, k, length, rate) for k in range(self.n_channels)]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Read the samples `start` to `stop`, shape (stop - start, n_channels)."""
+        # Release old samples before reading more: blocks are large.
+        n_over = min(start - self._begin, len(self._held))
+        self._held = self._held[n_over:].copy()
+        self._begin += n_over
+        pieces = [self._held]
+        n_held = len(self._held)
+        while self._begin + n_held < stop:
+            pieces.append(self._read_on(stop - self._begin - n_held))
+            n_held += len(pieces[-1])
+        if len(pieces) > 1:
+            self._held = np.concatenate(pieces)
+        return self._held[start - self._begin : stop - self._begin]
+
+    def _read_on(self, n_wanted: int) -> np.ndarray:
+        n_left = self.n_samples - self._n_read
+        if n_left == 0:  # rounding has made the resampled recording longer
+            return np.zeros((n_wanted, self.n_channels), np.float32)
+        n = min(n_left, self.sample_rate)  # one second, much shorter than a block
+        if self._stream is None:
+            n = min(n, n_wanted)
+        try:
+            samples = self._file.read(n, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise self._ends_early() from error
+        if len(samples) < n:
+            raise self._ends_early()
+        if not np.isfinite(samples).all():
+            wrong = np.flatnonzero(~np.isfinite(samples).all(axis=1))[0]
+            raise ValueError(
+                f"sample {self._n_read + wrong} is NaN or inf, or exceeds single "
+                "precision: replace such samples."
+            )
+        self._n_read += n
+        if self._stream is not None:
+            samples = self._stream.resample_chunk(
+                samples, last=self._n_read == self.n_samples
+            )
+        return samples
+
+    def _check(self) -> None:
+        """Find the length, and check the header for damage."""
+        if not _LEAST_RATE <= self.sample_rate <= _MOST_RATE:
+            raise ValueError(
+                f"the header gives a sample rate of {self.sample_rate} Hz, not between "
+                f"{_LEAST_RATE} and {_MOST_RATE} Hz: the file may be damaged."
+            )
+        if self.n_samples > _UNKNOWN_LENGTH:
+            self.n_samples = _count(self.path)
+        is_truncated = any(
+            int(there) < int(promised) < _MOST_PROMISED
+            for promised, there in _TRUNCATED.findall(self._file.extra_info)
+        )
+        if self.n_samples == 0:
+            n_bytes = os.path.getsize(self.path)
+            if is_truncated or n_bytes > _EMPTY_BYTES:
+                raise ValueError(
+                    f"the file contains no samples in its {n_bytes} bytes: it is "
+                    "truncated, or its header is damaged. Programs that ignore the "
+                    "header may repair it."
+                )
+        elif is_truncated:
+            warnings.warn(
+                "the file is truncated (its header promises more samples); the "
+                "available part was enhanced.",
+                DamagedFileWarning,
+                stacklevel=4,
+            )
+
+    def _ends_early(self) -> ValueError:
+        return ValueError(
+            f"the file cannot be read beyond sample {self._n_read} of "
+            f"{self.n_samples}: it is truncated or damaged. Download it again, or "
+            "convert the readable part."
+        )
+
+
+class _Channel:
+    """One channel of a recording: a waveform that is read on demand."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, recording: RecordingReader, index: int, length: int, rate: int):
+        self._recording = recording
+        self._index = index
+        self._length = length
+        self.sample_rate = rate
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        start, stop, _ = part.indices(self._length)
+        return self._recording.read(start, stop)[:, self._index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(self.dtype if dtype is None else dtype)
+
+    def __repr__(self) -> str:
+        return f"channel {self._index}"
+
+
+class RecordingWriter:
+    """Audio file with the encoding of another one; its length is checked at the end.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to write.
+    like : RecordingReader
+        Recording whose encoding and length the file has.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ValueError
+        If the encoding can only be read.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> soundfile.write(folder / "a.flac", np.zeros((8, 2)), 8000)
+    >>> with RecordingReader(folder / "a.flac") as recording:
+    ...     with RecordingWriter(folder / "b.flac", recording) as copy:
+    ...         copy.write(recording.read(0, 8))
+    >>> soundfile.info(folder / "b.flac").frames
+    8
+    """
+
+    def __init__(self, path: str | os.PathLike[str], like: RecordingReader):
+        self._path = path
+        self._like = like
+        layout = like.layout
+        kind = {name: layout[name] for name in ("format", "subtype", "endian")}
+        try:
+            if kind["subtype"] in _WRONG_WHEN_WRITTEN:
+                raise ValueError("libsndfile writes it incorrectly")
+            if not soundfile.check_format(**kind):
+                raise ValueError("soundfile can only read it")
+            self._file = soundfile.SoundFile(_name(path), "w", **layout)
+        except (soundfile.SoundFileError, ValueError) as error:
+            _raise_reason(path)
+            raise ValueError(
+                f"it cannot be written in its own format, {layout['format']} with "
+                f"{layout['subtype']} ({error}): convert it to WAV or FLAC first."
+            ) from error
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(self, kind: object, *exception: object) -> None:
+        self._file.close()
+        # libsndfile does not report errors that occur when a file is closed.
+        if kind is None:
+            try:
+                n_samples = soundfile.info(_name(self._path)).frames
+            except soundfile.SoundFileError:
+                n_samples = 0
+            if n_samples < self._like.n_samples:
+                _raise_reason(self._path)
+                raise OSError(
+                    f"only {n_samples} of {self._like.n_samples} samples were written"
+                )
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append samples of shape (n_samples, n_channels)."""
+        try:
+            self._file.write(encode(samples, self._like.subtype))
+        except (soundfile.SoundFileError, AssertionError) as error:
+            _raise_reason(self._path)
+            raise OSError(f"writing failed: {error}") from error
+
+
+def _name(path: str | os.PathLike[str]) -> Any:
+    """File name for libsndfile, also if its bytes are not UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
+
+
+def _open(path: str | os.PathLike[str]) -> _Sequential:
+    try:
+        return _Sequential(_name(path))
+    # soundfile raises TypeError where a headerless format needs more arguments.
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        with open(path, "rb") as file:  # raises an OSError that says why
+            is_empty = not file.read(1)
+        if is_empty:
+            raise ValueError("the file is empty.") from error
+        raise ValueError(
+            "soundfile cannot read the file: if it is audio, convert it to WAV or FLAC."
+        ) from error
+
+
+def _count(path: str | os.PathLike[str]) -> int:
+    """Number of samples, counted by decoding them."""
+    n_samples = 0
+    with _open(path) as file:
+        while n_new := len(file.read(_SAMPLES_AT_ONCE, dtype="float32")):
+            n_samples += n_new
+    return n_samples
+
+
+def _raise_reason(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that libsndfile does not report, e.g. a full disk."""
+    with open(path, "ab") as file:
+        file.write(bytes(_EMPTY_BYTES))
