@@ -174,10 +174,6 @@ def check_parameters(estimator: Any) -> None:
         clone(estimator).fit([np.zeros(1)])
 
 
-def _is_recording(name: str, value: Any) -> bool:
-    return name == "noise" and not isinstance(value, BaseEstimator | None)
-
-
 class _Writer:
     """Takes estimators apart and collects their arrays."""
 
@@ -203,7 +199,7 @@ class _Writer:
         node["parameters"] = {
             key: self.parameter(key, value, attributes, f"{where}{key}")
             for key, value in parameters.items()
-            if key not in NOT_KEPT and not _is_recording(key, value)
+            if key not in NOT_KEPT
         }
         if parameters.get("noise_estimate") == "profile":
             # "auto" does the same with a profile, and also works without one.
