@@ -15,9 +15,10 @@ import pandas
 
 from skvae.cli.enhancers import Settings, choose_model, make_enhancer
 from skvae.cli.errors import CommandError
-from skvae.cli.files import find_recordings
+from skvae.cli.files import check_output, find_recordings, shown
 from skvae.cli.options import STATUS, add_model, add_workers, describe
 from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio_folder import EXTENSIONS
 from skvae.datasets.mixing.pairs import SYNTHETIC, TABLE
 from skvae.evaluation.scores import evaluate
 from skvae.evaluation.summary import (
@@ -95,6 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="table of all scores, with a row for each file and system",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the table if it exists"
+    )
     add_workers(parser, "score", "scored")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -118,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     models = _check(arguments)
     clean = _find(arguments.clean)
     systems = _choose_systems(arguments, models, clean)
+    _check_output(arguments, [clean, *(system.files for system in systems.values())])
     known = _read_known(arguments, [*next(iter(systems.values())).files])
 
     tables = {}
@@ -148,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, table in tables.items():
         tables[name] = _with_known(table, known)
     print(_report(tables, metrics))
-    failed = _write(tables, arguments.output)
+    failed = _write(tables, arguments.output, arguments.overwrite)
     return 1 if failed else 0
 
 
@@ -184,12 +189,6 @@ def _check(arguments: argparse.Namespace) -> dict[str, Settings]:
         raise CommandError("give --noisy DIR, --enhanced DIR, or both.", status=2)
     if arguments.model and arguments.noisy is None:
         raise CommandError("--model needs --noisy DIR, the files to enhance.", status=2)
-    output = arguments.output
-    if output is not None:
-        if not Path(output).absolute().parent.is_dir():
-            raise CommandError(f"-o {output}: there is no such folder.", status=2)
-        if Path(output).is_dir():
-            raise CommandError(f"-o {output} is a folder: name a file.", status=2)
     # Processes do not share a GPU.
     alone = arguments.jobs == 1 and arguments.dask is None
     return {
@@ -198,6 +197,23 @@ def _check(arguments: argparse.Namespace) -> dict[str, Settings]:
         )
         for name in arguments.model
     }
+
+
+def _check_output(
+    arguments: argparse.Namespace, inputs: Sequence[dict[str, AudioFile]]
+) -> None:
+    """Check that the table does not replace what must be kept."""
+    output = arguments.output
+    if output is None:
+        return
+    if Path(output).suffix.lower() in EXTENSIONS:
+        raise CommandError(
+            f"-o {shown(output)} ends like a recording, and the table is a CSV file.",
+            status=2,
+        )
+    read: list[str | Path] = [audio.path for files in inputs for audio in files.values()]
+    read += [*_tables_of_pairs(arguments), *filter(os.path.isfile, arguments.model)]
+    check_output("-o", output, arguments.overwrite, read)
 
 
 def _choose_systems(
@@ -247,18 +263,7 @@ def _read_known(
     arguments: argparse.Namespace, names: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Read ratios and kinds of noise from a table of pairs near the recordings."""
-    folders = [
-        folder
-        for given in (arguments.clean, arguments.noisy, arguments.enhanced)
-        if given is not None
-        for folder in [Path(given).absolute(), *Path(given).absolute().parents][
-            : 1 + _N_ABOVE
-        ]
-    ]
-    for folder in dict.fromkeys(folders):
-        path = folder / TABLE
-        if not path.is_file():
-            continue
+    for path in _tables_of_pairs(arguments):
         try:
             with open(path, newline="", encoding="utf-8") as file:
                 pairs = {row["pair"]: row for row in csv.DictReader(file)}
@@ -275,6 +280,20 @@ def _read_known(
                 file=sys.stderr,
             )
     return {}
+
+
+def _tables_of_pairs(arguments: argparse.Namespace) -> list[Path]:
+    """List the tables of pairs in the folders of recordings, and in those above."""
+    folders = [
+        folder
+        for given in (arguments.clean, arguments.noisy, arguments.enhanced)
+        if given is not None
+        for folder in [Path(given).absolute(), *Path(given).absolute().parents][
+            : 1 + _N_ABOVE
+        ]
+    ]
+    paths = (folder / TABLE for folder in dict.fromkeys(folders))
+    return [path for path in paths if path.is_file()]
 
 
 def _noise(row: dict[str, str]) -> str:
@@ -402,12 +421,14 @@ def _by_groups(
     return pandas.concat(parts, ignore_index=True)
 
 
-def _write(tables: dict[str, pandas.DataFrame], output: str | None) -> bool:
+def _write(
+    tables: dict[str, pandas.DataFrame], output: str | None, overwrite: bool
+) -> bool:
     """Write all rows, print the failures, and return whether there are any."""
     rows = pandas.concat([table.assign(system=name) for name, table in tables.items()])
     if output is not None:
         try:
-            with written_whole(output) as file:
+            with written_whole(output, overwrite=overwrite) as file:
                 rows.to_csv(file)
         except OSError as error:
             raise CommandError(f"-o {output}: {error.strerror}.") from error

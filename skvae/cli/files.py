@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from skvae.cli.errors import CommandError
+from skvae.utils.files import check_writable
 
 if TYPE_CHECKING:
     from skvae.datasets.audio import AudioFile
@@ -163,6 +164,54 @@ def find_recordings(
         return find_audio(folder, recursive, sample_rate)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
+
+
+def check_output(
+    option: str,
+    name: str,
+    overwrite: bool,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
+    """Raise an error if an option names a file that must not be written.
+
+    Parameters
+    ----------
+    option : str
+        Option that names the file.
+    name : str
+        File to write.
+    overwrite : bool
+        Whether ``--overwrite`` is given.
+    inputs : iterable of str or path-like, default=()
+        Files that the command reads, which are never replaced.
+
+    Raises
+    ------
+    CommandError
+        If the file exists and `overwrite` is False, or if
+        :func:`~skvae.utils.files.check_writable` refuses it for another reason.
+
+    Examples
+    --------
+    >>> check_output("-o", "", overwrite=True)
+    Traceback (most recent call last):
+        ...
+    skvae.cli.errors.CommandError: -o '': the name of the file is empty.
+    """
+    try:
+        check_writable(name, overwrite, inputs)
+    except FileExistsError as error:
+        raise CommandError(
+            f"{option} {shown(name)}: {error.strerror}: choose another name, or "
+            "replace it with --overwrite.",
+            status=2,
+        ) from error
+    except OSError as error:
+        reason = f"{error.strerror}: choose another name."
+        raise CommandError(f"{option} {shown(name)}: {reason}", status=2) from error
+    except ValueError as error:  # an empty name, or one with a null byte
+        text = str(error).rstrip(".")
+        raise CommandError(f"{option} {name!r}: {text}.", status=2) from error
 
 
 def shown(name: str | os.PathLike[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,14 +26,84 @@ _PART = re.compile(r"\..+\.skvae-[0-9a-f]{8}\.part", re.DOTALL)
 _MAX_LETTERS = 50
 
 
+#: Where links of the system lead that stand for a stream, such as /dev/stdout.
+_STREAMS = ("/dev/", "/proc/")
+
+
+def check_writable(
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
+    """Raise an error if a file must not be written, or cannot be.
+
+    Call it before long work whose result goes to the file. :func:`written_whole`
+    refuses the same when the work is done.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to write.
+    overwrite : bool, default=False
+        Whether the user has agreed to replace a file.
+    inputs : iterable of str or path-like, default=()
+        Files that are read for the result. They are never replaced, under whatever
+        name.
+
+    Raises
+    ------
+    ValueError
+        If the name is empty.
+    FileNotFoundError
+        If the folder is missing.
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    OSError
+        Its subclasses, if the path is a folder, if it exists and is no regular file
+        (a device, a pipe, a socket), if it is one of `inputs`, or if its folder cannot
+        be written to. The attribute `strerror` is a sentence without the path.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "scores.csv")
+    >>> check_writable(path)
+    >>> path.touch()
+    >>> check_writable(path)
+    Traceback (most recent call last):
+        ...
+    FileExistsError: [Errno 17] it exists: '...scores.csv'
+    >>> check_writable(path, overwrite=True)
+    """
+    name = os.fspath(path)
+    if not name:
+        raise ValueError("the name of the file is empty.")
+    folder = os.path.dirname(os.path.abspath(name))
+    if name.endswith(os.sep) or os.path.isdir(name):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", name)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", name)
+    _refuse_special(name)
+    if os.path.exists(name) and any(_is_same(name, other) for other in inputs):
+        raise shutil.SameFileError(errno.EEXIST, "it is one of the inputs", name)
+    if os.path.lexists(name) and not overwrite:
+        raise FileExistsError(errno.EEXIST, "it exists", name)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "its folder cannot be written to", name)
+
+
 @contextmanager
 def written_whole(
-    path: str | os.PathLike[str], part: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    part: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = True,
 ) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces its target once it is complete.
 
     If the process is killed or the machine fails, the target is unchanged or complete.
-    If several processes write at once, the last one to finish wins.
+    If several processes write at once, the last one to finish wins. A link is replaced,
+    and not the file that it leads to.
 
     Parameters
     ----------
@@ -42,12 +114,20 @@ def written_whole(
         Temporary file, in the same folder. None means a hidden file with a unique name,
         which :func:`remove_parts` removes if a killed process leaves it behind. A given
         name is reused by the next writer.
+    overwrite : bool, default=True
+        Whether the target may exist by the time that the file is complete.
 
     Yields
     ------
     binary file
         Temporary file, whose `name` may be opened by others. An exception in the block
         removes it.
+
+    Raises
+    ------
+    OSError
+        If the target is a folder, a device, a pipe or a socket: these are never
+        replaced. FileExistsError if it exists and `overwrite` is False.
 
     Examples
     --------
@@ -61,6 +141,7 @@ def written_whole(
     b'123'
     """
     path = Path(path)
+    _refuse_special(path)
     with _create(path) if part is None else open(part, "wb") as file:
         try:
             yield file
@@ -70,8 +151,9 @@ def written_whole(
             os.fsync(file.fileno())
             if fcntl is None:
                 file.close()
-            # Closing releases the lock, so replace the target first.
-            os.replace(file.name, path)
+            # Closing releases the lock, so move the file first.
+            _refuse_special(path)
+            (os.replace if overwrite else _move_if_free)(file.name, path)
         except BaseException:
             with suppress(OSError):  # a full disk fails here again
                 file.close()
@@ -106,6 +188,40 @@ def remove_parts(folder: str | os.PathLike[str]) -> int:
             if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 n_removed += _remove_if_abandoned(entry.path)
     return n_removed
+
+
+def _is_same(path: str, other: str | os.PathLike[str]) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:  # one of them is gone
+        return False
+
+
+def _refuse_special(path: str | os.PathLike[str]) -> None:
+    """Raise an error for what exists and is no regular file, or leads to none."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # nothing is there, or nothing that can be looked at
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    is_stream = os.path.islink(path) and os.readlink(path).startswith(_STREAMS)
+    if is_stream or not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", path)
+
+
+def _move_if_free(source: str, target: Path) -> None:
+    """Move a file to a name that nothing has, also not since the last look."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, "it exists", target) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "it exists", target) from None
+        os.replace(source, target)
+    else:
+        os.unlink(source)
 
 
 def _create(path: Path) -> BinaryIO:

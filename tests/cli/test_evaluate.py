@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import stat
 
 import numpy as np
 import pytest
@@ -242,6 +244,8 @@ def test_names_that_mean_two_files_are_refused(corpus, skvae):
     [
         (["-o", "missing/rows.csv"], "there is no such folder"),
         (["-o", "."], "is a folder"),
+        (["-o", ""], "the name of the file is empty"),
+        (["-o", "rows.wav"], "ends like a recording"),
         (["--jobs", "0"], "--jobs must not be 0"),
         (["--model", "nothing"], "there is no such model"),
         (["--metrics", "loudness"], "si_sdr"),
@@ -252,6 +256,62 @@ def test_mistakes_are_found_before_the_work(corpus, skvae, words, message):
     status, _, err = skvae(*both(corpus), *words)
     assert status == 2
     assert message in err
+
+
+def test_nothing_that_exists_is_replaced_without_a_word(corpus, skvae):
+    output = corpus / "rows.csv"
+    output.write_text("kept")
+    words = (*both(corpus), "--metrics", "si_sdr", "--quiet", "-o", output)
+    status, out, err = skvae(*words)
+    assert (status, out) == (2, "")
+    assert f"-o {output}: it exists: choose another name, or replace it with" in err
+    assert output.read_text() == "kept"
+    assert skvae(*words, "--overwrite")[0] == 0
+    assert len(read(output)) == 3
+
+
+def test_an_input_is_never_replaced(corpus, skvae):
+    (corpus / "pairs.csv").write_text("pair\n")
+    kept = {path: path.read_bytes() for path in corpus.rglob("*") if path.is_file()}
+    (corpus / "link.csv").symlink_to(corpus / "noisy/one.wav")
+    os.link(corpus / "clean/one.wav", corpus / "hard.csv")
+    for name in ("link.csv", "hard.csv", "pairs.csv"):
+        status, _, err = skvae(
+            *both(corpus), "--metrics", "si_sdr", "--overwrite", "-o", corpus / name
+        )
+        assert status == 2
+        assert "one of the inputs" in err
+    assert all(path.read_bytes() == data for path, data in kept.items())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files")
+def test_pipes_and_devices_are_not_replaced(corpus, skvae):
+    pipe, link = corpus / "pipe.csv", corpus / "link.csv"
+    os.mkfifo(pipe)
+    # No real device: without the check, the test would replace that of the machine.
+    link.symlink_to("/dev/null")
+    for name in (pipe, link):
+        status, _, err = skvae(*both(corpus), "--overwrite", "-o", name)
+        assert status == 2
+        assert "a device, a pipe or a socket" in err
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert link.is_symlink()
+
+
+def test_a_table_that_another_run_wrote_meanwhile_stays(corpus, skvae, monkeypatch):
+    output = corpus / "rows.csv"
+    report = evaluate._report
+
+    def write_and_report(*arguments):
+        output.write_text("theirs")
+        return report(*arguments)
+
+    monkeypatch.setattr(evaluate, "_report", write_and_report)
+    status, out, err = skvae(*both(corpus), "--metrics", "si_sdr", "-o", output)
+    assert status == 1
+    assert "it exists" in err
+    assert "noisy" in out
+    assert output.read_text() == "theirs"
 
 
 def test_something_must_be_scored_and_models_need_noise(corpus, skvae):

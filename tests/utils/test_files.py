@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import sys
 import pytest
 
 from skvae.utils import files
-from skvae.utils.files import remove_parts, written_whole
+from skvae.utils.files import check_writable, remove_parts, written_whole
 
 
 def test_the_file_appears_when_all_is_written(tmp_path):
@@ -178,3 +180,124 @@ def test_a_folder_in_its_place_is_an_error_and_nothing_is_left(tmp_path):
     with pytest.raises(OSError), written_whole(tmp_path / "a") as file:
         file.write(b"")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.fixture(params=["pipe", "socket", "device", "link to a device"])
+def special(request, tmp_path):
+    """What exists and is no regular file, and has to stay."""
+    path = tmp_path / "special"
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no such files")
+    if request.param == "pipe":
+        os.mkfifo(path)
+    elif request.param == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.relpath(path))
+    elif request.param == "device":
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except OSError:
+            pytest.skip("only root makes devices")
+    else:
+        path.symlink_to("/dev/null")
+    before = os.lstat(path)
+    yield path
+    after = os.lstat(path)
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_devices_pipes_and_sockets_are_never_replaced(special, overwrite):
+    message = "a device, a pipe or a socket"
+    with pytest.raises(OSError, match=message):
+        check_writable(special, overwrite)
+    with (
+        pytest.raises(OSError, match=message),
+        written_whole(special, overwrite=overwrite),
+    ):
+        raise AssertionError
+    assert list(special.parent.iterdir()) == [special]
+
+
+def test_a_pipe_that_appears_during_the_work_stays(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes")
+    path = tmp_path / "a"
+    with pytest.raises(OSError, match="a pipe"), written_whole(path):
+        os.mkfifo(path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_standard_streams_are_never_replaced():
+    for name in ("/dev/stdout", "/dev/stderr", "/dev/null"):
+        if os.path.exists(name):
+            with pytest.raises(OSError):
+                check_writable(name, overwrite=True)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_during_the_work_stays(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(source, target):
+            raise PermissionError
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a"
+    with (
+        pytest.raises(FileExistsError, match="it exists"),
+        written_whole(path, overwrite=False) as file,
+    ):
+        file.write(b"late")
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    path.unlink()
+    with written_whole(path, overwrite=False) as file:
+        file.write(b"first")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_may_be_written_is_known_before_the_work(tmp_path):
+    path = tmp_path / "scores.csv"
+    check_writable(path)
+    path.touch()
+    with pytest.raises(FileExistsError, match="it exists"):
+        check_writable(path)
+    check_writable(path, overwrite=True)
+    for name, error in {
+        "": ValueError,
+        tmp_path: IsADirectoryError,
+        f"{tmp_path}/new.csv/": IsADirectoryError,
+        tmp_path / "missing/a": FileNotFoundError,
+    }.items():
+        with pytest.raises(error):
+            check_writable(name, overwrite=True)
+
+
+def test_an_input_is_never_replaced_under_whatever_name(tmp_path):
+    path = tmp_path / "a.wav"
+    path.touch()
+    os.link(path, tmp_path / "again.wav")
+    (tmp_path / "link.wav").symlink_to(path)
+    inputs = [tmp_path / "gone.wav", path]
+    for name in ("a.wav", "again.wav", "link.wav"):
+        with pytest.raises(shutil.SameFileError, match="one of the inputs"):
+            check_writable(tmp_path / name, True, inputs)
+    check_writable(tmp_path / "b.wav", True, inputs)
+
+
+def test_a_link_to_nothing_is_something(tmp_path):
+    path = tmp_path / "link"
+    path.symlink_to(tmp_path / "gone")
+    with pytest.raises(FileExistsError):
+        check_writable(path)
+    check_writable(path, overwrite=True)
+
+
+def test_a_folder_without_permission_is_told(tmp_path, monkeypatch):
+    # As root may write everywhere, the refusal is made.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="its folder cannot be written to"):
+        check_writable(tmp_path / "a")
