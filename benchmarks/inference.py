@@ -23,17 +23,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from scipy.stats import geninvgauss
-from skvae.vaenmf.gradient import gradient_vem
-from skvae.vaenmf.model import initial_noise
 
-from skvae import SpeechVAE, Training
+from skvae import MCEM, MCMC, VEM, GradientVEM, NMFNoise, SpeechVAE, Training
 from skvae.datasets import make_dataset
-from skvae.speech.fast_prior import fast_prior
 from skvae.speech.prior import SpeechPrior
 from skvae.vaenmf.gig import sample_gig
-from skvae.vaenmf.mcem import mcem
-from skvae.vaenmf.mcmc import mcmc
-from skvae.vaenmf.vem import vem
+from skvae.vaenmf.inference import Inference
 
 F, N, K, L, HIDDEN = 513, 251, 10, 64, 128
 STEPS, KEPT = 40, 10  # Metropolis steps per iteration of MCEM
@@ -166,7 +161,7 @@ def make_mixture() -> tuple[torch.Tensor, SpeechPrior]:
     spectrogram = vae.stft_.transform(noisy[:1])[0]
     power = np.abs(spectrogram.frames()) ** 2
     V = torch.tensor(power * (vae.level_ / power.mean()), dtype=torch.float32)
-    return V, fast_prior(vae.networks())
+    return V, vae.speech_prior(V)
 
 
 def report_draws() -> None:
@@ -202,25 +197,24 @@ def main(argv: list[str] | None = None) -> int:
     if V.shape != (N, F):
         raise RuntimeError(f"expected a mixture of shape {(N, F)}, got {V.shape}.")
 
-    def runner(inference: Callable[..., object], **options: object) -> Callable:
+    def runner(inference: Inference, name: str = "max_iter") -> Callable:
         def run(n: int) -> None:
+            inference.set_params(**{name: n})
             generator = torch.Generator().manual_seed(0)
-            noise = initial_noise(V, K, generator)
+            noise = NMFNoise.as_published(K).start(V, generator)
             with torch.no_grad():
-                inference(V, prior, noise, generator, **{**options, "n_iter": n})
+                inference.infer(V, prior, noise, generator)
 
         return run
 
-    def run_mcmc(n: int) -> None:
-        generator = torch.Generator().manual_seed(0)
-        noise = initial_noise(V, K, generator)
-        with torch.no_grad():
-            mcmc(V, prior, noise, generator, n_burn_in=n, n_samples=1)
-
+    vem = VEM.as_published().set_params(reconstruction="s")
+    gradient = GradientVEM.as_published().set_params(n_samples=1, n_draws=1)
+    mcem = MCEM.as_published().set_params(n_burn_in=STEPS - KEPT, n_samples=KEPT)
+    mcmc = MCMC.as_published().set_params(n_samples=1)
     runs = {
-        "vem": (runner(vem, reconstruction="s", encoder_input="power"), 10, 60),
-        "gradient": (runner(gradient_vem, n_draws=1), 10, 60),
-        "mcem": (runner(mcem, n_burn_in=STEPS - KEPT, n_samples=KEPT), 1, 4),
+        "vem": (runner(vem), 10, 60),
+        "gradient": (runner(gradient), 10, 60),
+        "mcem": (runner(mcem), 1, 4),
     }
     kinds = measure_kinds()
     print(f"F={F}, N={N}, K={K}, L={L}, hidden={HIDDEN}, float32, one thread")
@@ -242,7 +236,7 @@ def main(argv: list[str] | None = None) -> int:
             f"{name:10}{1e3 * taken:8.2f}{1e3 * limit:8.2f}{1e3 * products:10.2f}"
             f"{taken / limit:8.2f}  {verdict}"
         )
-    sweep = measure_iteration(run_mcmc, 10, 60)
+    sweep = measure_iteration(runner(mcmc, "n_burn_in"), 10, 60)
     print(f"{'mcmc':10}{1e3 * sweep:8.2f}   per sweep")
     report_draws()
     return int(not passed)

@@ -191,8 +191,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     info, noisy, clean = read_pairs(arguments.pairs)
     model = load_pretrained(arguments.model)
 
-    def inference(n_iter: int) -> Any:
-        parameters = {**model.inference.get_params(), "n_iter": n_iter}
+    def inference(max_iter: int) -> Any:
+        parameters = {**model.inference.get_params(), "max_iter": max_iter}
         changes = {"inference": GradientVEM(**parameters)}
         return variant(model, changes).fit(clean[:1])
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from command_line import output_file
 from quality import read_pairs
-from variants import print_table, variant
+from variants import print_table, published, variant
 
 from skvae import GradientVEM, load_pretrained
 
@@ -36,30 +36,15 @@ class System(NamedTuple):
     changes: dict[str, Any] | None = None
 
 
-def published(n_iter: int = 200, **parameters: Any) -> GradientVEM:
-    """Gradient VEM with what the papers say, and nothing that they do not."""
-    return GradientVEM(
-        n_iter,
-        learning_rate=0.2,
-        prior_weight=1.0,
-        smoothing=1,
-        with_gain=False,
-        **parameters,
-    )
-
-
+#: The inference of the papers. One draw of the latent variables replaces the paper's
+#: ten, which would take nine times as long. Variants with few iterations use ten draws.
+_MANY = GradientVEM.as_published().set_params(n_samples=1)
+_FEW = GradientVEM.as_published().set_params(max_iter=10)
 #: VAE-NMF as published: without a guide and without smoothing of the mask.
-_ALONE = {
-    "guide": None,
-    "mask_smoothing": 1,
-    "n_components": 5,
-    "inference": published(),
-}
-#: DnVAE-NMF as published: random initial noise, and the Wiener gain alone. One draw of
-#: the latent variables replaces the paper's ten, which would take nine times as long.
-#: Variants with few iterations use ten draws.
-_PUBLISHED = {"start": "random", "mask_weight": 0.0, "inference": published()}
-_EARLY = {**_PUBLISHED, "inference": published(10, n_samples=10)}
+_ALONE = {**published("gradient"), "inference": _MANY}
+#: DnVAE-NMF as published: random initial noise, and the Wiener gain alone.
+_PUBLISHED = {"start": "random", "mask_weight": 0.0, "inference": _MANY}
+_EARLY = {**_PUBLISHED, "inference": _FEW}
 #: The default with another prior.
 _EQ_2, _FIXED = {"prior": "standard"}, {"prior": "fixed"}
 

@@ -25,16 +25,11 @@ from typing import Any
 from command_line import output_file
 from quality import read_pairs
 from sklearn.frozen import FrozenEstimator
-from variants import print_table, variant
+from variants import print_table, published, variant
 
-from skvae import MCEM, MCMC, VEM, GradientVEM, load_pretrained
+from skvae import MCEM, MCMC, VEM, GradientVEM, NMFNoise, load_pretrained
 
 METRICS = ("si_sdr", "pesq")
-
-#: What no paper has.
-_PLAIN = {"guide": None, "mask_smoothing": 1, "n_components": 10}
-#: Nor has any of the two papers on VEM and gradient VEM.
-_PLAIN_NOISE: dict[str, Any] = {"smoothing": 1, "with_gain": False}
 
 #: Parameters that differ from the model's, by the name of the variant.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -44,11 +39,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "guide: none, 100 iterations": {"guide": None, "inference": GradientVEM(100)},
     "guide: at the start only": {"guide_weight": 0.0},
     "masks not averaged": {"mask_smoothing": 1},
-    "5 bases": {"n_components": 5},
-    "10 bases": {"n_components": 10},
-    "40 bases": {"n_components": 40},
-    "bases not smoothed": {"inference": GradientVEM(50, smoothing=1)},
-    "no gain": {"inference": GradientVEM(50, with_gain=False)},
+    "5 bases": {"noise": NMFNoise(5)},
+    "10 bases": {"noise": NMFNoise(10)},
+    "40 bases": {"noise": NMFNoise(40)},
+    "bases not smoothed": {"noise": NMFNoise(smoothing=1)},
+    "no gain": {"inference": GradientVEM(50, gain=None)},
     "prior weight 1": {"inference": GradientVEM(50, prior_weight=1.0)},
     "prior weight 2": {"inference": GradientVEM(50, prior_weight=2.0)},
     "25 iterations": {"inference": GradientVEM(25)},
@@ -57,32 +52,28 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "learning rate 0.2": {"inference": GradientVEM(50, learning_rate=0.2)},
     "VEM": {"inference": VEM()},
     "VEM, 25 iterations": {"inference": VEM(25)},
-    "VEM, no gain": {"inference": VEM(with_gain=False)},
+    "VEM, no gain": {"inference": VEM(gain=None)},
     "VEM, encoder not led": {"inference": VEM(guidance=0.0)},
     "MCEM": {"inference": MCEM(50, n_burn_in=15, n_samples=5)},
     "MCMC": {"inference": MCMC()},
+    # One draw of the latent variables instead of the paper's ten.
     "gradient VEM, as in the paper": {
-        **_PLAIN,
-        "n_components": 5,
-        "inference": GradientVEM(
-            200, learning_rate=0.2, prior_weight=1.0, **_PLAIN_NOISE
+        **published("gradient"),
+        "inference": GradientVEM.as_published().set_params(n_samples=1),
+    },
+    "VEM, as in the paper": published("vem"),
+    "VEM, log-expectation": {
+        **published("vem"),
+        "inference": VEM.as_published().set_params(encoder_input="log-expectation"),
+    },
+    "VEM, heuristic": {
+        **published("vem"),
+        "inference": VEM.as_published().set_params(
+            encoder_input="log-expectation", covariance=False
         ),
     },
-    "VEM, as in the paper": {
-        **_PLAIN,
-        "inference": VEM(100, encoder_input="power", **_PLAIN_NOISE),
-    },
-    "VEM, log-expectation": {**_PLAIN, "inference": VEM(100, **_PLAIN_NOISE)},
-    "VEM, heuristic": {
-        **_PLAIN,
-        "inference": VEM(100, covariance=False, **_PLAIN_NOISE),
-    },
-    "MCEM, as in the paper": {**_PLAIN, "inference": MCEM(smoothing=1)},
-    "MCMC, as in the paper": {
-        **_PLAIN,
-        "n_components": 5,
-        "inference": MCMC(n_latent_steps=1, rate=(1.0, None)),
-    },
+    "MCEM, as in the paper": published("mcem"),
+    "MCMC, as in the paper": published("mcmc"),
 }
 
 

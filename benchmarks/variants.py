@@ -11,11 +11,19 @@ from quality import differences
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
+from skvae import VAENMFEnhancer
 from skvae.evaluation.scores import evaluate
 from skvae.evaluation.summary import format_summary, summarize
 
 #: Parameters with trained parts. The fitted attribute has the same name and "_".
-TRAINED_PARTS = ("vae", "guide", "dvae")
+TRAINED_PARTS = ("vae", "guide")
+
+
+def published(inference: str) -> dict[str, Any]:
+    """Return the parameters that give VAE-NMF the form of the inference's paper."""
+    enhancer = VAENMFEnhancer.as_published(inference)
+    names = ("inference", "noise", "guide", "mask_smoothing")
+    return {name: getattr(enhancer, name) for name in names}
 
 
 def variant(model: Any, changes: dict[str, Any]) -> Any:

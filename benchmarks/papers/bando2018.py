@@ -48,6 +48,7 @@ from common.report import Report
 from common.run import Run, parse
 from common.scores import Tables
 from common.tables import ALL, Claim, grid, means
+from variants import published
 
 from skvae import MCMC, load_pretrained
 from skvae.datasets import Corpus, load_chime
@@ -85,17 +86,17 @@ PAPER = {
 }
 
 #: The form of the paper: without a guide and without smoothing of the mask.
-PLAIN = {"guide": None, "mask_smoothing": 1, "n_components": 5}
+PLAIN = published("mcmc")
 
 #: The sampler of the paper, and with one or both changes of the package: five
 #: Metropolis steps of z per sweep, and a weak prior of the bases.
-PUBLISHED = {"n_latent_steps": 1, "rate": (1.0, None)}
+PUBLISHED = MCMC.as_published()
 STEPS, PRIOR, BOTH = "VAE-NMF, five steps", "VAE-NMF, weak prior", "VAE-NMF, both"
 SAMPLERS = {
     "VAE-NMF": PUBLISHED,
-    STEPS: {"rate": PUBLISHED["rate"]},
-    PRIOR: {"n_latent_steps": PUBLISHED["n_latent_steps"]},
-    BOTH: {},
+    STEPS: MCMC(rate=PUBLISHED.rate),
+    PRIOR: MCMC(n_latent_steps=PUBLISHED.n_latent_steps),
+    BOTH: MCMC(),
 }
 
 #: The package's default with the same speech model.
@@ -181,7 +182,7 @@ def systems(models: Models) -> dict[str, Callable[[], Any]]:
     """Return the systems by name, each with a function to create it."""
     sampled = {
         name: lambda sampler=sampler: models.variant(
-            "vae-nmf", {**PLAIN, "inference": MCMC(**sampler)}
+            "vae-nmf", {**PLAIN, "inference": sampler}
         )
         for name, sampler in SAMPLERS.items()
     }

@@ -198,22 +198,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 def inferences(speech: str) -> dict[str, Any]:
     """Return the inferences of Figure 1, and the others of Table 1, by name."""
     reads_logarithms = speech in READ_LOGARITHMS
-    plain = {"smoothing": 1, "with_gain": False}
-    shared = {"encoder_input": "power", **plain}
     found: dict[str, Any] = {}
     for n in DRAWS:
-        found[f"heuristic, {n}"] = VEM(N_ITER, n_samples=n, covariance=False, **shared)
-        # The burn-in is three times as long as the draws.
-        found[f"MCEM, {n}"] = MCEM(N_ITER, n_burn_in=3 * n, n_samples=n, smoothing=1)
-        found[f"VEM, {n}"] = VEM(N_ITER, n_samples=n, **shared)
+        found[f"heuristic, {n}"] = vem(n_samples=n, covariance=False)
+        found[f"MCEM, {n}"] = mcem(N_ITER, n)
+        found[f"VEM, {n}"] = vem(n_samples=n)
         if reads_logarithms:
-            found[f"{EXPECTED_LOG}, {n}"] = VEM(N_ITER, n_samples=n, **plain)
+            found[f"{EXPECTED_LOG}, {n}"] = vem(
+                n_samples=n, encoder_input="log-expectation"
+            )
     for name, is_covariance in (("VEM", True), ("heuristic", False)):
         for way in "sz":
-            found[f"{name}, {way.upper()}-Wiener"] = VEM(
-                N_ITER, covariance=is_covariance, reconstruction=way, **shared
+            found[f"{name}, {way.upper()}-Wiener"] = vem(
+                covariance=is_covariance, reconstruction=way
             )
     return found
+
+
+def vem(max_iter: int = N_ITER, **parameters: Any) -> VEM:
+    """Return VEM in the form of the paper, with some other parameters."""
+    return VEM.as_published().set_params(max_iter=max_iter, **parameters)
+
+
+def mcem(max_iter: int, n_samples: int) -> MCEM:
+    """Return MCEM with a burn-in that is three times as long as the draws."""
+    return MCEM.as_published().set_params(
+        max_iter=max_iter, n_burn_in=3 * n_samples, n_samples=n_samples
+    )
 
 
 #: Rows of Table 1 that are also points of Figure 1.
@@ -230,14 +241,9 @@ def make(models: Models, speech: str, inference: Any) -> VAENMFEnhancer:
     vae = getattr(model, "vae_", model)
     if not isinstance(vae, FrozenEstimator):
         vae = FrozenEstimator(vae)
-    return VAENMFEnhancer(
-        vae,
-        models.shortened(inference),
-        n_components=10,
-        guide=None,
-        mask_smoothing=1,
-        random_state=0,
-    ).fit(NOTHING)
+    enhancer = VAENMFEnhancer.as_published("vem", vae, random_state=0)
+    enhancer.set_params(inference=models.shortened(inference))
+    return enhancer.fit(NOTHING)
 
 
 def _maker(models: Models, speech: str, inference: Any) -> Callable[[], Any]:
@@ -350,16 +356,8 @@ def converge(run: Run, report: Report, speech: str, pairs: Corpus) -> Curves | N
     looks = tuple(k for k in LOOKS if k <= most)
     name = f"{speech}, convergence"
     methods: dict[str, Callable[[int], Any]] = {
-        "VEM": lambda k: VEM(
-            k,
-            n_samples=DRAWS_OF_VEM,
-            encoder_input="power",
-            smoothing=1,
-            with_gain=False,
-        ),
-        "MCEM": lambda k: MCEM(
-            k, n_burn_in=3 * DRAWS_OF_MCEM, n_samples=DRAWS_OF_MCEM, smoothing=1
-        ),
+        "VEM": lambda k: vem(k, n_samples=DRAWS_OF_VEM),
+        "MCEM": lambda k: mcem(k, DRAWS_OF_MCEM),
     }
     systems = {
         f"{method}, {k}": _maker(report.models, speech, inference(k))

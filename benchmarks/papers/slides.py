@@ -39,8 +39,9 @@ from common.report import Report
 from common.run import Run, parse
 from common.scores import Tables
 from common.tables import ALL, Claim, grid, means
+from variants import published
 
-from skvae import MCEM, load_pretrained
+from skvae import load_pretrained
 from skvae.datasets import Corpus, load_voicebank_demand
 
 METRICS = ("si_sdr", "pesq", "estoi")
@@ -68,12 +69,7 @@ PAPER = {
 }
 
 #: The form of the slides: MCEM, with a gain per frame.
-PLAIN = {
-    "guide": None,
-    "mask_smoothing": 1,
-    "n_components": 10,
-    "inference": MCEM(smoothing=1),
-}
+PLAIN = published("mcem")
 
 #: VAE-NMF with a guide, which is not in the slides.
 LED = "VAE-NMF, led by a mask"

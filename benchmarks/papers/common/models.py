@@ -81,7 +81,7 @@ class Models:
             return inference
         known = inference.get_params()
         # The sweeps of MCMC are its iterations; other burn-ins are inside of one.
-        names = ["n_iter"] if "n_iter" in known else ["n_burn_in", "n_samples"]
+        names = ["max_iter"] if "max_iter" in known else ["n_burn_in", "n_samples"]
         return type(inference)(
             **{**known, **{name: min(known[name], n_iter) for name in names}}
         )
