@@ -1,15 +1,17 @@
-"""Make a trained model one of the package: smaller weights, and a card that says all.
+"""Package a trained model: smaller weights, and a card with its scores and credits.
 
     python tools/package_model.py MODEL --name best --data DATA
     python benchmarks/quality.py --pairs PAIRS --models best --csv scores.csv
     python tools/package_model.py MODEL --name best --data DATA --scores scores.csv
 
-MODEL is a file that ``skvae train`` wrote. DATA is the folder that it was trained on:
-its manifest.csv says of each recording the kind, the split, the source, the licence and
-whom to name; the card names them all. The weights are kept in half precision; if that
-changes the SI-SDR of what a model makes of synthetic mixtures by more than 0.02 dB, no
-file is written. The scores are then those of the file as it is shipped, and the second
-call writes them into its card. Weights come under CC BY 4.0.
+MODEL is a file that ``skvae train`` wrote. DATA is the folder that it was trained on.
+Its manifest.csv contains, for each recording, the kind, the split, the source, the
+license (column ``licence``) and the credit; the card lists all of them.
+
+The weights are stored in half precision. If this changes the SI-SDR of enhanced
+synthetic mixtures by more than 0.02 dB, no file is written. The scores are those of the
+packaged file; the second call adds them to its card. The license of the weights is
+CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from skvae.storage.model_files import read_model, read_summary
 from skvae.storage.pretrained import save_pretrained
 
 FOLDER = Path(skvae.__file__).parent / "storage" / "weights"
-LICENCE = "CC BY 4.0"
-#: Change of a mean SI-SDR, in dB, that half precision may cost.
+LICENSE = "CC BY 4.0"
+#: Maximum change of the mean SI-SDR in dB due to half precision.
 MOST_CHANGE = 0.02
-#: Metrics that a card tells, how, and to how many decimals.
+#: Metrics in a card, with their titles and numbers of decimals.
 TITLES = {
     "si_sdr": ("SI-SDR (dB)", 2),
     "sdr": ("SDR (dB)", 2),
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         name=arguments.name,
         description=read_summary(arguments.model).card.description,
         training_data=training_data(used, kinds),
-        licence=LICENCE,
+        license=LICENSE,
         attributions=attributions(used),
         figures={} if arguments.scores is None else figures(arguments.scores),
         dtype="float16",
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def change_of_score(model: BaseEnhancer) -> float:
-    """Mean SI-SDR of synthetic mixtures in half precision less that as it is."""
+    """Change of the mean SI-SDR of synthetic mixtures due to half precision."""
     noisy, clean = make_dataset(12, random_state=0)
     packed = rebuild(*describe(model, dtype="float16"))
     return packed.score(noisy, clean) - model.score(noisy, clean)
@@ -85,22 +87,24 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path, help="what `skvae train` wrote")
-    parser.add_argument("--name", required=True, help="that people call it by")
+    parser.add_argument("model", type=Path, help="file that `skvae train` wrote")
+    parser.add_argument("--name", required=True, help="name of the model")
     parser.add_argument(
         "--data", required=True, type=Path, help="folder with manifest.csv"
     )
     parser.add_argument(
-        "--speech-only", action="store_true", help="no noise was trained on"
+        "--speech-only", action="store_true", help="the model was trained without noise"
     )
     parser.add_argument(
-        "--scores", type=Path, help="what quality.py --csv wrote for this model alone"
+        "--scores",
+        type=Path,
+        help="scores of this model by quality.py --csv",
     )
     return parser.parse_args(argv)
 
 
 def training_data(used: list[dict[str, str]], kinds: Sequence[str]) -> str:
-    """How much of what, in a line."""
+    """Amounts of speech and noise, in one line."""
     parts = []
     for kind in kinds:
         rows = [row for row in used if row["kind"] == kind]
@@ -109,26 +113,26 @@ def training_data(used: list[dict[str, str]], kinds: Sequence[str]) -> str:
         groups = "folders of speakers" if kind == "speech" else "environments"
         parts.append(f"{minutes:.0f} minutes of {kind} ({n_groups} {groups})")
     if "noise" not in kinds:
-        parts.append("noise that is made, not recorded")
-    return f"{', '.join(parts)}; recordings were resampled, cut, levelled and mixed"
+        parts.append("synthetic noise")
+    return f"{', '.join(parts)}; recordings were resampled, cut, leveled and mixed"
 
 
 def attributions(used: list[dict[str, str]]) -> list[str]:
-    """A line a source: whom its recordings are by, and under which licences."""
+    """Credits of the recordings, and their licenses: one line per source."""
     named = defaultdict(set)
-    licences = defaultdict(set)
+    licenses = defaultdict(set)
     for row in used:
         named[row["source"]].add(row["attribution"])
-        licences[row["source"]].add(row["licence"])
+        licenses[row["source"]].add(row["licence"])
     return [
-        f"{source} ({', '.join(sorted(licences[source]))}): "
+        f"{source} ({', '.join(sorted(licenses[source]))}): "
         f"{'; '.join(sorted(named[source]))}"
         for source in sorted(named)
     ]
 
 
 def figures(path: Path) -> dict[str, str]:
-    """Means of the scores of a model, beside those of the noisy speech."""
+    """Means of the scores of a model, and of the noisy speech."""
     scores = pandas.read_csv(path)
     [model] = set(scores["model"]) - {"noisy"}
     means = scores.groupby("model")[list(TITLES)].mean()

@@ -85,8 +85,8 @@ def _describe(file: ModelFile) -> Iterator[str]:
     facts = [f"{file.n_bytes / 1e6:.1f} MB"]
     if file.sample_rate is not None:
         facts.append(f"{file.sample_rate / 1000:g} kHz")
-    if card.licence:
-        facts.append(card.licence)
+    if card.license:
+        facts.append(card.license)
     yield ", ".join(facts)
     if card.training_data:
         yield f"trained on {card.training_data}"

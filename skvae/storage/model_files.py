@@ -65,7 +65,7 @@ class ModelCard(NamedTuple):
         Description in one line.
     training_data : str
         Training data.
-    licence : str
+    license : str
         License of the weights.
     attributions : tuple of str
         Credits that the licenses of the training data require.
@@ -76,7 +76,7 @@ class ModelCard(NamedTuple):
     name: str
     description: str = ""
     training_data: str = ""
-    licence: str = ""
+    license: str = ""
     attributions: tuple[str, ...] = ()
     figures: Mapping[str, float | str] = {}
 
@@ -313,7 +313,7 @@ def _check_keys(name: str, node: Any, wanted: Sequence[str]) -> None:
 
 def _check_card(card: ModelCard) -> ModelCard:
     """Return a valid card, or raise a ValueError."""
-    for name in ("name", "description", "training_data", "licence"):
+    for name in ("name", "description", "training_data", "license"):
         _check_text(name, getattr(card, name))
     if not isinstance(card.attributions, Sequence) or isinstance(
         card.attributions, str

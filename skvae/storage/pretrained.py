@@ -240,7 +240,7 @@ def save_pretrained(
     name: str | None = None,
     description: str = "",
     training_data: str = "",
-    licence: str = "",
+    license: str = "",
     attributions: Sequence[str] = (),
     figures: Mapping[str, float | str] | None = None,
     dtype: str = "float32",
@@ -266,7 +266,7 @@ def save_pretrained(
         Description in one line.
     training_data : str, default=""
         Training data.
-    licence : str, default=""
+    license : str, default=""
         License of the weights.
     attributions : sequence of str, default=()
         Credits that the licenses of the training data require.
@@ -294,7 +294,7 @@ def save_pretrained(
     >>> speech = [make_speech(16000, random_state=k) for k in range(3)]
     >>> vae = SpeechVAE(4, 16, training=Training(1), random_state=0).fit(speech)
     >>> path = os.path.join(tempfile.mkdtemp(), "speech.safetensors")
-    >>> save_pretrained(vae, path, training_data="synthetic", licence="CC0")
+    >>> save_pretrained(vae, path, training_data="synthetic", license="CC0")
     >>> load_pretrained(path).score(speech) == vae.score(speech)
     True
     """
@@ -302,7 +302,7 @@ def save_pretrained(
         Path(path).stem if name is None else name,
         description,
         training_data,
-        licence,
+        license,
         tuple(attributions),
         {} if figures is None else figures,
     )

@@ -5,7 +5,7 @@ A recipe is a TOML file::
     name = "speech-8k"
     description = "Speech on the telephone"
     training_data = "400 recordings of 40 speakers"   # this and the next two: optional
-    licence = "CC BY 4.0"
+    license = "CC BY 4.0"
     attributions = ["Speech by A. Nybody, CC BY 4.0"]
     dtype = "float16"                                 # of the weights in the file
 
@@ -288,7 +288,7 @@ class _Reader:
         return dict(tree[key])
 
     def card(self, tree: Mapping[str, Any]) -> tuple[ModelCard, str]:
-        texts = ("name", "description", "training_data", "licence")
+        texts = ("name", "description", "training_data", "license")
         known = (*texts, "attributions", "dtype", "estimator")
         for key in tree:
             if key not in known:

@@ -132,7 +132,7 @@ def test_models_of_the_package_are_listed_with_what_is_known(
         folder / "tiny.safetensors",
         description="A tiny one",
         training_data="synthetic speech",
-        licence="CC BY 4.0",
+        license="CC BY 4.0",
         attributions=["Speech by A. Nybody"],
         figures={"SI-SDR at 0 dB": 1.5, "speed": "fast"},
     )

@@ -21,7 +21,7 @@ TINY = """
 name = "tiny"
 description = "Too small to be of use"
 training_data = "synthetic speech"
-licence = "CC0"
+license = "CC0"
 attributions = ["Speech by nobody"]
 dtype = "float16"
 

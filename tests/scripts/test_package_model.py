@@ -41,10 +41,10 @@ def packed(tmp_path, monkeypatch):
 def test_a_card_names_all_whose_recordings_were_trained_on_and_nobody_else(packed):
     card = read_summary(packed()).card
     assert card.name == "small" and card.description == "What it is"
-    assert card.licence == "CC BY 4.0"
+    assert card.license == "CC BY 4.0"
     assert card.training_data == (
         "4 minutes of speech (2 folders of speakers), 1 minutes of noise "
-        "(1 environments); recordings were resampled, cut, levelled and mixed"
+        "(1 environments); recordings were resampled, cut, leveled and mixed"
     )
     corpus, sounds = card.attributions
     assert corpus == "corpus (CC BY 4.0, CC0): Ann; Bob"
@@ -54,7 +54,7 @@ def test_a_card_names_all_whose_recordings_were_trained_on_and_nobody_else(packe
 def test_noise_that_was_not_trained_on_is_not_named(packed):
     card = read_summary(packed("--speech-only")).card
     assert [line.split(" ")[0] for line in card.attributions] == ["corpus"]
-    assert "noise that is made, not recorded" in card.training_data
+    assert "synthetic noise" in card.training_data
 
 
 def test_the_file_is_half_as_large_and_gives_nearly_the_same(packed):

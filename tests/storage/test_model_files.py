@@ -140,7 +140,7 @@ def test_there_is_no_pickle_in_it(data):
     ("card", "message"),
     [
         (ModelCard(3), "`name` must be a string, got a int"),
-        (CARD._replace(licence=None), "`licence` must be a string"),
+        (CARD._replace(license=None), "`license` must be a string"),
         (CARD._replace(description="\ud800"), "surrogates not allowed"),
         (CARD._replace(attributions="A. Nybody"), "must be a list of strings, got a"),
         (CARD._replace(attributions=[1]), r"`attributions\[0\]` must be a string"),
@@ -292,8 +292,8 @@ BAD = {
     "a key too many": (with_description(code="x"), "its description has 'code'"),
     "no card": (with_description(card=[]), "its card must be an object"),
     "empty card": (with_description(card={}), "its card lacks"),
-    "card of numbers": (with_card(licence=1), "`licence` must be a string"),
-    "card of half characters": (with_card(licence="\udcff"), "surrogates not allowed"),
+    "card of numbers": (with_card(license=1), "`license` must be a string"),
+    "card of half characters": (with_card(license="\udcff"), "surrogates not allowed"),
     "card with more": (with_card(evil=1), "its card has 'evil'"),
     "no estimator": (with_description(estimator=None), "must be the attributes"),
     "class of another": (

@@ -267,7 +267,7 @@ def packaged(tmp_path, monkeypatch, enhancer):
         folder / "tiny.safetensors",
         description="A tiny one",
         training_data="synthetic speech",
-        licence="CC BY 4.0",
+        license="CC BY 4.0",
         attributions=["A. Nybody"],
         figures={"SI-SDR at 0 dB (dB)": 1.5},
     )
@@ -313,7 +313,7 @@ def test_the_cards_of_the_package_say_all_that_they_should():
         assert card.name == model.name
         assert card.description
         assert card.training_data
-        assert card.licence == "CC BY 4.0"
+        assert card.license == "CC BY 4.0"
         assert card.attributions
         assert card.figures
         load_pretrained(model.name)

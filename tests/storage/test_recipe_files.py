@@ -21,7 +21,7 @@ FULL = """
 name = "full"
 description = "All there is"
 training_data = "speech of nobody"
-licence = "CC0"
+license = "CC0"
 attributions = ["A. Nybody", "N. Obody"]
 dtype = "float16"
 
@@ -130,7 +130,7 @@ def test_a_recipe_makes_what_it_says(tmp_path):
 def test_what_is_not_said_is_the_default(tmp_path):
     text = 'name = "short"\n[estimator]\nclass = "BiLSTMMask"'
     card, dtype, estimator, mixers = read_recipe(written(tmp_path, text))
-    assert (card.licence, card.attributions, dtype) == ("", (), "float32")
+    assert (card.license, card.attributions, dtype) == ("", (), "float32")
     default = skvae.BiLSTMMask().get_params(deep=False)
     got = estimator.get_params(deep=False)
     # What trains from mixtures has a mixer, so that there is one to give noise to.
@@ -226,8 +226,8 @@ WRONG = {
         HEAD + '[estimator]\nclass = "STFT"',
         "`estimator.class` must be an enhancer or a model of speech, got 'STFT'",
     ),
-    "top key": ('licence = "x"\nsize = 3\n' + MASK, "`size` is no key of a recipe"),
-    "text": ("licence = 3\n" + MASK, "`licence` must be a string, got 3"),
+    "top key": ('license = "x"\nsize = 3\n' + MASK, "`size` is no key of a recipe"),
+    "text": ("license = 3\n" + MASK, "`license` must be a string, got 3"),
     "attributions": ('attributions = "me"\n' + MASK, "`attributions` must be a list"),
     "attribution": ("attributions = [3]\n" + MASK, "`attributions` must be a list"),
     "dtype": ('dtype = "int8"\n' + MASK, "`dtype` must be one of float32"),
