@@ -211,7 +211,9 @@ def _check_output(
             f"-o {shown(output)} ends like a recording, and the table is a CSV file.",
             status=2,
         )
-    read: list[str | Path] = [audio.path for files in inputs for audio in files.values()]
+    read: list[str | Path] = [
+        audio.path for files in inputs for audio in files.values()
+    ]
     read += [*_tables_of_pairs(arguments), *filter(os.path.isfile, arguments.model)]
     check_output("-o", output, arguments.overwrite, read)
 
