@@ -140,6 +140,12 @@ class LogMel(TransformerMixin, BaseEstimator):
         return np.stack(features) if equal else features
 
 
+#: Slaney's mel scale: its linear part, its corner, and its logarithmic part.
+_HZ_PER_MEL = 200 / 3
+_CORNER_HZ, _CORNER_MEL = 1000.0, 1000.0 / _HZ_PER_MEL
+_LOG_STEP = np.log(6.4) / 27
+
+
 @lru_cache(maxsize=8)
 def mel_filters(
     framing: Framing, sample_rate: int, n_mels: int, f_min: float, f_max: float | None
@@ -170,13 +176,65 @@ def mel_filters(
     >>> mel_filters(Framing(512, 128), 16000, 20, 0.0, None).shape
     (257, 20)
     """
-    import librosa
-
-    filters = librosa.filters.mel(
-        sr=sample_rate, n_fft=framing.n_fft, n_mels=n_mels, fmin=f_min, fmax=f_max
-    ).T
+    top = sample_rate / 2 if f_max is None else f_max
+    frequencies = np.fft.rfftfreq(framing.n_fft, 1 / sample_rate)[:, None]
+    edges = mel_to_hz(np.linspace(hz_to_mel(f_min), hz_to_mel(top), n_mels + 2))
+    lower, centers, upper = edges[:-2], edges[1:-1], edges[2:]
+    rising = (frequencies - lower) / (centers - lower)
+    falling = (upper - frequencies) / (upper - centers)
+    triangles = np.minimum(rising, falling).clip(0).astype(np.float32)
+    filters = (triangles * (2 / (upper - lower))).astype(np.float32)
     filters.flags.writeable = False
     return filters
+
+
+def hz_to_mel(frequency: Any) -> Any:
+    """Convert a frequency to the mel scale of M. Slaney's Auditory Toolbox (1998).
+
+    The scale is linear below 1 kHz, 15 mel, and logarithmic above, where 27 mel are a
+    factor of 6.4.
+
+    Parameters
+    ----------
+    frequency : float or ndarray
+        Frequency in Hz.
+
+    Returns
+    -------
+    float or ndarray
+        Frequency in mel.
+
+    Examples
+    --------
+    >>> float(hz_to_mel(1000.0)), round(float(hz_to_mel(6400.0)), 6)
+    (15.0, 42.0)
+    """
+    mel = np.asarray(frequency / _HZ_PER_MEL)
+    above = np.maximum(frequency, _CORNER_HZ)
+    logarithmic = _CORNER_MEL + np.log(above / _CORNER_HZ) / _LOG_STEP
+    return np.where(frequency >= _CORNER_HZ, logarithmic, mel)
+
+
+def mel_to_hz(mel: Any) -> Any:
+    """Convert mel to Hz; see :func:`hz_to_mel`.
+
+    Parameters
+    ----------
+    mel : float or ndarray
+        Frequency in mel.
+
+    Returns
+    -------
+    float or ndarray
+        Frequency in Hz.
+
+    Examples
+    --------
+    >>> float(mel_to_hz(7.5)), float(mel_to_hz(15.0))
+    (500.0, 1000.0)
+    """
+    logarithmic = _CORNER_HZ * np.exp(_LOG_STEP * (mel - _CORNER_MEL))
+    return np.where(mel >= _CORNER_MEL, logarithmic, _HZ_PER_MEL * mel)
 
 
 def log_mel(V: np.ndarray, filters: np.ndarray, dynamic_range: float) -> np.ndarray:

@@ -8,11 +8,29 @@ import pytest
 
 from skvae import STFT, LogMel
 from skvae.datasets import make_speech
+from skvae.signal.features import mel_filters
+from skvae.signal.framing import Framing
 
 
 @pytest.fixture(scope="module")
 def speech():
     return make_speech(20_000, random_state=0).astype(np.float64)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("n_fft", [256, 400, 1024])
+@pytest.mark.parametrize(
+    ("n_mels", "f_min", "f_max"), [(8, 0.0, None), (96, 0.0, None), (40, 80.0, 3800.0)]
+)
+@pytest.mark.filterwarnings("ignore:Empty filters")
+def test_filters_are_those_of_librosa(rate, n_fft, n_mels, f_min, f_max):
+    wanted = librosa.filters.mel(
+        sr=rate, n_fft=n_fft, n_mels=n_mels, fmin=f_min, fmax=f_max
+    )
+    found = mel_filters(Framing(n_fft, n_fft // 4), rate, n_mels, f_min, f_max)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_allclose(found.T, wanted, rtol=1e-6, atol=1e-9)
+    assert not found.flags.writeable
 
 
 def test_agrees_with_librosa(speech):
