@@ -206,8 +206,8 @@ def hz_to_mel(frequency: Any) -> Any:
 
     Examples
     --------
-    >>> float(hz_to_mel(1000.0)), round(float(hz_to_mel(6400.0)), 6)
-    (15.0, 42.0)
+    >>> hz_to_mel(np.array([1000.0, 6400.0])).round(6)
+    array([15., 42.])
     """
     mel = np.asarray(frequency / _HZ_PER_MEL)
     above = np.maximum(frequency, _CORNER_HZ)
@@ -230,8 +230,8 @@ def mel_to_hz(mel: Any) -> Any:
 
     Examples
     --------
-    >>> float(mel_to_hz(7.5)), float(mel_to_hz(15.0))
-    (500.0, 1000.0)
+    >>> mel_to_hz(np.array([7.5, 15.0])).round(6)
+    array([ 500., 1000.])
     """
     logarithmic = _CORNER_HZ * np.exp(_LOG_STEP * (mel - _CORNER_MEL))
     return np.where(mel >= _CORNER_MEL, logarithmic, _HZ_PER_MEL * mel)
