@@ -1,4 +1,4 @@
-"""The way of one recording through an enhancer: blocks, masks, and what comes out."""
+"""Enhancement of one recording, block by block: masks, outputs, separation, score."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ NOISY, CLEAN = make_dataset(3, (0.3, 0.5), 0.0, random_state=0)
 
 
 class Recorder(BaseEnhancer):
-    """Writes down what it is asked, and gives a mask that says which block it saw."""
+    """Records its calls, and returns a mask whose value is that of the block."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ def test_blocks_hand_on_their_state_and_cover_every_frame_once():
     assert sum(n for n, *_ in enhancer.calls) == result.mask.shape[1]
     assert result.n_iter == sum(range(1, n_blocks + 1))
     assert result.history == [float(k) for k in range(n_blocks)]
-    # One generator runs through the blocks of an utterance.
+    # All blocks of an utterance share one generator.
     assert len({draw for _, draw, _ in enhancer.calls}) == n_blocks
     wanted = np.concatenate(
         [np.full(n, 1 / (1 + k)) for k, (n, *_) in enumerate(enhancer.calls)]
@@ -173,7 +173,7 @@ def test_overlapping_blocks_are_cross_faded(n_samples):
     sizes = [n for n, *_ in enhancer.calls]
     overlap = round(0.05 * 16000 / 64)
     assert sum(sizes) - overlap * (len(sizes) - 1) == result.mask.shape[1]
-    # Masks fall from block to block: so does what is faded, and without jumps.
+    # Masks decrease from block to block; so do faded ones, without jumps.
     profile = result.mask[0]
     assert (np.diff(profile) <= 0).all() and profile[0] == 1
     assert -np.diff(profile, prepend=1.0).min() <= 0.5 / overlap + 1e-9
@@ -342,7 +342,7 @@ def test_progress_goes_to_standard_error(capsys):
 
 
 class CountingCallback(FitCallback):
-    """Counts the fits that it saw begin and end."""
+    """Counts the beginnings and ends of fits."""
 
     def __init__(self):
         self.seen = []
@@ -486,7 +486,7 @@ def test_the_mask_of_a_power_spectrogram_is_that_of_separate():
     assert (estimate.n_iter, estimate.history, estimate.state) == (3, [1.0], 7)
     other = enhancer.estimate_mask(V, np.random.default_rng(1))
     assert other.mask[0, 0] == np.float32(np.random.default_rng(1).random())
-    # The limit is for those who listen.
+    # Guides need no limit.
     enhancer.set_params(attenuation_limit=0.0)
     np.testing.assert_array_equal(enhancer.estimate_mask(V).mask, estimate.mask)
 
@@ -530,7 +530,7 @@ def test_a_device_is_handed_down_and_never_set(monkeypatch):
         assert checked == [("cpu", None), ("cuda:7", None)]
         np.testing.assert_array_equal(wanted.mask, got.mask)
         assert vars(enhancer) == before
-    # Methods that know no devices need not care.
+    # Methods without devices ignore it.
     enhancer = WienerFilter(stft=SMALL_STFT).fit(CLEAN)
     assert enhancer.estimate_mask(power_of(enhancer, NOISY[0]), device="cuda:7")
 
@@ -638,7 +638,7 @@ def test_people_follow_the_iterations_of_fit_if_they_ask_to(capsys):
 
 
 class Batching(Recorder):
-    """Enhances at most so many frames at once, each recording by a mask of its own."""
+    """Enhances recordings in batches, each with its own mask."""
 
     n_at_once = 300
 
@@ -654,7 +654,7 @@ class Batching(Recorder):
         return super()._estimate_masks(powers, rngs)
 
 
-# 64 samples a frame: from ten frames to two hundred, in no order.
+# From ten to two hundred frames of 64 samples, in random order.
 LENGTHS = [4000, 900, 12_000, 3600, 2500, 700, 3900, 3000, 1000, 3900]
 
 

@@ -1,4 +1,4 @@
-"""Enhancing from file to file: rates, channels, encodings, lengths."""
+"""Enhancement from file to file: rates, channels, encodings, lengths."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Constant(BaseEnhancer):
 
 def tone(n_samples, rate, n_channels):
     phase = 2 * np.pi * 440 / rate * np.arange(n_samples)
-    # Smooth ends: a step holds frequencies that no resampling keeps.
+    # Smooth ends: resampling removes some frequencies of a step.
     edge = np.minimum(np.arange(n_samples), np.arange(n_samples)[::-1]) / (0.1 * rate)
     fade = np.sin(np.pi / 2 * np.minimum(edge, 1)) ** 2
     return (fade * np.sin(phase))[:, None] * np.linspace(0.3, 0.6, n_channels)
@@ -186,11 +186,11 @@ def write_noise(path, n_samples=20_000, rate=16000, n_channels=1, **kind):
 
 
 def writable():
-    """Formats and encodings that soundfile writes, and reads without being told."""
-    # VOC counts a sample too many.
+    """Formats and encodings that soundfile writes, and reads without arguments."""
+    # VOC counts one sample too many.
     for file_format in sorted(set(soundfile.available_formats()) - {"RAW", "VOC"}):
         for subtype in soundfile.available_subtypes(file_format):
-            # What libsndfile cannot finish, or writes wrong.
+            # libsndfile does not complete these, or writes them wrong.
             if not subtype.startswith("DWVW") and subtype != "ALAC_32":
                 yield pytest.param(file_format, subtype, id=f"{file_format}-{subtype}")
 
@@ -209,7 +209,7 @@ def test_what_soundfile_writes_comes_back_in_its_own_format_and_length(
     before, after = soundfile.info(source), soundfile.info(target)
     for name in ("samplerate", "channels", "frames", "format", "subtype"):
         assert getattr(before, name) == getattr(after, name)
-    # Lossy encodings lose some of this noise, and none of its level.
+    # Lossy encodings change this noise, but not its level.
     enhanced = soundfile.read(target, always_2d=True)[0]
     assert np.std(enhanced) == pytest.approx(0.5 * np.std(noisy), rel=0.2)
 
@@ -245,8 +245,8 @@ def test_blockwise_is_like_at_once(tmp_path, method, rate, n_channels):
         target = tmp_path / f"{k}.wav"
         enhance_file(enhancer, tmp_path / "a.wav", target)
         made.append(soundfile.read(target)[0])
-    # They run through the frames in order, so that seams are nowhere; what remains is
-    # single precision, 100 dB below full scale.
+    # The methods process the frames in order, so there are no seams. The difference is
+    # the rounding of single precision, 100 dB below full scale.
     assert np.abs(made[0] - made[1]).max() < 1e-5
 
 
@@ -323,7 +323,7 @@ def test_a_length_that_is_not_in_the_header_is_found(tmp_path):
     source, target = tmp_path / "a.flac", tmp_path / "b.flac"
     noisy = write_noise(source, 30_000)
     content = bytearray(source.read_bytes())
-    # Samples in all: 36 bits of the STREAMINFO, which a writer to a pipe leaves zero.
+    # Number of samples: 36 bits of the STREAMINFO, zero if it was written to a pipe.
     content[21] &= 0xF0
     content[22:26] = bytes(4)
     source.write_bytes(content)

@@ -19,14 +19,14 @@ def mixtures(kind="white", snr=0.0, n=2, seconds=2.0):
 
 
 def gain(enhancer, noisy, clean):
-    """Improvement of SI-SDR in dB: 0 for the identity."""
+    """Improvement of the SI-SDR in dB: 0 for the identity."""
     return enhancer.fit(noisy).score(noisy, clean) - mean_si_sdr(clean, noisy)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("kind", "margin"), [("white", 5.0), ("pink", 3.0)])
 def test_noise_is_lowered_by_a_stated_margin(method, kind, margin):
-    # Replaced by the identity, every method would gain 0 dB.
+    # The identity would gain 0 dB.
     assert gain(method(stft=STFT_512), *mixtures(kind)) > margin
 
 
@@ -39,7 +39,7 @@ def test_clean_speech_is_left_nearly_alone(method):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("estimate", ["auto", "profile", "mmse-spp"])
 def test_a_recording_of_the_noise_helps_against_stationary_noise(method, estimate):
-    # Speech from the first sample on: the tracker alone begins with speech.
+    # Speech begins with the first sample, and so the tracker starts with speech.
     noisy, clean = mixtures("pink", snr=0.0)
     profile = make_noise(16000, "pink", random_state=7)
     level = np.std(noisy[0] - clean[0]) / np.std(profile)
@@ -49,7 +49,7 @@ def test_a_recording_of_the_noise_helps_against_stationary_noise(method, estimat
         clean[:1],
     )
     alone = gain(method(stft=STFT_512), noisy[:1], clean[:1])
-    # From the profile the tracker starts right, and then goes its own way.
+    # The tracker starts from the profile, and then departs from it.
     assert helped > alone - (0.3 if estimate == "mmse-spp" else 0.0)
     assert helped > 3
 
@@ -75,7 +75,7 @@ def test_the_first_frames_serve_as_noise_where_speech_begins_later(method):
     clean = [np.concatenate([np.zeros(lead, np.float32), clean[0]])]
     enhancer = method(noise_estimate="first-frames", stft=STFT_512, n_noise_frames=30)
     assert gain(enhancer, noisy, clean) > 4
-    # And they do serve: with one frame of digital silence nothing is removed.
+    # They are used: with digital silence at the beginning, nothing is removed.
     silent = [np.concatenate([np.zeros(4000, np.float32), noisy[0]])]
     [result] = enhancer.set_params(n_noise_frames=5).fit(silent).separate(silent)
     assert result.mask[1:-1, 60:].mean() > 0.95
@@ -131,7 +131,7 @@ def test_parameters_of_a_method_out_of_range_are_named(enhancer, name):
 
 
 def residual(enhancer):
-    """Mean power that is left of white noise, in dB."""
+    """Mean power of the residual of white noise, in dB."""
     noise = make_noise(16000, random_state=0)
     enhancer.set_params(stft=SMALL_STFT)
     left = enhancer.fit([noise]).transform([noise])[0][4000:]
@@ -192,7 +192,7 @@ def test_the_mask_of_a_frame_depends_on_no_later_frame(method):
     changed[8192:] = 100 * changed[8192:][::-1]
     enhancer = method(stft=SMALL_STFT).fit([x])
     one, other = (s.mask for s in enhancer.separate([x, changed]))
-    # Frames of 256 centred at multiples of 64, read in groups of four.
+    # Frames of 256 samples centered at multiples of 64, in groups of four.
     n_before = (8192 - 128) // 64 // 4 * 4
     np.testing.assert_array_equal(one[:, :n_before], other[:, :n_before])
     assert not np.array_equal(one, other)

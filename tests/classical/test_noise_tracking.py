@@ -19,7 +19,7 @@ def white(n_frames, power=1.0, n_bins=60, seed=0):
 
 
 def slow_track(V, first, smoothing=0.9, group=1):
-    """Equations (18), (22)-(24) and (8) of the paper, a bin at a time."""
+    """Equations (18), (22)-(24) and (8) of the paper, bin by bin."""
     snr = 10**1.5
     estimates = np.zeros_like(V)
     least = math.sqrt(np.finfo(float).tiny)
@@ -68,7 +68,7 @@ def test_a_stuck_tracker_frees_itself_as_the_equations_say():
 def test_stationary_noise_is_found_within_one_and_a_half_decibels(group, level):
     noise, _ = track_noise(white(1000, level), frames_per_update=group)
     assert abs(decibels(noise[100:].mean() / level)) < 1.5
-    # Not only on average: no bin is lost.
+    # In each bin, not only on average.
     assert np.abs(decibels(noise[100:].mean(0) / level)).max() < 3
 
 
@@ -83,7 +83,7 @@ def test_a_step_of_the_noise_is_followed_in_time(step, n_frames):
 
 
 def test_recordings_may_begin_in_the_middle_of_speech():
-    # Speech of 20 dB in half the bins for the first 30 frames, then pauses between.
+    # Speech of 20 dB in half the bins for the first 30 frames, then with pauses.
     V = white(400)
     rng = np.random.default_rng(2)
     speech = np.zeros(400, bool)
@@ -91,7 +91,7 @@ def test_recordings_may_begin_in_the_middle_of_speech():
     speech[60:] = rng.random(340) < 0.5
     V[speech, :30] *= 100
     noise, _ = track_noise(V)
-    assert noise[0, :30].mean() > 50  # it cannot know yet
+    assert noise[0, :30].mean() > 50  # still taken for noise
     assert abs(decibels(noise[150:, :30].mean())) < 3
     assert abs(decibels(noise[150:, 30:].mean())) < 1.5
 
@@ -110,7 +110,7 @@ def test_blocks_continue_where_the_one_before_ended(group, split):
     V[50:100] = 0
     V[150:] *= 1e6
     whole, end = track_noise(V, frames_per_update=group)
-    first = V[:5].mean(0)  # what the whole begins with
+    first = V[:5].mean(0)  # first estimate
     one, state = track_noise(V[:split], first=first, frames_per_update=group)
     two, last = track_noise(V[split:], state, frames_per_update=group)
     np.testing.assert_array_equal(np.concatenate([one, two]), whole)
@@ -129,7 +129,7 @@ def test_a_state_is_not_written_to():
 
 def test_a_profile_is_what_it_starts_from():
     V = white(100)
-    V[:20] *= 1000  # speech at once
+    V[:20] *= 1000  # speech at the beginning
     noise, _ = track_noise(V, first=np.ones(60))
     assert abs(decibels(noise[:20].mean())) < 2
     lost, _ = track_noise(V)

@@ -37,7 +37,7 @@ def test_isnmf_does_no_harm_to_a_narrow_band(isnmf, pairs):
         for part in pairs
     )
     assert isnmf.score(noisy, clean) > mean_si_sdr(clean, noisy)
-    # A block of the full band goes on from what was learned of a narrow one.
+    # A block of the full band starts from the state of a narrow one.
     narrow = np.concatenate([noisy[0], pairs[0][0]])
     blockwise = clone(isnmf).set_params(block_seconds=0.5, random_state=0)
     [separation] = blockwise.fit(pairs[1][4:]).separate([narrow])
@@ -113,7 +113,7 @@ def test_blocks_come_close_to_the_whole(isnmf, pairs):
 
 
 class StopAfter(FitCallback):
-    """Asks to stop after some iterations."""
+    """Stops `fit` after some iterations."""
 
     def __init__(self, n):
         self.n = n

@@ -25,7 +25,7 @@ def positive(*shape, seed=0, dtype=FLOAT64):
 
 
 def planted(N=60, F=24, K=3, seed=0):
-    """Sparse factors, so that they are nearly the only ones, and their power."""
+    """Sparse factors, which are nearly unique, and their power."""
     rng = np.random.default_rng(seed)
     H = torch.as_tensor(rng.gamma(0.5, size=(N, K))) + 1e-3
     W = torch.as_tensor(rng.gamma(0.5, size=(K, F))) + 1e-3
@@ -33,7 +33,7 @@ def planted(N=60, F=24, K=3, seed=0):
 
 
 def exponential(power, seed=0):
-    """|X|^2 of complex Gaussians with that variance."""
+    """Power |X|^2 of complex Gaussians with a given variance."""
     rng = np.random.default_rng(seed)
     return power * torch.as_tensor(rng.exponential(size=tuple(power.shape)))
 
@@ -119,11 +119,11 @@ def slow_update(V, W, H, exponent):
 
 
 def slow_fit(V, W, H, n_fixed, n_iter, exponent):
-    """Alternating updates of the transposed problem too, by the same loops."""
+    """Alternating updates; those of W are updates of the transposed problem."""
     history = [slow_divergence(V, H @ W)]
     for _ in range(n_iter):
         H = slow_update(V, W, H, exponent)
-        free = slow_update(V.T, H.T, W.T, exponent).T  # W' H' has the roles swapped
+        free = slow_update(V.T, H.T, W.T, exponent).T  # in W' H' the roles are swapped
         W = np.concatenate([W[:n_fixed], free[n_fixed:]])
         history.append(slow_divergence(V, H @ W))
     return W, H, history
@@ -270,7 +270,7 @@ def test_fit_to_samples_is_no_worse_than_the_truth(exponent):
     truth = is_divergence(V, power).item()
     assert truth == pytest.approx(np.euler_gamma, abs=0.05)  # E[-log v], v ~ Exp(1)
     assert history[-1] < truth
-    # It is closer to the variance that the samples come from than they are.
+    # The fit is closer to the true variance than the samples are.
     assert is_divergence(power, H @ W).item() < 0.2 * is_divergence(power, V).item()
 
 
@@ -323,7 +323,7 @@ def test_blocks_may_be_computed_when_asked_for():
 def test_scaling_the_input_scales_the_activations_only(c, dtype):
     V = exponential(planted()[0])
     V[3], V[:, 0] = 0, 0
-    # As many iterations as rounding survives: differences grow with each.
+    # Few iterations, since rounding differences grow with each.
     options = {"n_components": 4, "max_iter": 10}
     one = fit_isnmf(V.to(dtype), generator=seeded(), **options)
     other = fit_isnmf((c * V).to(dtype), generator=seeded(), **options)
@@ -380,7 +380,7 @@ def test_tolerance_ends_iterations_when_the_change_is_smaller():
     early = fit_isnmf(V, 3, max_iter=300, tol=1e-3, generator=seeded()).history
     changes = -np.diff(full)
     first = int(np.argmax(changes < 1e-3))  # the iteration that changed too little
-    # The step taken while that was found out is kept and measured.
+    # The last step counts, and the divergence after it is computed.
     assert early == full[: first + 3]
     assert 3 < len(early) < 100
 
@@ -441,7 +441,7 @@ def test_long_runs_do_not_fall_into_zeros_or_subnormals():
 
 
 def mixture(seed=0):
-    """Three harmonic combs that come and go, in a noise of one colour."""
+    """Three intermittent harmonic combs in stationary noise."""
     rng = np.random.default_rng(seed)
     F = 80
     W_speech = torch.as_tensor(

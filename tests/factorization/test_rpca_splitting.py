@@ -18,7 +18,7 @@ def planted(N=60, F=45, rank=3, density=0.05, seed=0):
 
 
 def spectrogram(N=70, F=50, seed=0):
-    """Magnitudes of speech-like peaks in steady noise: not exactly of either kind."""
+    """Magnitudes of speech-like peaks in steady noise, neither sparse nor low-rank."""
     rng = np.random.default_rng(seed)
     noise = np.outer(rng.gamma(5, 0.2, N), rng.gamma(2, 0.5, F))
     return noise * rng.rayleigh(size=(N, F)) + rng.exponential(size=(N, F)) * 5 * (
@@ -82,11 +82,11 @@ def test_soft_threshold_agrees_with_its_formula(threshold):
 def test_singular_value_threshold_agrees_with_plain_svd(shape, relative):
     rng = np.random.default_rng(0)
     X = rng.standard_normal(shape)
-    # Singular values over twelve orders of magnitude: hard on a Gram matrix.
+    # Singular values over twelve orders of magnitude, difficult for a Gram matrix.
     U, _, Vt = np.linalg.svd(X, full_matrices=False)
     X = (U * np.logspace(0, -12, min(shape))) @ Vt
     fast = singular_value_threshold(X, relative)
-    # Small thresholds take the exact way, the others may err by eps / (2 threshold).
+    # Small thresholds use the SVD; the error of others is up to eps / (2 threshold).
     atol = 1e-14 if relative < 1e-8 else 5e-9
     np.testing.assert_allclose(fast, slow_svt(X, relative), atol=atol)
 

@@ -17,7 +17,7 @@ def power(x, n_fft=1024):
 
 
 def narrow(x, rate):
-    """What is left of a recording that was made at another rate."""
+    """Recording that was made at a lower rate."""
     return soxr.resample(soxr.resample(x, RATE, rate), rate, RATE)
 
 
@@ -31,7 +31,7 @@ def test_the_edge_of_a_narrow_band_is_found(rate, is_16_bit, n_fft):
         if is_16_bit:
             x = np.round(2**15 * x) / 2**15
         edge, limit = band_edge(power(x, n_fft)), rate / RATE * (n_fft // 2)
-        # Resamplers let go of the last tenth below half of the rate.
+        # Resamplers remove the highest tenth of the band.
         assert 0.85 * limit <= edge <= limit + 3
 
 
@@ -39,7 +39,7 @@ def test_sound_of_the_full_band_is_left_as_it_is():
     sounds = [make_noise(16000, kind, random_state=0) for kind in NOISE_KINDS]
     sounds += [make_speech(16000, random_state=seed) for seed in range(5)]
     sounds += [*make_dataset(5, random_state=0)[0]]
-    # As steep as a low-pass filter of the sixth order at 500 Hz.
+    # A low-pass filter of sixth order at 500 Hz.
     spectrum = np.fft.rfft(make_noise(16000, "white", random_state=0))
     slope = 1 / (1 + (np.arange(len(spectrum)) / 500) ** 6)
     sounds.append(np.fft.irfft(slope * spectrum))
@@ -75,7 +75,7 @@ def test_a_band_is_filled_with_an_image_of_what_is_below():
     share = 10**-1.2
     np.testing.assert_allclose(filled[:, 200:400], share * V[:, 199::-1], rtol=1e-5)
     np.testing.assert_allclose(filled[:, 400:], share * V[:, :113], rtol=1e-5)
-    # As if an edge had been found that is told.
+    # An edge that is passed counts as if it had been found.
     np.testing.assert_array_equal(fill_band(filled, 200), filled)
 
 

@@ -8,11 +8,11 @@ from skvae.signal import blocks
 from skvae.signal.blocks import BlockSpectra, fade_in
 from skvae.signal.framing import power
 
-START, STOP = 3, 640  # three pieces, the last one cut short
+START, STOP = 3, 640  # three pieces, the last one shorter
 
 
 class Reader:
-    """A waveform that counts how often it is read."""
+    """Waveform that counts its reads."""
 
     dtype = np.dtype(np.float32)
 
@@ -37,14 +37,14 @@ def waveforms(n_channels, dtype=np.float32):
 
 @pytest.fixture(params=["kept", "made again"])
 def held(request, monkeypatch):
-    """Blocks keep their spectra, or have too many of them."""
+    """Whether blocks store their spectra, or compute them twice."""
     if request.param == "made again":
         monkeypatch.setattr(blocks, "_MOST_KEPT", 0)
 
 
 @pytest.fixture(params=[1, 2, 3])
 def multiple(request):
-    """How many times the method's sample rate that of the recording is."""
+    """Ratio of the sample rates of the recording and of the method."""
     return request.param
 
 
@@ -137,12 +137,12 @@ def test_blocks_fade_from_one_to_the_next():
     share = (faded - before) / (after - before)
     np.testing.assert_allclose(share, share[:, :1].repeat(4, 1), atol=1e-4)
     assert (np.diff(share[:, 0]) > 0).all()
-    # What rises on one side falls on the other.
+    # One block fades in as the other fades out.
     np.testing.assert_allclose(
         faded + fade_in(after, before), before + after, rtol=1e-6
     )
     np.testing.assert_allclose(fade_in(after, after), after, rtol=1e-6)
-    # Frames behind those that are shared stay as they are, and so does the input.
+    # Frames after the shared ones do not change, nor does the input.
     longer = np.concatenate([after, before])
     kept = longer.copy()
     np.testing.assert_array_equal(fade_in(before, longer)[9:], before)

@@ -42,7 +42,7 @@ def noise(n_samples, dtype=np.float64):
 
 
 def slow_analysis(framing, x):
-    """Frame by frame and bin by bin, as the definition says."""
+    """The definition, frame by frame and bin by bin."""
     n = np.arange(framing.n_fft)
     X = np.zeros((framing.n_frames(len(x)), framing.n_bins), complex)
     for t in range(len(X)):
@@ -150,7 +150,7 @@ def test_synthesis_is_the_least_squares_solution():
     framing, length = Framing(8, 2), 13
     X = framing.analyse(noise(length))
     X = X * np.random.default_rng(1).random(X.shape)
-    # Analysis as a matrix on waveforms; windowed frames are what is fitted.
+    # Analysis as a matrix on waveforms; the windowed frames are fitted.
     n_frames = len(X)
     A = np.zeros((n_frames, 8, length))
     for t in range(n_frames):

@@ -22,7 +22,7 @@ def spectrogram(n_samples=50, dtype=np.float64):
 
 
 class Reader:
-    """A waveform that says which parts of it were read."""
+    """Waveform that records which of its parts were read."""
 
     dtype = np.dtype(np.float32)
     sample_rate = 16000

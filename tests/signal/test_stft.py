@@ -22,7 +22,7 @@ def noise(n_samples, dtype=np.float64, seed=0):
 def test_every_length_comes_back(stft, lengths, dtype, tolerance):
     X = [noise(n, dtype) for n in lengths]
     spectrograms = stft.fit_transform(X)
-    # Once as they are, which keep their waveform, and once from their values alone.
+    # Once with their waveform, and once made from their values alone.
     values = [s.replace(s.data) for s in spectrograms]
     for back in (ISTFT().transform(spectrograms), ISTFT().transform(values)):
         for x, y in zip(X, back, strict=True):
