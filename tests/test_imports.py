@@ -1,4 +1,4 @@
-"""Imports run one way, and what is heavy is loaded by who needs it."""
+"""Imports run one way, and heavy packages are loaded only when needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
-# Names of the package itself, which loads them when they are asked for.
+# Public names, which the package imports on first use.
 PUBLIC = dict(skvae._EXPORTS)
 
 HEAVY = ("torch", "librosa", "pandas", "matplotlib")

@@ -1,4 +1,4 @@
-"""Types at the top level: what mypy says of a program that uses the package."""
+"""Types of public names: mypy checks a program that uses the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import skvae
 from skvae.storage import pretrained
 
 CLIENT = '''\
-"""A program of somebody else's."""
+"""A program that uses the package."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ filtered: list[Spectrogram] = best.transform(spectrograms)
 masks = [separation.mask for separation in best.separate(files)]
 '''
 
-#: What stands in the program, what takes its place, and what mypy must find wrong.
+#: Text of the program, its wrong replacement, and the error that mypy must report.
 MISTAKES = {
     "keyword": ("attenuation_limit=limit", "attenuation_limt=limit", "call-arg"),
     "type of a parameter": ("limit: float", "limit: str", "arg-type"),
@@ -73,7 +73,7 @@ def errors(tmp_path_factory):
         names[name] = CLIENT.replace(before, after)
     for k, program in enumerate(names.values()):
         (folder / f"client{k}.py").write_text(program)
-    # What the package computes with is not looked into, which takes a minute.
+    # These packages are skipped, since checking them takes a minute.
     config = "".join(
         f"[mypy-{name}.*]\nfollow_imports = skip\n"
         for name in ("torch", "scipy", "pandas", "matplotlib")

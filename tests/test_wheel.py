@@ -1,4 +1,4 @@
-"""What people install: everything that the package needs travels in its wheel."""
+"""The wheel contains everything that the package needs."""
 
 from __future__ import annotations
 

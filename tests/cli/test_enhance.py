@@ -24,7 +24,7 @@ MODELS = ["spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca"]
 
 @pytest.fixture(autouse=True)
 def classical_default(monkeypatch):
-    """Use a quick method where a test names none."""
+    """Use a fast method in tests that name none."""
     monkeypatch.setattr(models, "_DEFAULTS", ("log-mmse",))
 
 
@@ -179,7 +179,7 @@ def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch
     folder.mkdir()
     monkeypatch.setattr(pretrained, "_FOLDER", folder)
     monkeypatch.setattr(models, "_DEFAULTS", ("best", "log-mmse"))
-    enhancers.make_enhancer.cache_clear()  # of the package's own best
+    enhancers.make_enhancer.cache_clear()  # of the packaged model
     words = ("enhance", corpus / "noisy/one.wav", "--overwrite")
     assert "with log-mmse: " in skvae(*words, "-o", corpus / "log-mmse.wav")[2]
     pretrained.save_pretrained(
@@ -229,7 +229,7 @@ def test_a_suffix_goes_before_the_ending_and_outputs_are_no_inputs(corpus, skvae
     for _ in range(2):
         assert skvae(*words, "--quiet")[0] == 0
         assert files_below(noisy) == [*expected, "two.flac", "two_clean.flac"]
-    # As a shell names them.
+    # As a shell expands them.
     files = [noisy / "one.wav", noisy / "one_clean.wav"]
     assert skvae("enhance", *files, *words[2:], "--quiet")[0] == 0
     assert len(files_below(noisy)) == 6
@@ -301,7 +301,7 @@ def test_an_input_is_replaced_only_if_that_is_asked_for(corpus, skvae):
     assert skvae(*words, "--overwrite")[0] == 0
     assert files_below(noisy) == ["one.wav", "sub/three.wav", "two.flac"]
     assert (noisy / "one.wav").read_bytes() != before
-    # Never by the output of another.
+    # Never by the output of another input.
     status, _, err = skvae(
         *("enhance", corpus / "clean/one.wav", noisy / "one.wav", "-o", noisy),
         "--overwrite",

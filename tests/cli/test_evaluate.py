@@ -29,11 +29,11 @@ def both(folder):
 
 
 def tables(out):
-    """Lines of each table below its title, cut into groups and the rest."""
+    """Lines of each table below its title, split into the group and the rest."""
     found = {}
     for part in out.strip().split("\n\n")[:-1]:
         title, header, *lines = part.splitlines()
-        # Names of groups have single spaces in them, columns two between them.
+        # Names of groups contain single spaces; columns are separated by two.
         rows = dict(line.strip().split("  ", 1) for line in lines)
         found[title] = header.split(), {k: v.split() for k, v in rows.items()}
     return found
@@ -111,7 +111,7 @@ def test_tables_group_by_what_a_table_of_pairs_tells(pairs, skvae):
         assert int(found[name][0]) == len(members)
         mean = scores[list(members)].mean()
         assert float(found[name][1]) == pytest.approx(mean, abs=0.006)
-    # Paired: the mean of differences, whose interval leaves out zero.
+    # Paired: the mean of differences, whose interval excludes zero.
     rows = read(output)
     gains = [
         float(after["si_sdr"]) - float(before["si_sdr"])
@@ -227,7 +227,7 @@ def test_the_enhancer_is_chosen_by_rate_and_what_a_metric_cannot_is_told(corpus,
         assert all(row["si_sdr"] for row in rows)
         eight = [row for row in rows if "one.wav" in row["file"]]
         assert "16000" in eight[0]["error"]
-        # What learns works at its own rate, at which there is a PESQ.
+        # A trained model works at its own rate, for which PESQ is defined.
         assert bool(eight[1]["pesq"]) == (model == "is-nmf")
 
 

@@ -1,4 +1,4 @@
-"""Whatever is handed to ``skvae enhance``: a sentence, the right status, no loss."""
+"""Bad input of ``skvae enhance``: a message, the right status, no loss of data."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from skvae.metrics import si_sdr
 RATE = 16000
 WORDS = ("--model", "wiener")
 
-#: A method for each kind of mask, and the model that people get.
+#: A method for each kind of mask, and the default model.
 MODELS = ["wiener", "log-mmse", "spectral-subtraction", "best"]
 
 
 @pytest.fixture(autouse=True)
 def classical_default(monkeypatch):
-    """Use a quick method where a test names none."""
+    """Use a fast method in tests that name none."""
     monkeypatch.setattr(models, "_DEFAULTS", ("log-mmse",))
 
 
@@ -95,7 +95,7 @@ def link_to_nothing(folder):
     (folder / "a.wav").symlink_to(folder / "missing.wav")
 
 
-# What it is, and what the message says; each is a failure of that file alone.
+# Description and message of files that fail; the others are enhanced.
 BAD = [
     (empty, "the file is empty"),
     (header_only, "no samples in its 44 bytes"),
@@ -133,10 +133,10 @@ def test_what_cannot_be_enhanced_is_told_and_the_others_are_done(
     assert len(failures) == len(list(folder.iterdir())) - 1
     assert all(message in line for line in failures)
     assert all(str(folder / "a.") in line for line in failures[:1])
-    # A line a file, the summary, and the reasons.
+    # A line per file, the summary, and the reasons.
     assert len(err.splitlines()) == 2 * len(failures) + 2
     assert "Traceback" not in err
-    # Nothing is lost, and nothing half done is left.
+    # No input is lost, and no incomplete output is left.
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.wav"]
     for name, content in before.items():
         assert (folder / name).read_bytes() == content
@@ -174,7 +174,7 @@ def test_what_is_odd_comes_back_whole_and_finite(tmp_path, skvae, name, model):
         assert getattr(before, attribute) == getattr(after, attribute)
     given, made = (soundfile.read(path)[0] for path in (source, target))
     assert np.isfinite(made).all()
-    # A mask takes away: nothing wraps around, nothing grows louder.
+    # A mask attenuates: samples neither wrap around nor grow.
     assert np.abs(made).max() <= 1.5 * np.abs(given).max() + 0.01
     assert np.sum(made**2) <= 1.05 * np.sum(given**2) + 1e-3
 
@@ -400,7 +400,7 @@ def test_what_may_not_be_read_or_written_is_told(unprivileged, skvae):
 def test_a_folder_that_cannot_be_written_to_is_told(
     tmp_path, skvae, monkeypatch, number
 ):
-    # As root may write everywhere, the refusal is made.
+    # Root may write everywhere, so the error is simulated.
     def refuse(path):
         raise OSError(number, os.strerror(number), f"{path}.part")
 
@@ -478,7 +478,7 @@ def test_whatever_goes_wrong_with_a_file_the_others_are_done(
 
 
 class Contents(list):
-    """Contents of files, which nobody wants to read when a test fails."""
+    """Contents of files, with a short representation in failures."""
 
     def __repr__(self):
         return f"<{len(self)} files>"
@@ -514,7 +514,7 @@ DAMAGES = st.tuples(
     st.integers(0, 8),  # which original
     CHANGES,  # of the header
     CHANGES,  # anywhere
-    st.one_of(st.just(1.0), st.floats(0, 1)),  # the share that is kept
+    st.one_of(st.just(1.0), st.floats(0, 1)),  # share that is kept
     st.binary(max_size=64),  # what follows
 )
 
@@ -538,7 +538,7 @@ def test_damaged_files_are_enhanced_by_the_best_model_or_refused(
 
 
 def check_damaged(originals, tmp_path, damage, model):
-    """What comes of a damaged file is whole and finite, or a sentence."""
+    """A damaged file gives a complete and finite output, or a message."""
     which, header, anywhere, kept, behind = damage
     damaged = bytearray(originals[which])
     for place, value in header:
@@ -558,7 +558,7 @@ def check_damaged(originals, tmp_path, damage, model):
         assert np.isfinite(samples).all()
     else:
         assert not target.exists()
-        # An error that was thought of, in one line.
+        # A foreseen error, in one line.
         assert "(-v shows where)" not in outcome.error, outcome.trace
         assert "\n" not in outcome.error
 

@@ -1,4 +1,4 @@
-"""``skvae enhance`` that is interrupted, killed, started twice, or given hours."""
+"""``skvae enhance``: interrupted, killed, started twice, and with long recordings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import soundfile
 
 RATE = 16000
 
-#: Far more seconds than anything takes, also on a busy machine.
+#: Timeout in seconds that is ample on a busy machine.
 PATIENCE = 300
 
 needs_proc = pytest.mark.skipif(
@@ -38,7 +38,7 @@ def long_files(tmp_path):
 
 
 def start(folder, *words):
-    # In blocks of a second, which take longest.
+    # In blocks of a second, which are slowest.
     options = ("--model", "wiener", "--block-seconds", "1")
     command = [sys.executable, "-m", "skvae", "enhance", "in", "-o", "out", *words]
     return subprocess.Popen(
@@ -52,7 +52,7 @@ def start(folder, *words):
 
 
 def heed_interrupts():
-    # Processes in the background of a shell ignore them.
+    # Background processes of a shell ignore these signals.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -140,7 +140,7 @@ def test_two_runs_on_one_folder_do_not_disturb_each_other(tmp_path):
 
 @needs_proc
 def test_ten_minutes_need_the_memory_of_two(tmp_path):
-    # What the system tells of a child counts its parent's memory, too.
+    # The figure for a child process includes the memory of its parent.
     script = (
         "import re, sys; from pathlib import Path; from skvae.cli import main\n"
         "assert main(sys.argv[1:]) == 0\n"

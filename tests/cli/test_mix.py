@@ -50,7 +50,7 @@ def rows(folder):
 
 
 def left(folder):
-    """What lies in a folder, hidden files too."""
+    """Contents of a folder, including hidden files."""
     return {path.name for path in folder.iterdir()}
 
 

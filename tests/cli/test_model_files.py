@@ -1,4 +1,4 @@
-"""Model files as --model."""
+"""Model files for ``--model``."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_limit_is_that_of_the_command_or_of_the_file(corpus, skvae, clean):
 
 
 def test_evaluate_takes_a_file(corpus, skvae, model):
-    # Another rate must not load it again for a rate that it does not work at.
+    # A file at another rate must not load the model again.
     samples, rate = soundfile.read(corpus / "noisy/one.wav")
     for folder in ("noisy", "clean"):
         soundfile.write(corpus / folder / "one.wav", samples[::2], rate // 2)

@@ -1,4 +1,4 @@
-"""``skvae models``, ``demo``, and the command as such."""
+"""``skvae models``, ``skvae demo``, and the command itself."""
 
 from __future__ import annotations
 

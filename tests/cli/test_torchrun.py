@@ -82,7 +82,7 @@ def test_two_processes_write_one_model_which_is_that_of_one(tmp_path, skvae):
     assert {path.name for path in tmp_path.iterdir()} == {
         *("clean", "tiny.toml", "one.safetensors", "two.safetensors")
     }
-    # One of them speaks.
+    # Only one of them prints.
     lines = [line for line in done.stderr.splitlines() if "epoch" in line]
     assert [line.split(":")[0] for line in lines] == [
         f"SpeechVAE, epoch {k}/3" for k in (1, 2, 3)

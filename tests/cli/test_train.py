@@ -73,7 +73,7 @@ def sounds(tmp_path):
 
 @pytest.fixture
 def fitted(monkeypatch):
-    """The estimators that are saved, as they are then."""
+    """Estimators at the time when they are saved."""
     saved = []
     save = train.save_pretrained
 
@@ -117,7 +117,7 @@ def test_a_model_is_trained_written_and_used(sounds, skvae):
     assert "validation" in lines[1]
     assert lines[1].endswith("left")
     assert "MB, in" in lines[-1]
-    # The card is the recipe's, the weights are kept as it wants.
+    # The card and the data type of the weights are those of the recipe.
     summary = read_summary(sounds / "new/m.safetensors")
     assert summary.card == read_recipe(sounds / "tiny.toml").card
     assert summary.sample_rate == 8000
@@ -169,7 +169,7 @@ def test_killed_training_goes_on_to_the_same_file(sounds, skvae):
     status, _, err = skvae(*killed)
     assert status == 0
     assert "resuming from" in err
-    # The part that was done is not trained again, the other one not from the start.
+    # The finished part is not trained again; the other one resumes.
     told = [line.split(":")[0] for line in err.splitlines() if "epoch" in line]
     assert told[0] == "SpeechVAE, epoch 3/3"
     assert told[1].startswith("BiLSTMMask, epoch ")
@@ -184,7 +184,7 @@ def test_killed_training_goes_on_to_the_same_file(sounds, skvae):
 
 
 class Interrupted:
-    """Stands for somebody who presses a key in the second epoch."""
+    """Simulates control-C in the second epoch."""
 
     def __init__(self, tell):
         self.tell = tell
@@ -215,7 +215,7 @@ def test_an_interruption_leaves_a_checkpoint_where_it_was_asked_for(
     assert left(sounds) == {"so-far.vae"}
     monkeypatch.setattr(train._EpochTeller, "on_fit_task_end", tell)
 
-    # Somebody else's checkpoint is refused, and kept.
+    # The checkpoint of another training is refused and kept.
     other = words(sounds, "m.safetensors", *QUICK, *checkpoint, "--seed", "1")
     status, _, err = skvae(*other)
     assert status == 1
@@ -230,7 +230,7 @@ def test_a_folder_is_the_same_wherever_it_is_named_from(sounds, skvae, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(train, "save_pretrained", fail)
         assert skvae(*names)[0] == 1
-    assert left(sounds)  # all is learned, nothing is written
+    assert left(sounds)  # training is complete, but nothing is written
     monkeypatch.chdir(sounds)
     relative = ["clean" if word == sounds / "clean" else word for word in names]
     status, _, err = skvae(*relative)
@@ -284,7 +284,7 @@ def test_what_learns_from_no_noise_takes_none(sounds, skvae):
 
 @pytest.mark.parametrize("recipe", recipe_names())
 def test_every_recipe_trains(sounds, skvae, recipe):
-    # As the recipe says, but for what takes time.
+    # As in the recipe, except for the settings that take time.
     names = read_recipe(recipe).estimator.get_params()
     settings = {}
     for part in ("", "vae__", "guide__", "guide__vae__"):
@@ -438,7 +438,7 @@ class Terminal:
 
 
 class Epoch:
-    """What a callback sees of an epoch."""
+    """An epoch as callbacks see it."""
 
     task_name = "epoch"
     loss_curve_ = (3.0, 2.0)
@@ -451,9 +451,9 @@ class Epoch:
 @pytest.mark.parametrize(
     "epochs",
     [
-        # Seconds since the one before, number of the epoch, and what is told.
+        # Seconds since the previous epoch, its number, and the printed remainder.
         [(20, 1, "33 min"), (20, 2, "33 min"), (980, 51, "16 min"), (980, 100, None)],
-        # After an interruption, the epoch before it is told at once.
+        # After an interruption, the last finished epoch is printed first.
         [(1, 50, None), (20, 51, "16 min"), (980, 100, None)],
     ],
 )

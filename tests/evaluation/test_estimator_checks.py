@@ -31,7 +31,7 @@ def test_processes_change_nothing():
 
 
 class Toy(BaseEnhancer):
-    """A gain that knows how loud speech is: the least that passes all checks."""
+    """A gain that depends on the level of speech: a minimal enhancer that passes."""
 
     def __init__(
         self,

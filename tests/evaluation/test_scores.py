@@ -37,7 +37,7 @@ def wiener(pairs):
 
 
 class Identity(TransformerMixin, BaseEstimator):
-    """Gives back what `change` makes of each utterance."""
+    """Applies `change` to each utterance."""
 
     def __init__(self, change=None):
         self.change = change
@@ -255,7 +255,7 @@ def test_sample_rate_comes_from_estimator_or_file_and_must_agree(pairs, tmp_path
         evaluate(slow, [file], [clean[0]], "si_sdr")
     with pytest.warns(UserWarning, match="clean has a sample rate of 22050 Hz"):
         evaluate(slow, [noisy[0]], [file], "si_sdr")
-    # A rate that one metric cannot take costs its scores and no others.
+    # A rate that one metric refuses only affects the scores of that metric.
     with pytest.warns(UserWarning, match="must be 16000 for PESQ"):
         table = evaluate(slow, noisy, clean, ["si_sdr", "pesq"])
     assert table["si_sdr"].notna().all()

@@ -88,7 +88,7 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says(n):
 
 
 def clustered(rng, n_tables, n_clusters, size):
-    """Scores of mean 3, whose clusters differ by more than what is in them does."""
+    """Scores of mean 3 that vary more between clusters than within them."""
     shape = (n_tables, n_clusters, size)
     table, noise = (np.broadcast_to(np.indices(shape)[k], shape) for k in (0, 1))
     scores = 3 + 2 * rng.normal(size=(*shape[:2], 1)) + rng.normal(size=shape)
@@ -160,7 +160,7 @@ def test_resampling_is_seeded_and_groups_do_not_touch_each_other(monkeypatch):
     alone = summarize(table[table["snr"] == 5], metrics="pesq").iloc[0]
     among = summarize(table, "snr").query("snr == 5 and metric == 'pesq'").iloc[0]
     assert (alone[["low", "high"]] == among[["low", "high"]]).all()
-    # In pieces it is another draw of the same thing.
+    # In pieces the random numbers are different.
     whole = summarize(table).loc[0, ["low", "high"]].astype(float)
     monkeypatch.setattr(skvae.evaluation.summary, "_INDICES_AT_ONCE", 1000)
     pieces = summarize(table).loc[0, ["low", "high"]].astype(float)

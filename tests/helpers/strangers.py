@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skvae import BaseEnhancer, MaskEstimate, WienerFilter
+from skvae import VEM, BaseEnhancer, MaskEstimate, NMFNoise, WienerFilter
 from skvae.utils.learned import Array, Part, Scalar
 from skvae.utils.parameters import Number
 
@@ -89,3 +89,11 @@ class Forgetful(Gate):
 
     def _fit(self, noisy, clean, rng):
         self.level_ = 1.0
+
+
+class PatientVEM(VEM):
+    """An inference."""
+
+
+class QuietNoise(NMFNoise):
+    """A noise model."""

@@ -8,7 +8,14 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.strangers import Forgetful, Gate, SpectrumGate, WienerFilter
+from helpers.strangers import (
+    Forgetful,
+    Gate,
+    PatientVEM,
+    QuietNoise,
+    SpectrumGate,
+    WienerFilter,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 
@@ -32,7 +39,7 @@ def pairs():
 
 @pytest.fixture
 def saved(pairs, tmp_path):
-    """A gate that has learned, in company of one that has not, and its file."""
+    """A fitted gate with another gate as a part, and its file."""
     gate = SpectrumGate(3.0, FrozenEstimator(Gate(2.0).fit(pairs[0])), random_state=0)
     path = tmp_path / "gate.safetensors"
     save_pretrained(gate.fit(*pairs), path)
@@ -70,7 +77,7 @@ def test_no_class_is_used_that_the_reader_has_not_named(classes, wanted, saved):
 
 
 def test_a_file_imports_nothing(tmp_path, pairs):
-    """Not even a class that is installed, and not where the error is told."""
+    """Not even an installed class, and not for the error message."""
     (tmp_path / "traces.py").write_text(
         "from skvae import LogMMSE\n"
         "open('imported', 'w').close()\n"
@@ -107,7 +114,7 @@ def test_a_class_that_has_moved_is_known_by_its_name(saved, pairs):
     loaded = load_pretrained(path, classes=[moved, Gate])
     assert type(loaded) is moved
     with pytest.raises(ValueError, match="is not part of skvae"):
-        # Which of the two is meant?
+        # The name is ambiguous.
         Classes([moved, SpectrumGate]).find("a:SpectrumGate")
     assert Classes([moved, SpectrumGate]).find(SPECTRUM) is SpectrumGate
 
@@ -166,6 +173,23 @@ def test_it_serves_as_a_part_of_ours(pairs, tmp_path):
     assert_same(enhancer, load_pretrained(path, classes=[Gate]), pairs)
     with pytest.raises(ValueError, match=r"--allow-class helpers\.strangers:Gate"):
         load_pretrained(path)
+
+
+def test_inferences_and_noise_models_of_other_packages_are_kept(pairs, tmp_path):
+    speech = skvae.SpeechVAE(2, 8, training=skvae.Training(1), random_state=0)
+    enhancer = VAENMFEnhancer(
+        FrozenEstimator(speech.fit(pairs[1])),
+        PatientVEM(2),
+        noise=QuietNoise(2),
+        random_state=0,
+    ).fit(pairs[1])
+    path = tmp_path / "patient.safetensors"
+    save_pretrained(enhancer, path)
+    loaded = load_pretrained(path, classes=[PatientVEM, QuietNoise])
+    assert_same(enhancer, loaded, pairs)
+    assert (type(loaded.inference), type(loaded.noise)) == (PatientVEM, QuietNoise)
+    with pytest.raises(ValueError, match="--allow-class helpers"):
+        load_pretrained(path, classes=[PatientVEM])
 
 
 @pytest.mark.parametrize("learns", [False, True])

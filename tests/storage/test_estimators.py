@@ -47,7 +47,7 @@ def speech(pairs):
 
 
 def again(estimator, **options):
-    """Estimator from what JSON and arrays keep of it."""
+    """Estimator after a round trip through JSON and arrays."""
     description, arrays = describe(estimator, **options)
     return rebuild(json.loads(json.dumps(description)), arrays)
 
@@ -61,7 +61,7 @@ def fitted(estimator, pairs):
 
 
 def results(estimator, pairs):
-    """Arrays that an estimator makes, from all of its methods that make some."""
+    """Results of all methods of an estimator that return arrays."""
     noisy, clean = pairs
     if isinstance(estimator, ISTFT):
         noisy = STFT().transform(noisy)
@@ -82,7 +82,7 @@ def assert_equal(one, other):
 
 
 def assert_same(one, other, pairs):
-    """Same class, same parameters but those that are not kept, same results."""
+    """Check class, parameters (except those that are not kept) and results."""
     assert type(one) is type(other)
     ours, theirs = (
         {
@@ -211,7 +211,7 @@ def test_what_only_training_needs_is_not_kept(pairs, tmp_path):
     assert rebuilt.mixer is None
     assert rebuilt.training.checkpoint is None
     assert rebuilt.random_state == 3
-    # The recipe stays, though not what it led to.
+    # The settings are kept, but not what was learned with them.
     assert not isinstance(rebuilt.encoder, FrozenEstimator)
     assert not hasattr(rebuilt.encoder, "state_")
     assert rebuilt.encoder.hidden_layer_sizes == masks.hidden_layer_sizes
@@ -359,11 +359,11 @@ def test_parameters_out_of_range_are_named(estimator, message):
         check_parameters(estimator)
 
 
-# Files that lie: a change of the description, or of the arrays, of a good one.
+# False files: a valid description or its arrays with one change.
 
 
 def at(*keys):
-    """Setter of an item deep in a description."""
+    """Return a function that changes a nested item of a description."""
 
     def set_(value):
         def change(description, arrays):

@@ -53,7 +53,7 @@ def enhancer():
 
 @pytest.fixture(scope="module")
 def data(enhancer, tmp_path_factory):
-    """Bytes of a good file."""
+    """Bytes of a valid file."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
     write_model(enhancer, path, CARD)
     return path.read_bytes()
@@ -73,7 +73,7 @@ def parts(data):
 
 
 def forged(description, arrays, **metadata):
-    """Bytes of a file whose checksum is right."""
+    """Bytes of a file with the right checksum."""
     text = description if isinstance(description, str) else json.dumps(description)
     checksum = hashlib.sha256(text.encode())
     for name in stored_order(arrays):
@@ -86,7 +86,7 @@ def forged(description, arrays, **metadata):
 
 
 def facts(enhancer):
-    """All that results depend on, to be compared."""
+    """Everything that results depend on, for comparison."""
     model = enhancer.vae_
     weights = {name: array.tobytes() for name, array in model.state_.items()}
     learned = model.level_, model.config_, model.seed_, enhancer.seed_
@@ -129,7 +129,7 @@ def test_half_precision_halves_the_weights(enhancer, data, path):
 
 
 def test_there_is_no_pickle_in_it(data):
-    # A pickle of any protocol ends so, and one of ours would name its classes.
+    # Every pickle ends like this, and one of an estimator would name its class.
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.dumps(SpeechVAE, protocol)[:20] not in data
     assert b"skvae.speech.vae" not in data
@@ -182,11 +182,11 @@ def test_what_cannot_be_read_again_is_not_written(enhancer, data, path):
     assert len(list(path.parent.iterdir())) == 1
 
 
-# Files that are none, or not ours, or damaged.
+# Files that are no model files, or damaged.
 
 
 def deep(description):
-    """Nest the parameters deep in JSON, without Python's own limit of recursion."""
+    """Nest the parameters deeply in JSON, beyond Python's recursion limit."""
     return json.dumps(description).replace('"seed_": ', '"seed_": ' + "[" * 10**5, 1)
 
 
@@ -411,7 +411,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(enhancer, data, path):
 
 
 def read_or_refuse(data, path):
-    """What a file gives: an enhancer, or None after an error of the right kind."""
+    """Load a file: an enhancer, or None after an error of the right kind."""
     path.write_bytes(data)
     begin = time.process_time()
     try:
@@ -474,7 +474,7 @@ JSON = st.recursive(
 
 
 def places(node, above=()):
-    """Ways to all items of a description."""
+    """Paths to all items of a description."""
     items = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in items:
         yield (*above, key)
@@ -495,7 +495,7 @@ def test_no_change_of_the_description_does_harm(data, path, draw):
     else:
         del node[way[-1]]
     found = read_or_refuse(forged(description, arrays), path)
-    if found is not None:  # whole, and of the only class that has such attributes
+    if found is not None:  # complete, and of the only class with these attributes
         assert isinstance(found, VAENMFEnhancer)
         facts(found)
         write_model(found, path, CARD)

@@ -36,7 +36,7 @@ from skvae.storage.pretrained import (
 )
 from skvae.storage.recipe_files import NOT_SAID, find_recipe, read_recipe
 
-#: The package's promise: all models together.
+#: Maximum size of all models of the package together.
 MAX_MEGABYTES = 12
 
 SMALL = {"is-nmf": {"n_components": 8, "max_iter": 20, "n_adapt_iter": 20}}
@@ -74,7 +74,7 @@ def test_unknown_names_are_told_the_known_ones():
 
 
 def test_models_without_training_do_not_load_torch():
-    # pandas is not asked for: scikit-learn itself imports it where it is installed.
+    # Not pandas, which scikit-learn imports if it is installed.
     names = [name for name in METHODS if not has_own_rate(name)]
     code = (
         "import sys, numpy, skvae.storage.pretrained as p\n"
@@ -258,7 +258,7 @@ def test_a_name_is_a_name_before_it_is_a_file(path, monkeypatch):
 
 @pytest.fixture
 def packaged(tmp_path, monkeypatch, enhancer):
-    """Folder that the package finds its models in."""
+    """Folder in which the package looks for models."""
     folder = tmp_path / "packaged"
     folder.mkdir()
     monkeypatch.setattr(pretrained, "_FOLDER", folder)
@@ -331,7 +331,7 @@ def test_names_that_are_promises_are_kept_and_made_by_their_recipes(name):
     for key, value in recipe.estimator.get_params().items():
         parts = key.split("__")
         if "mixer" in parts or parts[-1] in NOT_SAID or hasattr(value, "get_params"):
-            continue  # no part of a file, or a part whose own parameters follow
+            continue  # not in a file, or an estimator whose parameters follow
         assert told[key] == (0 if parts[-1] == "random_state" else value), key
     noisy, clean = make_dataset(3, snr=0, random_state=1)
     gain = model.score(noisy, clean) - mean_si_sdr(clean, noisy)

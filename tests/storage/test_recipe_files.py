@@ -1,4 +1,4 @@
-"""Recipes: what they make, and what they say where something is wrong."""
+"""Recipes: the estimators that they describe, and errors."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_recipes_of_the_package_are_there_by_name(tmp_path, monkeypatch):
 
 def test_vae_nmf_learns_no_recorded_noise():
     recipe = read_recipe("vae-nmf")
-    assert recipe.mixers == ()  # to be given noise
+    assert recipe.mixers == ()  # no mixer takes recordings
     mixers = [p for _, p in parts(recipe.estimator) if isinstance(p, Mixer)]
     assert [mixer.noise for mixer in mixers] == [None]
 
@@ -133,7 +133,7 @@ def test_what_is_not_said_is_the_default(tmp_path):
     assert (card.license, card.attributions, dtype) == ("", (), "float32")
     default = skvae.BiLSTMMask().get_params(deep=False)
     got = estimator.get_params(deep=False)
-    # What trains from mixtures has a mixer, so that there is one to give noise to.
+    # Every estimator that learns from mixtures has a mixer, which can get noise.
     assert isinstance(got.pop("mixer"), Mixer)
     assert default.pop("mixer") is None
     assert got == default

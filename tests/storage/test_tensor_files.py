@@ -24,7 +24,7 @@ TENSORS = {
 
 
 def packed(header, data=b""):
-    """File of any header and data."""
+    """File with any header and data."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
 
