@@ -26,24 +26,24 @@ from skvae import MCEM, SpeechVAE, Training, VAENMFEnhancer
 from skvae.datasets import make_dataset, make_noise
 
 #: Iterations per utterance; with this number, start-up time is negligible.
-N_ITER = 8
+MAX_ITER = 8
 
 #: Limits: time of two jobs relative to one, with MCEM and with the command; memory in
 #: MB for ten minutes; speed of the command with one job, as a multiple of real time.
 MOST_TIME, MOST_TIME_OF_COMMAND, MOST_MEMORY, REAL_TIMES = 0.6, 1 / 1.7, 1500, 10
 
 
-def make_enhancer(n_iter: int) -> VAENMFEnhancer:
+def make_enhancer(max_iter: int) -> VAENMFEnhancer:
     """Return an enhancer with a speech model of the usual size, hardly trained."""
     _, clean = make_dataset(4, random_state=0)
     model = SpeechVAE(training=Training(1), random_state=0).fit(clean)
-    enhancer = VAENMFEnhancer(FrozenEstimator(model), MCEM(n_iter), random_state=0)
+    enhancer = VAENMFEnhancer(FrozenEstimator(model), MCEM(max_iter), random_state=0)
     return enhancer.fit(clean)
 
 
 def compare_jobs(n_utterances: int) -> float:
     """Measure the time of two jobs relative to one."""
-    enhancer = make_enhancer(N_ITER)
+    enhancer = make_enhancer(MAX_ITER)
     noisy, _ = make_dataset(n_utterances, duration=(8.0, 8.0), random_state=1)
     enhancer.set_params(n_jobs=2).transform(noisy[:2])  # warm-up
     seconds, enhanced = {}, {}

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 from command_line import output_file
 from quality import read_pairs
-from variants import print_table, published, variant
+from variants import print_table, published, settings_of, variant
 
-from skvae import GradientVEM, load_pretrained
+from skvae import DnVAENMFEnhancer, GradientVEM, load_pretrained
 
 METRICS = ("si_sdr", "sdr", "pesq", "estoi")
 
@@ -43,7 +43,7 @@ _FEW = GradientVEM.as_published().set_params(max_iter=10)
 #: VAE-NMF as published: without a guide and without smoothing of the mask.
 _ALONE = {**published("gradient"), "inference": _MANY}
 #: DnVAE-NMF as published: random initial noise, and the Wiener gain alone.
-_PUBLISHED = {"start": "random", "mask_weight": 0.0, "inference": _MANY}
+_PUBLISHED = {**settings_of(DnVAENMFEnhancer.as_published()), "inference": _MANY}
 _EARLY = {**_PUBLISHED, "inference": _FEW}
 #: The default with another prior.
 _EQ_2, _FIXED = {"prior": "standard"}, {"prior": "fixed"}

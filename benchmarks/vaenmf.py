@@ -68,9 +68,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "VEM, heuristic": {
         **published("vem"),
-        "inference": VEM.as_published().set_params(
-            encoder_input="log-expectation", covariance=False
-        ),
+        "inference": VEM.as_published().set_params(covariance=False),
     },
     "MCEM, as in the paper": published("mcem"),
     "MCMC, as in the paper": published("mcmc"),

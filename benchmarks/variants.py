@@ -21,9 +21,17 @@ TRAINED_PARTS = ("vae", "guide")
 
 def published(inference: str) -> dict[str, Any]:
     """Return the parameters that give VAE-NMF the form of the inference's paper."""
-    enhancer = VAENMFEnhancer.as_published(inference)
-    names = ("inference", "noise", "guide", "mask_smoothing")
-    return {name: getattr(enhancer, name) for name in names}
+    return settings_of(VAENMFEnhancer.as_published(inference))
+
+
+def settings_of(enhancer: BaseEstimator) -> dict[str, Any]:
+    """Return the parameters of an enhancer that differ from its defaults."""
+    defaults = type(enhancer)().get_params(deep=False)
+    return {
+        name: value
+        for name, value in enhancer.get_params(deep=False).items()
+        if value != defaults[name]
+    }
 
 
 def variant(model: Any, changes: dict[str, Any]) -> Any:

@@ -112,7 +112,7 @@ AudioPlayer({"speech": sentence, "drawn from the model": dreamed})
 activity = np.concatenate(vae.transform(speech)).std(axis=0)
 most_active = np.argsort(activity)[::-1]
 steps = np.linspace(-3, 3, 7)
-colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(steps)))
+colors = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(steps)))
 frequency = np.linspace(0, 8, vae.stft_.framing().n_bins)
 
 fig, axes = plt.subplots(
@@ -122,8 +122,8 @@ for ax, k in zip(axes.flat, most_active, strict=False):
     z = np.zeros((len(steps), vae.n_latent))
     z[:, k] = steps
     [variances] = vae.inverse_transform([z])
-    for step, variance, colour in zip(steps, variances, colours, strict=True):
-        ax.plot(frequency, 10 * np.log10(variance), color=colour, label=f"{step:+.0f}")
+    for step, variance, color in zip(steps, variances, colors, strict=True):
+        ax.plot(frequency, 10 * np.log10(variance), color=color, label=f"{step:+.0f}")
     ax.set(title=f"latent variable {k}", xlabel="frequency (kHz)", ylabel="dB")
     ax.label_outer()
 legend = axes[0, 1].legend(title="value", loc="upper left", bbox_to_anchor=(1, 1))

@@ -85,7 +85,7 @@ fig, axes = plt.subplots(
 )
 for column, (max_iter, found) in zip(axes.T, results.items(), strict=True):
     with torch.no_grad():
-        speech_variance = found.gain * prior.decode(found.z).exp()
+        speech_variance = found.gain * prior.variance(found.z)
     variances = {
         f"speech after {max_iter}": speech_variance,
         "noise, H W": found.noise.power(),
@@ -118,15 +118,15 @@ W, H = found.W.numpy(), found.H.numpy()
 time = np.arange(len(V)) * X.hop_length / X.sample_rate
 frequency = np.linspace(0, 8, V.shape[1])
 order = np.argsort(W @ frequency)  # from low sounds to high ones
-colours = ["#0072B2", "#E69F00", "#009E73"]
+colors = ["#0072B2", "#E69F00", "#009E73"]
 lines = ["-", "--", ":"]
 
 fig, axes = plt.subplots(2, 1, figsize=(9, 6), layout="constrained")
-for k, colour, line in zip(order, colours, lines, strict=True):
+for k, color, line in zip(order, colors, lines, strict=True):
     axes[0].plot(
-        frequency, 10 * np.log10(W[k]), line, color=colour, label=f"component {k}"
+        frequency, 10 * np.log10(W[k]), line, color=color, label=f"component {k}"
     )
-    axes[1].plot(time, uniform_filter1d(H[:, k], 9), line, color=colour)
+    axes[1].plot(time, uniform_filter1d(H[:, k], 9), line, color=color)
 axes[0].set(xlabel="frequency (kHz)", ylabel="dB", title="W: spectra")
 axes[1].set(
     xlabel="time (s)", ylabel="power", title="H: activations, smoothed", xlim=(0, 3)

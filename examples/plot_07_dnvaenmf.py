@@ -125,7 +125,7 @@ counts = [1, 2, 5, 12]
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 styles = {"encoder": ("o-", "#0072B2"), "standard": ("s--", "#E69F00")}
 styles |= {"fixed": ("^:", "#009E73")}
-for prior, (style, colour) in styles.items():
+for prior, (style, color) in styles.items():
     scores = []
     for max_iter in counts:
         inference = GradientVEM.as_published()
@@ -134,7 +134,7 @@ for prior, (style, colour) in styles.items():
             FrozenEstimator(vae), inference, prior=prior, mask_weight=0, random_state=0
         )
         scores.append(enhancer.fit([clean]).score(test_noisy, test_speech))
-    ax.semilogx(counts, scores, style, color=colour, label=prior)
+    ax.semilogx(counts, scores, style, color=color, label=prior)
 ax.set(xlabel="iterations", ylabel="SI-SDR (dB)", xticks=counts, xticklabels=counts)
 ax.minorticks_off()
 legend = ax.legend(title="prior")

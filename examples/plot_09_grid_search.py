@@ -60,8 +60,8 @@ fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
 image = ax.imshow(scores, cmap="cividis", origin="lower")
 middle = scores.to_numpy().mean()
 for (row, column), score in np.ndenumerate(scores):
-    colour = "white" if score < middle else "black"
-    ax.text(column, row, f"{score:.1f}", ha="center", va="center", color=colour)
+    color = "white" if score < middle else "black"
+    ax.text(column, row, f"{score:.1f}", ha="center", va="center", color=color)
 ax.set(xlabel="spectra of noise", ylabel="spectra of speech")
 ax.set(xticks=range(scores.shape[1]), xticklabels=scores.columns)
 ax.set(yticks=range(scores.shape[0]), yticklabels=scores.index)
@@ -87,19 +87,19 @@ splits = {
     "KFold, shuffled": KFold(3, shuffle=True, random_state=0).split(noisy),
     "GroupKFold": GroupKFold(3).split(noisy, groups=speakers),
 }
-colours = ListedColormap(["#0072B2", "#E69F00", "#F0E442"])
+colors = ListedColormap(["#0072B2", "#E69F00", "#F0E442"])
 fig, axes = plt.subplots(2, 1, figsize=(8, 4), sharex=True, layout="constrained")
 for ax, (name, folds) in zip(axes, splits.items(), strict=True):
     picture = np.zeros((3, len(noisy)))
     for row, (train, test) in zip(picture, folds, strict=True):
         trained = {speakers[k] for k in train}
         row[test] = [1 if speakers[k] in trained else 2 for k in test]
-    ax.pcolormesh(picture, cmap=colours, vmin=0, vmax=2, edgecolors="white")
+    ax.pcolormesh(picture, cmap=colors, vmin=0, vmax=2, edgecolors="white")
     ax.set(title=name, ylabel="fold", yticks=np.arange(3) + 0.5, yticklabels="123")
 middles = np.arange(6) * 3 + 1.5
 labels = axes[1].set_xticks(middles, sorted(set(speakers)))
 parts = ["training", "test, known speaker", "test, new speaker"]
-patches = [Patch(color=colours(k), label=part) for k, part in enumerate(parts)]
+patches = [Patch(color=colors(k), label=part) for k, part in enumerate(parts)]
 legend = fig.legend(handles=patches, loc="outside lower center", ncols=3)
 
 # %%

@@ -63,7 +63,7 @@ DRAWS_OF_VEM, DRAWS_OF_MCEM = 1, 5
 
 #: Number of iterations, and iterations that Figure 2 shows. The SDR after k iterations
 #: is that of an inference with k iterations, which draws the same random numbers.
-N_ITER = 100
+MAX_ITER = 100
 LOOKS = (1, 2, 3, 5, 8, 12, 20, 35, 60, 100)
 
 #: Fraction of the pairs for Figure 2, which needs an inference for each of its points.
@@ -201,7 +201,7 @@ def inferences(speech: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for n in DRAWS:
         found[f"heuristic, {n}"] = vem(n_samples=n, covariance=False)
-        found[f"MCEM, {n}"] = mcem(N_ITER, n)
+        found[f"MCEM, {n}"] = mcem(MAX_ITER, n)
         found[f"VEM, {n}"] = vem(n_samples=n)
         if reads_logarithms:
             found[f"{EXPECTED_LOG}, {n}"] = vem(
@@ -215,7 +215,7 @@ def inferences(speech: str) -> dict[str, Any]:
     return found
 
 
-def vem(max_iter: int = N_ITER, **parameters: Any) -> VEM:
+def vem(max_iter: int = MAX_ITER, **parameters: Any) -> VEM:
     """Return VEM in the form of the paper, with some other parameters."""
     return VEM.as_published().set_params(max_iter=max_iter, **parameters)
 
@@ -352,7 +352,7 @@ def spread(pairs: Corpus, share: float) -> Corpus:
 
 def converge(run: Run, report: Report, speech: str, pairs: Corpus) -> Curves | None:
     """Score both methods after some iterations, and measure the time per iteration."""
-    most = run.scale.n_iter or N_ITER
+    most = run.scale.max_iter or MAX_ITER
     looks = tuple(k for k in LOOKS if k <= most)
     name = f"{speech}, convergence"
     methods: dict[str, Callable[[int], Any]] = {
@@ -513,7 +513,7 @@ def draw(run: Run, found: pandas.DataFrame, curves: Curves | None) -> None:
                 draw_means(ax, np.add(places, apart), of_method, method, **style(k))
         ax.set_xticks(range(len(DRAWS)), [str(n) for n in DRAWS])
         ax.set_xlabel("draws per expectation")
-        ax.set_title(f"{name}, {run.scale.n_iter or N_ITER} iterations", loc="left")
+        ax.set_title(f"{name}, {run.scale.max_iter or MAX_ITER} iterations", loc="left")
     if curves is not None:
         _draw_curves(axes[0, -2:], curves)
     shown = {}

@@ -76,14 +76,14 @@ class Models:
 
     def shortened(self, inference: Any) -> Any:
         """Limit the iterations of an inference to those of the run."""
-        n_iter = self._run.scale.n_iter
-        if n_iter is None:
+        max_iter = self._run.scale.max_iter
+        if max_iter is None:
             return inference
         known = inference.get_params()
         # The sweeps of MCMC are its iterations; other burn-ins are inside of one.
         names = ["max_iter"] if "max_iter" in known else ["n_burn_in", "n_samples"]
         return type(inference)(
-            **{**known, **{name: min(known[name], n_iter) for name in names}}
+            **{**known, **{name: min(known[name], max_iter) for name in names}}
         )
 
     def _find(self, name: str) -> Path:

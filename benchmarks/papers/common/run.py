@@ -33,7 +33,7 @@ class Scale(NamedTuple):
     ----------
     pairs : int
         Approximate number of pairs in each test set.
-    n_iter : int or None
+    max_iter : int or None
         Maximum number of iterations of an inference. None means that of the paper.
     n_train : int or None
         Maximum number of training recordings. None means all.
@@ -43,7 +43,7 @@ class Scale(NamedTuple):
     """
 
     pairs: int
-    n_iter: int | None
+    max_iter: int | None
     n_train: int | None
     training: dict[str, Any]
 
