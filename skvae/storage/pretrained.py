@@ -182,7 +182,7 @@ def load_pretrained(
         Parameters of the enhancer's constructor. For a trained model they replace those
         that it was saved with: ``device="cuda"``, ``n_jobs=2``,
         ``attenuation_limit=12``. Those of its parts have names like
-        ``inference__n_iter``. Parameters that only `fit` reads take effect when it is
+        ``inference__max_iter``. Parameters that only `fit` reads take effect when it is
         called again, for instance to continue training with
         ``training__warm_start=True``.
 

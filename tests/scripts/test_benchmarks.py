@@ -289,8 +289,8 @@ def test_supervised_compares_the_systems_whose_files_are_there(
     supervised = script("supervised")
     shutil.copy(model_file, tmp_path / "vae-nmf.safetensors")
     noisy, clean = make_dataset(3, random_state=0)
-    dvae = DenoisingVAE(2, 4, target="psa", training=Training(1), random_state=0)
-    enhancer = DnVAENMFEnhancer(dvae, random_state=0).fit(noisy, clean)
+    vae = DenoisingVAE(2, 4, target="psa", training=Training(1), random_state=0)
+    enhancer = DnVAENMFEnhancer(vae, random_state=0).fit(noisy, clean)
     save_pretrained(enhancer, tmp_path / "dnvae-nmf-psa.safetensors")
     names = [
         "VAE-NMF, led by a mask",
