@@ -178,6 +178,19 @@ def test_vaenmf_compares_variants_of_a_trained_model(pairs, model_file, capsys):
     assert systems_in(capsys.readouterr().out) == names
 
 
+@pytest.mark.parametrize("inference", ["vem", "gradient", "mcem", "mcmc"])
+def test_published_forms_are_those_of_the_package(inference, model_file):
+    variants = script("variants")
+    changes = variants.published(inference)
+    assert set(changes) == {"inference", "noise", "guide", "mask_smoothing"}
+    variant = variants.variant(load_pretrained(str(model_file)), changes)
+    wanted = VAENMFEnhancer.as_published(inference)
+    for name in changes:
+        assert repr(getattr(variant, name)) == repr(getattr(wanted, name))
+    changes = variants.settings_of(DnVAENMFEnhancer.as_published())
+    assert set(changes) == {"inference", "noise", "start", "mask_weight"}
+
+
 def test_vaenmf_takes_other_speech_models(pairs, model_file, tmp_path, capsys):
     vaenmf = script("vaenmf")
     clean = [make_speech(8000, random_state=k) for k in range(3)]
