@@ -44,14 +44,14 @@ def timed(enhancer: Any, noisy: list[np.ndarray], device: str) -> tuple[float, l
     """Return the utterances per second, and the enhanced utterances."""
     enhancer.set_params(device=device)
     enhancer.transform(noisy)
-    synchronise(device)
+    synchronize(device)
     begin = time.perf_counter()
     enhanced = enhancer.transform(noisy)
-    synchronise(device)
+    synchronize(device)
     return len(noisy) / (time.perf_counter() - begin), enhanced
 
 
-def synchronise(device: str) -> None:
+def synchronize(device: str) -> None:
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 

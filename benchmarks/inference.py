@@ -50,7 +50,7 @@ TANH = HIDDEN / F  # per network, as a fraction of (N, F)
 LATENT = L / F
 LIMITS: dict[str, tuple[list[tuple[int, int, int]], dict[str, float]]] = {
     # (16)-(18): exp, V_b / gamma + 1 and its reciprocal, m^2 V, m V_b. (21): their sum,
-    # log features, centred and scaled. (22)-(23): V_n (3), then twice 1 / V_b,
+    # log features, centered and scaled. (22)-(23): V_n (3), then twice 1 / V_b,
     # V_n / V_b^2 (2).
     "vem": (
         [*DECODE, *ENCODE, *NOISE_POWER, *UPDATE_H, *NOISE_POWER, *UPDATE_W],
