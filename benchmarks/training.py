@@ -131,8 +131,12 @@ class Stopwatch(FitCallback):
 
     def count(self, vae, speech) -> None:
         """Count the frames of the training data."""
+        from skvae.training.trainer import split
+
         utterances, _ = vae._utterances(speech)
-        training, _ = vae._split(utterances, np.random.default_rng(vae.seed_))
+        fraction = vae._training.validation_fraction
+        rng = np.random.default_rng(vae.seed_)
+        training, _ = split(utterances, fraction, rng)
         self.n_frames = sum(utterance.n_frames for utterance in training)
 
     def ratios(self) -> np.ndarray:
@@ -159,14 +163,15 @@ class BareSteps:
         import torch
 
         from skvae.speech.losses import vae_loss
-        from skvae.speech.vae_network import VAEConfig, initial_network
+        from skvae.speech.vae_network import SpeechNetwork, VAEConfig
         from skvae.training.clean_batches import Batch
+        from skvae.training.networks import new_network
 
         vae = SpeechVAE()
         values = vae._training
         generator = torch.Generator().manual_seed(0)
         config = VAEConfig(513, vae.n_latent, vae.hidden_layer_sizes)
-        network = initial_network(config, generator)
+        network = new_network(SpeechNetwork, config, generator)
         optimizer = torch.optim.Adam(
             network.parameters(), lr=values.learning_rate, fused=True
         )

@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.evaluation.summary import summarize as summarize
     from skvae.factorization.isnmf import ISNMF as ISNMF
     from skvae.factorization.rpca import RPCA as RPCA
-    from skvae.masks.enhancers import BiLSTMMask as BiLSTMMask
-    from skvae.masks.enhancers import DNNMask as DNNMask
+    from skvae.masks.bilstm_mask import BiLSTMMask as BiLSTMMask
+    from skvae.masks.dnn_mask import DNNMask as DNNMask
     from skvae.recordings import enhance_file as enhance_file
     from skvae.signal.features import LogMel as LogMel
     from skvae.signal.spectrogram import Spectrogram as Spectrogram
@@ -66,8 +66,8 @@ _EXPORTS = {
     "LogMMSE": "skvae.classical.log_mmse",
     "ISNMF": "skvae.factorization.isnmf",
     "RPCA": "skvae.factorization.rpca",
-    "DNNMask": "skvae.masks.enhancers",
-    "BiLSTMMask": "skvae.masks.enhancers",
+    "DNNMask": "skvae.masks.dnn_mask",
+    "BiLSTMMask": "skvae.masks.bilstm_mask",
     "SpeechVAE": "skvae.speech.vae",
     "DenoisingVAE": "skvae.speech.denoising_vae",
     "NoiseAwareVAE": "skvae.speech.noise_aware_vae",

@@ -1,7 +1,7 @@
-r"""What masks are trained to: the losses of supervised enhancers.
+r"""Losses of masks, for supervised training.
 
-All are functions of a mask m and of mixtures whose mean power is one. In magnitudes of
-noisy speech x, and of the speech s and the noise n in it, a bin's error is
+All losses are functions of a mask m and of mixtures whose mean power is one. With noisy
+speech x, its clean speech s and its noise n, the error of a bin is
 
 * IRM: :math:`(m - (|s|^2 / (|s|^2 + |n|^2))^{1/2})^2`, with the ideal ratio mask of Y.
   Wang, A. Narayanan and D. Wang, "On training targets for supervised speech
@@ -11,7 +11,7 @@ noisy speech x, and of the speech s and the noise n in it, a bin's error is
   al., "Phase-sensitive and recognition-boosted speech separation using deep recurrent
   neural networks", ICASSP 2015. The latter is Eq. (6) of Y. Bando et al., "Adaptive
   neural speech enhancement with a denoising variational autoencoder", INTERSPEECH 2020;
-* perceptual: both of the last two, with compressed magnitudes, less the scale-invariant
+* perceptual: MSA and PSA of compressed magnitudes, minus the scale-invariant
   signal-to-distortion ratio of the sequence.
 """
 
@@ -25,22 +25,22 @@ from torch import Tensor
 from skvae.training.layers import frame_mean
 from skvae.training.noisy_batches import Mixtures
 
-#: What the mask of a spectrum that is to be reconstructed may be trained to.
+#: Training targets of a masked spectrum.
 TARGETS = ("perceptual", "psa", "msa")
 
-#: Least power, and least magnitude, that is divided by.
+#: Least power and least magnitude of a denominator.
 _TINY_POWER, _TINY_MAGNITUDE = 1e-10, 1e-5
-#: Exponent that compresses magnitudes as hearing does, and what they are raised by.
+#: Exponent that compresses magnitudes like hearing does, and the offset before it.
 _COMPRESSION, _COMPRESSION_FLOOR = 0.3, 1e-3
-#: Weights of the error with phases, of that without, and of 1 dB of SI-SDR.
+#: Weights of the error with phases, of the error without, and of 1 dB of SI-SDR.
 _PHASE_WEIGHT, _MAGNITUDE_WEIGHT, _DB_WEIGHT = 3.0, 7.0, 0.05
-#: Least distortion, as a share of the power: at most 50 dB of SI-SDR, so that speech
-#: without noise does not steer the training.
+#: Least distortion relative to the power. It limits the SI-SDR to 50 dB, so that speech
+#: without noise does not dominate the training.
 _LEAST_DISTORTION = 1e-5
 
 
 def ideal_ratio_mask(batch: Mixtures, exponent: float = 0.5) -> Tensor:
-    r"""Share of the speech in the power of speech and noise.
+    r"""Return the ideal ratio mask: the speech's fraction of the power.
 
     .. math:: \left( \frac{|s|^2}{|s|^2 + |n|^2} \right)^\text{exponent}
 
@@ -49,7 +49,8 @@ def ideal_ratio_mask(batch: Mixtures, exponent: float = 0.5) -> Tensor:
     batch : Mixtures
         The mixtures.
     exponent : float
-        1/2 is the usual mask of magnitudes, 1 the Wiener gain.
+        Exponent of the fraction: 1/2 for the usual mask of magnitudes, 1 for the
+        Wiener gain.
 
     Returns
     -------
@@ -68,16 +69,16 @@ def ideal_ratio_mask(batch: Mixtures, exponent: float = 0.5) -> Tensor:
 
 
 def ratio_error(mask: Tensor, batch: Mixtures, exponent: float = 0.5) -> Tensor:
-    """Squared error of a mask from the ideal one, mean over the bins.
+    """Return the mean squared error to the ideal ratio mask over the bins.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
         The mixtures.
     exponent : float
-        As for :func:`ideal_ratio_mask`.
+        Exponent of the ideal mask; see :func:`ideal_ratio_mask`.
 
     Returns
     -------
@@ -95,12 +96,12 @@ def ratio_error(mask: Tensor, batch: Mixtures, exponent: float = 0.5) -> Tensor:
 
 
 def magnitude_error(mask: Tensor, batch: Mixtures) -> Tensor:
-    """Magnitude spectrum approximation (MSA), mean over the bins.
+    """Return the mean error of magnitude spectrum approximation (MSA) over the bins.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
         The mixtures.
 
@@ -119,12 +120,12 @@ def magnitude_error(mask: Tensor, batch: Mixtures) -> Tensor:
 
 
 def phase_sensitive_error(mask: Tensor, batch: Mixtures) -> Tensor:
-    """Phase-sensitive spectrum approximation (PSA), mean over the bins.
+    """Return the mean error of phase-sensitive approximation (PSA) over the bins.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
         The mixtures.
 
@@ -145,16 +146,16 @@ def phase_sensitive_error(mask: Tensor, batch: Mixtures) -> Tensor:
 
 
 def compressed_error(mask: Tensor, batch: Mixtures) -> Tensor:
-    r"""Squared error of compressed magnitudes, with and without phases.
+    r"""Return the error of compressed magnitudes, with and without phases.
 
     With :math:`a = (m |x| + \epsilon)^{0.3}` and :math:`b = (|s| + \epsilon)^{0.3}`,
-    the mean over the bins of :math:`3 (a - b \cos(\angle x - \angle s))^2 + 7 (a -
-    b)^2`. Quiet bins count for more than in :func:`phase_sensitive_error`.
+    it is the mean over the bins of :math:`3 (a - b \cos(\angle x - \angle s))^2 + 7 (a
+    - b)^2`. Quiet bins have more weight than in :func:`phase_sensitive_error`.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
         The mixtures.
 
@@ -179,19 +180,21 @@ def compressed_error(mask: Tensor, batch: Mixtures) -> Tensor:
 
 
 def spectral_si_sdr(mask: Tensor, batch: Mixtures) -> Tensor:
-    """Scale-invariant signal-to-distortion ratio of each sequence, of its spectra.
+    """Return the scale-invariant signal-to-distortion ratio of each sequence.
+
+    It is computed from the spectra.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
-        The mixtures; padding is zero.
+        The mixtures, padded by zeros.
 
     Returns
     -------
     Tensor of shape (B,)
-        In dB, at most 50; zero where the speech is silent.
+        In dB, at most 50; zero for silent speech.
 
     Examples
     --------
@@ -211,19 +214,19 @@ def spectral_si_sdr(mask: Tensor, batch: Mixtures) -> Tensor:
 
 
 def perceptual_error(mask: Tensor, batch: Mixtures) -> tuple[Tensor, int]:
-    """Compressed error less 0.05 times the SI-SDR in dB.
+    """Return the compressed error minus 0.05 times the SI-SDR in dB.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
         The mixtures.
 
     Returns
     -------
     mean : Tensor of shape ()
-        Mean over the frames, the ratio of a sequence counted for each of its frames.
+        Mean over the frames; all frames of a sequence have its SI-SDR.
     n_frames : int
 
     Examples
@@ -231,7 +234,7 @@ def perceptual_error(mask: Tensor, batch: Mixtures) -> tuple[Tensor, int]:
     >>> import torch
     >>> one = torch.ones(1, 1, 1)
     >>> batch = Mixtures(one, one / 4, one / 2, torch.tensor([1]))
-    >>> perceptual_error(one / 2, batch)  # nothing but 50 dB of SI-SDR
+    >>> perceptual_error(one / 2, batch)  # the contribution of 50 dB of SI-SDR
     (tensor(-2.5000), 1)
     """
     error, n_frames = frame_mean(compressed_error(mask, batch), batch.lengths)
@@ -240,16 +243,16 @@ def perceptual_error(mask: Tensor, batch: Mixtures) -> tuple[Tensor, int]:
 
 
 def mask_error(mask: Tensor, batch: Mixtures, target: str) -> tuple[Tensor, int]:
-    """Loss of a mask that is to reconstruct speech.
+    """Return the loss of a mask for a training target.
 
     Parameters
     ----------
     mask : Tensor of shape (B, N, F)
-        In [0, 1].
+        Mask in [0, 1].
     batch : Mixtures
         The mixtures.
     target : {"perceptual", "psa", "msa"}
-        Which one.
+        Training target.
 
     Returns
     -------

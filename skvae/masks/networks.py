@@ -1,32 +1,29 @@
-"""Networks that look at noisy speech and say how much of each bin is speech.
+"""Networks that estimate the mask of noisy speech.
 
-``dense`` reads a frame and its neighbours, as the DNN-IRM of Y. Bando et al.,
+``dense`` reads a frame and its neighbors, like the DNN-IRM of Y. Bando et al.,
 "Statistical speech enhancement based on probabilistic integration of variational
-autoencoder and non-negative matrix factorization", ICASSP 2018; ``bilstm`` whole
-sequences, as the encoder of Y. Bando et al., "Adaptive neural speech enhancement with a
-denoising variational autoencoder", INTERSPEECH 2020.
+autoencoder and non-negative matrix factorization", ICASSP 2018. ``bilstm`` reads whole
+sequences, like the encoder of Y. Bando et al., "Adaptive neural speech enhancement with
+a denoising variational autoencoder", INTERSPEECH 2020.
 
-What they read is the logarithm of the power in bands, of mixtures whose mean power is
-one: so a mask does not depend on the level.
+The input is the log power in bands, of mixtures whose mean power is one. Masks
+therefore do not depend on the level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skvae.training.band_features import BandFeatures
-from skvae.training.layers import BiLSTM, FeedForward, empty, initialise
-from skvae.training.state import load_arrays
+from skvae.training.layers import BiLSTM, FeedForward
 
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """What it takes, beside the weights, to build a mask network again.
+    """Sizes of a mask network.
 
     Parameters
     ----------
@@ -35,14 +32,14 @@ class MaskConfig:
     n_bands : int
         M.
     hidden : tuple of int
-        Units of the layers, in each direction for "bilstm".
+        Number of units of each layer, for "bilstm" in each direction.
     architecture : {"dense", "bilstm"}
-        Kind of layer.
+        Type of the layers.
     context : int
-        Frames that a dense network sees at once, an odd number.
+        Number of frames that a dense network reads for a frame, an odd number.
     dropout : float
-        Share of the hidden units that is left out in training. It is no part of what
-        the weights mean, so configurations that differ in it are equal.
+        Fraction of the hidden units dropped in training. Configurations that differ
+        only in it are equal, since the weights do not depend on it.
 
     Examples
     --------
@@ -60,12 +57,12 @@ class MaskConfig:
 
 
 class MaskNetwork(nn.Module):
-    """Mask of noisy speech.
+    """Network that estimates the mask of noisy speech.
 
     Parameters
     ----------
     config : MaskConfig
-        Its sizes.
+        Sizes of the network.
 
     Examples
     --------
@@ -95,24 +92,24 @@ class MaskNetwork(nn.Module):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Mask (..., N, F) of power (..., N, F).
+        """Estimate the mask.
 
         Parameters
         ----------
         power : Tensor of shape (..., N, F)
-            Power of noisy speech, its mean one.
+            Power of noisy speech, with a mean of one.
         lengths : Tensor of int, shape (B,), default=None
-            Numbers of frames, where power (B, N, F) holds padded sequences. What the
-            padding gives means nothing.
+            Number of frames of each sequence, if power (B, N, F) is padded. The output
+            for the padding is undefined.
         generator : torch.Generator, default=None
-            Source of dropout; there is none without it.
+            Source of the dropout. None disables dropout.
 
         Returns
         -------
         Tensor of shape (..., N, F)
             In [0, 1].
         """
-        # Logarithms of quiet bands take more digits than bfloat16 has.
+        # Logarithms of quiet bands need more digits than bfloat16 has.
         with torch.autocast(power.device.type, enabled=False):
             features = self.features(power)
         if self.config.context > 1:
@@ -121,16 +118,18 @@ class MaskNetwork(nn.Module):
 
 
 def with_context(x: Tensor, n_frames: int, lengths: Tensor | None = None) -> Tensor:
-    """Each frame with its neighbours; at the ends of a sequence its last frame again.
+    """Concatenate each frame with its neighbors.
+
+    Beyond the ends of a sequence its first and last frame are repeated.
 
     Parameters
     ----------
     x : Tensor of shape (..., N, M)
         Features.
     n_frames : int
-        How many make one, an odd number.
+        Number of frames to concatenate, an odd number.
     lengths : Tensor of int, shape (B,), default=None
-        Numbers of frames, where x (B, N, M) holds padded sequences.
+        Number of frames of each sequence, if x (B, N, M) is padded.
 
     Returns
     -------
@@ -146,72 +145,11 @@ def with_context(x: Tensor, n_frames: int, lengths: Tensor | None = None) -> Ten
     """
     times = torch.arange(x.shape[-2], device=x.device)
     shifts = torch.arange(n_frames, device=x.device) - n_frames // 2
-    neighbours = (times[:, None] + shifts).clamp_min_(0)
+    neighbors = (times[:, None] + shifts).clamp_min_(0)
     if lengths is None:
-        stacked = x[..., neighbours.clamp_max_(x.shape[-2] - 1), :]
+        stacked = x[..., neighbors.clamp_max_(x.shape[-2] - 1), :]
     else:
         last = (lengths.to(x.device) - 1)[:, None, None]
         rows = torch.arange(len(x), device=x.device)[:, None, None]
-        stacked = x[rows, torch.minimum(neighbours, last)]
+        stacked = x[rows, torch.minimum(neighbors, last)]
     return stacked.flatten(-2)
-
-
-def initial_mask_network(config: MaskConfig, generator: torch.Generator) -> MaskNetwork:
-    """Mask network with random weights.
-
-    Parameters
-    ----------
-    config : MaskConfig
-        Its sizes.
-    generator : torch.Generator
-        Source of the weights, on the CPU. The global one is not touched.
-
-    Returns
-    -------
-    MaskNetwork
-        Its bands are yet to be set.
-
-    Examples
-    --------
-    >>> import torch
-    >>> network = initial_mask_network(MaskConfig(5, 4, (8,)), torch.Generator())
-    >>> network.features.filters.shape
-    torch.Size([5, 4])
-    """
-    network = empty(lambda: MaskNetwork(config))
-    network.features.filters.zero_()
-    network.features.mean.zero_()
-    network.features.scale.fill_(1.0)
-    initialise(network, generator)
-    return network
-
-
-def mask_network_from(
-    config: MaskConfig, state: Mapping[str, np.ndarray]
-) -> MaskNetwork:
-    """Mask network with given weights.
-
-    Parameters
-    ----------
-    config : MaskConfig
-        Its sizes.
-    state : mapping of str to ndarray
-        The weights, as :func:`skvae.training.state.to_arrays` gives them.
-
-    Returns
-    -------
-    MaskNetwork
-        On the CPU.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skvae.training.state import to_arrays
-    >>> network = initial_mask_network(MaskConfig(5, 4, (8,)), torch.Generator())
-    >>> again = mask_network_from(network.config, to_arrays(network))
-    >>> torch.equal(network(torch.ones(7, 5)), again(torch.ones(7, 5)))
-    True
-    """
-    network = empty(lambda: MaskNetwork(config))
-    load_arrays(network, state)
-    return network

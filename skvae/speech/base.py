@@ -1,47 +1,47 @@
-"""What models of speech share: latent variables of it, and its variances."""
+"""Base of speech models, which encode spectra and decode variances of speech."""
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
+import torch
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skvae.signal.spectrogram import Spectrogram
-from skvae.signal.stft import STFT
 from skvae.signal.types import Utterances, with_callbacks
 from skvae.signal.utterances import Kind, read_clean, read_collection, require_clean
+from skvae.speech.fast_prior import fast_prior
+from skvae.speech.losses import negative_bound
+from skvae.speech.prior import SpeechPrior
+from skvae.training.clean_batches import Utterance
 from skvae.training.estimator import TrainedEstimator
-from skvae.training.on_mixtures import MixtureTrained
+from skvae.training.noisy_batches import Pair, mixtures_in_order
+from skvae.training.on_mixtures import TrainedOnMixtures
 from skvae.utils.device import check_device, torch_generator
 from skvae.utils.learned import Scalar
 from skvae.utils.parameters import check_real
 from skvae.utils.random import check_generator, draw_seed
 from skvae.utils.threads import one_thread
 
-if TYPE_CHECKING:
-    import torch
+#: Least `floor`: near the least variance that a decoder outputs, exp(-25).
+LEAST_FLOOR = 1e-10
 
-    from skvae.speech.prior import SpeechPrior
-    from skvae.training.clean_batches import Utterance
-
-#: Draws of the latent variables that a score is the mean of.
+#: Number of draws of the latent variables over which a score is averaged.
 _SCORE_DRAWS = 4
 
 
 class SpeechModel(TrainedEstimator):
-    """Base of models of speech: an encoder, and a decoder of what it finds.
+    """Base of speech models, which have an encoder and a decoder.
 
     Attributes
     ----------
     level_ : float
-        Mean of :math:`|X|^2` that utterances are brought to before they are encoded.
+        Mean of :math:`|X|^2` that utterances are scaled to before they are encoded.
     """
 
     _learned = {"level_": Scalar(low=0, open_low=True)}
@@ -55,25 +55,21 @@ class SpeechModel(TrainedEstimator):
     has_standard_prior: bool = True
 
     @abstractmethod
-    def _make_config(self, n_bins: int) -> Any:
-        """Sizes of the networks."""
-
-    @abstractmethod
     def _choose_level(self) -> float:
-        """Level of utterances outside of training."""
+        """Return the level of utterances outside of training."""
 
     @abstractmethod
     def _reads_sequences(self) -> bool:
-        """Whether an utterance must be encoded as a whole."""
+        """Return whether an utterance must be encoded as a whole."""
 
-    @abstractmethod
-    def _train(
+    def _fit_part(
         self,
         noisy: list[Spectrogram] | None,
         clean: list[Spectrogram],
-        config: Any,
-    ) -> None:
-        """Learn from clean speech, and from noisy speech beside it if there is any."""
+        rng: np.random.Generator,
+    ) -> Any:
+        """Return the fitted estimator that the network starts from, if there is one."""
+        return None
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -82,15 +78,15 @@ class SpeechModel(TrainedEstimator):
 
     @with_callbacks
     def fit(self, X: Utterances, y: Utterances | None = None) -> Self:
-        """Learn what speech looks like.
+        """Fit the speech model.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
-            Clean speech if `y` is None, else noisy speech: of that, a model of clean
-            speech only takes which STFT is used.
+            Clean speech if `y` is None, else noisy speech. A model of clean speech uses
+            only the STFT of noisy speech.
         y : list of waveforms, 2-D array, or None, default=None
-            Clean speech of the same lengths, as a pipeline passes it beside noisy X.
+            Clean speech of the same lengths.
 
         Returns
         -------
@@ -109,24 +105,25 @@ class SpeechModel(TrainedEstimator):
             noisy, clean = clean, self._open_clean(clean_items, clean)
         self.seed_ = draw_seed(self.random_state)
         self.level_ = self._choose_level()
+        rng = np.random.default_rng(self.seed_)
         with one_thread():
-            self._train(noisy, clean, config)
+            part = self._fit_part(noisy, clean, rng)
+            self._fit_network(noisy, clean, config, rng, part)
         return self
 
     def transform(self, X: Any) -> Any:
-        """Posterior means of the latent variables.
+        """Encode speech: return the posterior means of the latent variables.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
-            Speech, of the kind that the encoder reads.
+            Clean or noisy speech, depending on the model.
 
         Returns
         -------
         list of ndarray of float32, each of shape (n_frames, n_latent), or one array
-            The latter, of shape (n_utterances, n_frames, n_latent), for a 2-D array.
+            For a 2-D array one array of shape (n_utterances, n_frames, n_latent).
         """
-        import torch
 
         def means(utterance: Utterance) -> np.ndarray:
             blocks = self._encoder_blocks(utterance)
@@ -140,7 +137,7 @@ class SpeechModel(TrainedEstimator):
             return collect([means(utterance) for utterance in utterances], kind)
 
     def inverse_transform(self, Z: Any) -> Any:
-        """Variances of speech with given latent variables.
+        """Decode latent variables: return the variances of speech.
 
         Parameters
         ----------
@@ -150,11 +147,9 @@ class SpeechModel(TrainedEstimator):
         Returns
         -------
         list of ndarray of float32, each of shape (n_frames, n_bins), or one array
-            Variances in the unit of the model, the floor included; one array for an
+            Variances in the unit of the model, including the floor. For an array one
             array.
         """
-        import torch
-
         check_is_fitted(self)
         self._check()
         network = self.networks(self.device)
@@ -184,18 +179,16 @@ class SpeechModel(TrainedEstimator):
         Parameters
         ----------
         n_frames : int, default=100
-            How many.
+            Number of spectra.
         random_state : int, Generator or None, default=None
-            Where the random numbers come from.
+            Seed or generator of the draws.
 
         Returns
         -------
         Spectrogram
-            In the unit of the model. Its frames overlap, so that the waveform that
-            :class:`ISTFT` makes of it has another spectrogram.
+            In the unit of the model. Its frames overlap, so the waveform of
+            :class:`ISTFT` has another spectrogram.
         """
-        import torch
-
         check_is_fitted(self)
         framing = self.stft_.framing()
         check_real("n_frames", n_frames, low=framing.n_frames(1), integer=True)
@@ -224,22 +217,22 @@ class SpeechModel(TrainedEstimator):
         )
 
     def networks(self, device: str = "cpu", dtype: str = "float32") -> Any:
-        """Encoder and decoder as PyTorch functions, for inference in a larger model.
+        """Return encoder and decoder as a PyTorch module, for use in a larger model.
 
         Parameters
         ----------
         device : str, default="cpu"
-            Where they are.
+            PyTorch device of the module.
         dtype : {"float32", "float64"}, default="float32"
-            Their precision.
+            Data type of the weights.
 
         Returns
         -------
         Module
-            ``encode(power)`` gives mean and log-variance (..., N, L) of power
-            (..., N, F) in the unit of the model, ``decode(z)`` the log-variance
-            (..., N, F) of speech. Both are differentiable; the weights are constants.
-            It is shared: do not change it.
+            ``encode(power)`` returns mean and log-variance (..., N, L) for power
+            (..., N, F) in the unit of the model; ``decode(z)`` returns the log-variance
+            (..., N, F) of speech. Both are differentiable, and the weights are
+            constants. Do not change the module, which is shared.
 
         Examples
         --------
@@ -256,38 +249,33 @@ class SpeechModel(TrainedEstimator):
 
     def speech_prior(
         self,
-        V: torch.Tensor,
+        V: Tensor,
         *,
-        lengths: torch.Tensor | None = None,
+        lengths: Tensor | None = None,
         edge: int | None = None,
         device: str = "cpu",
     ) -> SpeechPrior:
-        """Speech model of one mixture, or of a padded batch, for an inference.
+        """Return the model of the speech in a mixture or batch, for an inference.
 
         Parameters
         ----------
         V : Tensor of shape (N, F) or (B, N, F)
             Power of the mixture, in the unit of the model.
         lengths : Tensor of int, shape (B,), default=None
-            Numbers of frames of padded utterances, on the CPU.
+            Number of frames of each padded utterance, on the CPU.
         edge : int, default=None
-            Number of bins, from the lowest on, that the inference looks at; None means
-            all.
+            Number of bins, from the lowest on, that the inference uses; None means all.
         device : str, default="cpu"
-            PyTorch device to compute on.
+            PyTorch device of the computation.
 
         Returns
         -------
         SpeechPrior
             Functions of the bins below the edge.
         """
-        from skvae.speech.fast_prior import fast_prior
-
         return fast_prior(self.networks(device), lengths, edge)
 
     def _utterances(self, X: Any, y: Any = None) -> tuple[list[Utterance], Kind]:
-        from skvae.training.clean_batches import Utterance
-
         check_is_fitted(self)
         self._check()
         items, kind = read_collection(self, X)
@@ -297,10 +285,8 @@ class SpeechModel(TrainedEstimator):
             speech = self._open_clean(clean_items, speech)
         return [Utterance(spectrogram) for spectrogram in speech], kind
 
-    def _encoder_blocks(self, utterance: Utterance) -> Iterator[torch.Tensor]:
-        """Power of an utterance in pieces that the encoder may see by themselves."""
-        import torch
-
+    def _encoder_blocks(self, utterance: Utterance) -> Iterator[Tensor]:
+        """Yield the power of an utterance in blocks that can be encoded separately."""
         device = check_device(self.device)
         blocks = utterance.blocks(self.level_)
         if self._reads_sequences():
@@ -309,21 +295,17 @@ class SpeechModel(TrainedEstimator):
             yield torch.from_numpy(block).to(device)
 
     def _score_frames(
-        self, utterances: Iterable[Iterable[tuple[torch.Tensor, torch.Tensor]]]
+        self, utterances: Iterable[Iterable[tuple[Tensor, Tensor]]]
     ) -> list[np.ndarray]:
-        """Evidence lower bounds of the frames of utterances.
+        """Return the evidence lower bounds of the frames of each utterance.
 
-        Of each block there is the power that is encoded, and the power of the clean
-        speech, both (N, F).
+        A block consists of the power to encode and the power of the clean speech, both
+        of shape (N, F).
         """
-        import torch
-
-        from skvae.speech.losses import negative_bound
-
         network = self.networks(self.device)
         generator = torch.Generator(check_device(self.device))
 
-        def bound(heard: torch.Tensor, speech: torch.Tensor) -> np.ndarray:
+        def bound(heard: Tensor, speech: Tensor) -> np.ndarray:
             posterior = network.encode(heard)
             draws = [
                 negative_bound(network, posterior, speech, generator)
@@ -339,27 +321,25 @@ class SpeechModel(TrainedEstimator):
         return scores
 
 
-class MixtureModel(MixtureTrained, SpeechModel):
-    """Base of models of speech whose encoder reads noisy speech."""
+class MixtureModel(TrainedOnMixtures, SpeechModel):
+    """Base of speech models whose encoder reads noisy speech."""
 
     reads_mixtures = True
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean evidence lower bound of a frame of clean speech; higher is better.
+        """Return the mean evidence lower bound of a frame of clean speech.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
-            Noisy speech, which is brought to `level_`, and is what is encoded.
+            Noisy speech, which is scaled to `level_` and encoded.
         y : list of waveforms or 2-D array
-            The clean speech in it, which is to be explained, of the same lengths; an
-            error says so if it is missing.
+            Clean speech of the same lengths, which is decoded. It is required.
 
         Returns
         -------
         float
-            Minus the loss, without what belongs to no bound: at most zero, up to the
-            terms that do not depend on the model.
+            Higher is better. Constant terms are omitted, so it is at most zero.
         """
         check_is_fitted(self)
         self._check()
@@ -372,114 +352,15 @@ class MixtureModel(MixtureTrained, SpeechModel):
 
     def _pair_blocks(
         self, noisy: Spectrogram, clean: Spectrogram
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        from skvae.training.noisy_batches import Pair, mixtures_in_order
-
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         pair, device = Pair(noisy, clean), check_device(self.device)
-        # The whole utterance is one sequence, since it has one level.
+        # The whole utterance is one sequence, with one level.
         for batch in mixtures_in_order([pair], pair.n_frames, self.seed_):
             heard, speech = batch.noisy[0].to(device), batch.clean[0].to(device)
             yield heard * self.level_, speech * self.level_
 
 
-def fitted_model(
-    name: str,
-    model: Any,
-    *,
-    noisy: list[Spectrogram] | None,
-    clean: list[Spectrogram],
-    device: str,
-    rng: np.random.Generator,
-) -> Any:
-    """Estimator that another one takes as a parameter, fitted unless it is frozen.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    model : estimator or FrozenEstimator
-        What was passed, or stands for None.
-    noisy : list of Spectrogram, or None
-        Noisy speech to fit it on.
-    clean : list of Spectrogram
-        Clean speech to fit it on.
-    device : str
-        PyTorch device that it is to use, if it uses any.
-    rng : Generator
-        Source of its seed, where it has none of its own.
-
-    Returns
-    -------
-    estimator
-        A clone, or the frozen one itself.
-
-    Warns
-    -----
-    UserWarning
-        If it is fitted already and not frozen.
-    """
-    if isinstance(model, FrozenEstimator):
-        return model
-    if hasattr(model, "stft_"):
-        warnings.warn(
-            f"`{name}` is fitted already and is fitted again: wrap it in "
-            "sklearn.frozen.FrozenEstimator to use it as it is.",
-            UserWarning,
-            stacklevel=5,  # where its owner's fit is called, which scikit-learn wraps
-        )
-    model = clone(model)
-    if "device" in model.get_params():
-        model.set_params(device=device)
-    if model.random_state is None:
-        model.set_params(random_state=int(rng.integers(2**31)))
-    return model.fit(clean) if noisy is None else model.fit(noisy, clean)
-
-
-def agreed_stft(name: str, model: Any, chosen: STFT, *, is_default: bool) -> STFT:
-    """STFT of an estimator that may have a frozen model as a parameter.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    model : object
-        What was passed.
-    chosen : STFT
-        What the estimator would use without it.
-    is_default : bool
-        Whether nobody asked for that: then it is the model's instead.
-
-    Returns
-    -------
-    STFT
-
-    Raises
-    ------
-    ValueError
-        If the frozen model was fitted with another one.
-
-    Examples
-    --------
-    >>> from skvae.signal.stft import STFT
-    >>> agreed_stft("vae", None, STFT(512), is_default=False)
-    STFT(n_fft=512)
-    """
-    if not isinstance(model, FrozenEstimator):
-        return chosen
-    check_is_fitted(model)
-    of_model = model.stft_
-    if is_default:
-        return clone(of_model)
-    same = chosen.framing() == of_model.framing()
-    if not same or chosen.sample_rate != of_model.sample_rate:
-        raise ValueError(
-            f"`{name}` was fitted with {of_model}, which differs from {chosen}: "
-            "analyse with the model's parameters, or fit it anew."
-        )
-    return chosen
-
-
 def collect(results: list[np.ndarray], kind: Kind) -> Any:
-    """One array for the rows of an array, else a list."""
+    """Return one array for the rows of an array, else a list."""
     equal = kind in (Kind.ARRAY, Kind.SPECTROGRAM_ARRAY)
     return np.stack(results) if equal else results

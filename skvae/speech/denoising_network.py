@@ -1,13 +1,13 @@
-r"""The denoising variational autoencoder, and its loss.
+r"""Network of the denoising variational autoencoder, and its loss.
 
 Y. Bando, K. Sekiguchi and K. Yoshii, "Adaptive neural speech enhancement with a
 denoising variational autoencoder", INTERSPEECH 2020; equation numbers are theirs. From
-noisy speech an encoder of bidirectional LSTMs estimates the latent variables of the
-clean speech in it, (3), and a mask; a decoder of one such layer gives the variance of
-the clean speech, (1).
+noisy speech, an encoder of bidirectional LSTMs estimates the latent variables of its
+clean speech, (3), and a mask. A decoder of one such layer estimates the variance of the
+clean speech, (1).
 
-All is in the unit of mixtures whose mean power is one, so that the two parts of the
-loss, of which the paper's second one depends on the level, have a fixed ratio.
+The mean power of all mixtures is one. This fixes the ratio of the two parts of the
+loss, of which the second one depends on the level.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from skvae.masks.losses import mask_error
 from skvae.speech.losses import negative_bound
 from skvae.speech.vae_network import bounded
 from skvae.training.band_features import BandFeatures
-from skvae.training.layers import BiLSTM, empty, frame_mean, initialise
+from skvae.training.layers import BiLSTM, frame_mean
+from skvae.training.networks import load_arrays
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.precision import autocast
-from skvae.training.state import load_arrays
 
 #: Weights of the mask's error, summed over the bins, at which its gradient in the
 #: encoder is about as long as that of the bound. With a weight of one, as in the paper,
-#: it is shorter: 2 to 8 times for "perceptual", and for the others 6 times when
-#: training begins and up to 60 times later. The masks would learn little.
+#: it is shorter: 2 to 8 times for "perceptual", and for the others 6 times at the
+#: beginning of training and up to 60 times later. The masks would learn little.
 BALANCED_ALPHA = {"perceptual": 5.0, "psa": 30.0, "msa": 30.0}
 
 
 @dataclass(frozen=True)
 class DenoisingConfig:
-    """What it takes, beside the weights, to build the network again.
+    """Sizes of encoder and decoder.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ class DenoisingConfig:
     n_latent : int
         L.
     hidden : tuple of int
-        Units of the encoder's layers in each direction. The decoder has one layer like
-        the last of them.
+        Number of units of each layer of the encoder in each direction. The decoder has
+        one layer like the last of these.
     with_mask : bool
-        Whether there is a mask.
+        Whether the network estimates a mask.
     floor : float
-        What is added to all power that the decoder explains.
+        Number that is added to the power of clean speech.
     dropout : float
-        Share of the hidden units that is left out in training. It is no part of what
-        the weights mean, so configurations that differ in it are equal.
+        Fraction of the hidden units dropped in training. Configurations that differ
+        only in it are equal, since the weights do not depend on it.
 
     Examples
     --------
@@ -76,14 +76,14 @@ class DenoisingConfig:
 
 
 class Estimate(NamedTuple):
-    """What the encoder says of noisy speech.
+    """Output of the encoder for noisy speech.
 
     Attributes
     ----------
     mean, log_variance : Tensor of shape (..., N, L)
-        Of the posterior of the latent variables, (3).
+        Posterior of the latent variables, (3).
     mask : Tensor of shape (..., N, F), or None
-        Share of the speech, in [0, 1]; None without multi-task learning.
+        Mask in [0, 1]; None without multi-task learning.
     """
 
     mean: Tensor
@@ -92,18 +92,17 @@ class Estimate(NamedTuple):
 
 
 class DenoisingNetwork(nn.Module):
-    """The two networks, as functions of noisy power and of latent variables.
+    """Encoder of noisy speech and decoder of clean speech.
 
     Parameters
     ----------
     config : DenoisingConfig
-        Their sizes.
+        Sizes of the networks.
 
     Examples
     --------
     >>> import torch
-    >>> config = DenoisingConfig(5, 4, 2, (8,))
-    >>> network = initial_denoising_network(config, torch.Generator())
+    >>> network = DenoisingNetwork(DenoisingConfig(5, 4, 2, (8,)))
     >>> mean, log_variance, mask = network.estimate(torch.ones(7, 5))
     >>> mean.shape, mask.shape, network.decode(mean).shape
     (torch.Size([7, 2]), torch.Size([7, 5]), torch.Size([7, 5]))
@@ -122,42 +121,29 @@ class DenoisingNetwork(nn.Module):
         self.decoder = BiLSTM(config.n_latent, config.hidden[-1:], config.dropout)
         self.log_variance = nn.Linear(self.decoder.n_out, config.n_bins)
 
-    def log_power(self, power: Tensor) -> Tensor:
-        """Logarithm of the power with the floor: what the decoder is to explain.
-
-        Parameters
-        ----------
-        power : Tensor of shape (..., F)
-
-        Returns
-        -------
-        Tensor of shape (..., F)
-        """
-        return (power + self.config.floor).log_()
-
     def estimate(
         self,
         power: Tensor,
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Estimate:
-        """Posterior q(z | x) of the latent variables of the speech, and its mask.
+        """Estimate the posterior q(z | x) of the latent variables, and the mask.
 
         Parameters
         ----------
         power : Tensor of shape (..., N, F)
-            Power of noisy speech, its mean one.
+            Power of noisy speech, with a mean of one.
         lengths : Tensor of int, shape (B,), default=None
-            Numbers of frames, where power (B, N, F) holds padded sequences. What the
-            padding gives means nothing.
+            Number of frames of each sequence, if power (B, N, F) is padded. The output
+            for the padding is undefined.
         generator : torch.Generator, default=None
-            Source of dropout; there is none without it.
+            Source of the dropout. None disables dropout.
 
         Returns
         -------
         Estimate
         """
-        # Logarithms of quiet bands take more digits than bfloat16 has.
+        # Logarithms of quiet bands need more digits than bfloat16 has.
         with torch.autocast(power.device.type, enabled=False):
             features = self.features(power)
         hidden = self.encoder(features, lengths, generator)
@@ -173,12 +159,12 @@ class DenoisingNetwork(nn.Module):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Posterior q(z | x) alone.
+        """Return the posterior q(z | x) of the latent variables.
 
         Parameters
         ----------
         power : Tensor of shape (..., N, F)
-            Power of noisy speech, its mean one.
+            Power of noisy speech, with a mean of one.
         lengths : Tensor of int, shape (B,), default=None
             As for :meth:`estimate`.
         generator : torch.Generator, default=None
@@ -197,7 +183,7 @@ class DenoisingNetwork(nn.Module):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Logarithm of the variance of clean speech.
+        """Return the logarithm of the variance of clean speech.
 
         Parameters
         ----------
@@ -211,7 +197,7 @@ class DenoisingNetwork(nn.Module):
         Returns
         -------
         Tensor of shape (..., N, F)
-            Of speech in mixtures whose mean power is one.
+            For mixtures whose mean power is one.
         """
         return bounded(self.log_variance(self.decoder(z, lengths, generator)))
 
@@ -226,33 +212,33 @@ def denoising_loss(
     alpha: float = BALANCED_ALPHA["perceptual"],
     precision: str = "float32",
 ) -> tuple[Tensor, int]:
-    r"""Minus (7), in a bin: the negative bound of clean speech, and the mask's error.
+    r"""Return minus (7) per bin: the negative bound plus the error of the mask.
 
     .. math:: \frac{1}{F} \left( -\mathcal{L}_\text{DnVAE}
         + \alpha \mathcal{L}_\text{mask} \right)
 
-    The bound (4)-(5) is estimated with one draw of z a frame; its logarithm of the
-    likelihood is minus the Itakura-Saito divergence between the power of clean speech
-    and the variance. Both parts are sums over the bins, as in the paper, and means over
-    the frames.
+    The bound (4)-(5) is estimated with one draw of z per frame. Its log-likelihood is
+    minus the Itakura-Saito divergence between the power of clean speech and the
+    variance. Both parts are sums over the bins, as in the paper, and means over the
+    frames.
 
     Parameters
     ----------
     network : DenoisingNetwork
         Encoder and decoder.
     batch : Mixtures
-        The mixtures, on the device of the network.
+        Mixtures, on the device of the network.
     generator : torch.Generator
-        Source of the draw, and of dropout. On the device of the network.
+        Source of the draws and the dropout, on that device.
     training : bool
         Whether units are dropped out.
     target : {"perceptual", "psa", "msa"}
-        The mask's error, which for "psa" is (6);
+        Training target of the mask, with (6) for "psa";
         see :func:`skvae.masks.losses.mask_error`.
     alpha : float
-        Its weight; it counts for nothing where the network has no mask.
+        Weight of the error of the mask; ignored if the network has no mask.
     precision : {"float32", "bfloat16"}
-        What the network computes with; see :mod:`skvae.training.precision`.
+        Arithmetic of the network; see :mod:`skvae.training.precision`.
 
     Returns
     -------
@@ -263,8 +249,7 @@ def denoising_loss(
     Examples
     --------
     >>> import torch
-    >>> config = DenoisingConfig(5, 4, 2, (8,))
-    >>> network = initial_denoising_network(config, torch.Generator())
+    >>> network = DenoisingNetwork(DenoisingConfig(5, 4, 2, (8,)))
     >>> power = torch.ones(1, 7, 5)
     >>> batch = Mixtures(power, power, power, torch.tensor([7]))
     >>> mean, n_frames = denoising_loss(network, batch, torch.Generator())
@@ -292,97 +277,30 @@ def denoising_loss(
     return loss, n_frames
 
 
-def initial_denoising_network(
-    config: DenoisingConfig, generator: torch.Generator
-) -> DenoisingNetwork:
-    """Networks with random weights.
-
-    Parameters
-    ----------
-    config : DenoisingConfig
-        Their sizes.
-    generator : torch.Generator
-        Source of the weights, on the CPU. The global one is not touched.
-
-    Returns
-    -------
-    DenoisingNetwork
-        Its bands are yet to be set.
-
-    Examples
-    --------
-    >>> import torch
-    >>> config = DenoisingConfig(5, 4, 2, (8,), with_mask=False)
-    >>> initial_denoising_network(config, torch.Generator()).mask is None
-    True
-    """
-    network = empty(lambda: DenoisingNetwork(config))
-    network.features.filters.zero_()
-    network.features.mean.zero_()
-    network.features.scale.fill_(1.0)
-    initialise(network, generator)
-    return network
-
-
-def denoising_network_from(
-    config: DenoisingConfig, state: Mapping[str, np.ndarray]
-) -> DenoisingNetwork:
-    """Networks with given weights.
-
-    Parameters
-    ----------
-    config : DenoisingConfig
-        Their sizes.
-    state : mapping of str to ndarray
-        The weights, as :func:`skvae.training.state.to_arrays` gives them.
-
-    Returns
-    -------
-    DenoisingNetwork
-        On the CPU.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skvae.training.state import to_arrays
-    >>> config = DenoisingConfig(5, 4, 2, (8,))
-    >>> network = initial_denoising_network(config, torch.Generator())
-    >>> again = denoising_network_from(config, to_arrays(network))
-    >>> z = torch.ones(7, 2)
-    >>> torch.equal(network.decode(z), again.decode(z))
-    True
-    """
-    network = empty(lambda: DenoisingNetwork(config))
-    load_arrays(network, state)
-    return network
-
-
 def start_from_mask_network(
     network: DenoisingNetwork, state: Mapping[str, np.ndarray]
 ) -> None:
-    """Copy what a network for masks has learned: features, layers, and the mask.
+    """Copy features, hidden layers and mask layer from a mask network.
 
     Parameters
     ----------
     network : DenoisingNetwork
-        Changed in place; it keeps its decoder and the layers of its posterior.
+        Changed in place, except for its decoder and the layers of its posterior.
     state : mapping of str to ndarray
-        The weights of a ``MaskNetwork`` whose layers have the encoder's sizes.
+        Weights of a ``MaskNetwork`` whose layers have the sizes of the encoder.
 
     Raises
     ------
     ValueError
-        If its layers are others.
+        If the layers differ.
 
     Examples
     --------
     >>> import torch
-    >>> from skvae.masks.networks import MaskConfig, initial_mask_network
-    >>> from skvae.training.state import to_arrays
-    >>> masks = initial_mask_network(MaskConfig(5, 4, (8,)), torch.Generator())
-    >>> network = initial_denoising_network(
-    ...     DenoisingConfig(5, 4, 2, (8,)), torch.Generator().manual_seed(1)
-    ... )
+    >>> from skvae.masks.networks import MaskConfig, MaskNetwork
+    >>> from skvae.training.networks import to_arrays
+    >>> masks = MaskNetwork(MaskConfig(5, 4, (8,)))
+    >>> network = DenoisingNetwork(DenoisingConfig(5, 4, 2, (8,)))
     >>> start_from_mask_network(network, to_arrays(masks))
     >>> power = torch.ones(7, 5)
     >>> torch.equal(network.estimate(power).mask, masks(power))

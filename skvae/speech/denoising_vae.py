@@ -1,121 +1,125 @@
-"""A model of clean speech whose encoder reads noisy speech: the denoising VAE."""
+"""Speech model whose encoder reads noisy speech: the denoising VAE."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from sklearn.frozen import FrozenEstimator
+from torch import Tensor
 
-from skvae.masks.enhancers import BiLSTMMask
+from skvae.masks.bilstm_mask import BiLSTMMask
 from skvae.masks.losses import TARGETS
 from skvae.signal.spectrogram import Spectrogram
-from skvae.signal.stft import STFT
-from skvae.speech.base import MixtureModel, agreed_stft, fitted_model
+from skvae.speech.base import LEAST_FLOOR, MixtureModel
+from skvae.speech.denoising_network import (
+    BALANCED_ALPHA,
+    DenoisingConfig,
+    DenoisingNetwork,
+    denoising_loss,
+    start_from_mask_network,
+)
+from skvae.speech.prior import NormalPrior, SpeechPrior
+from skvae.speech.vae_network import start_at_mean
+from skvae.training.clean_batches import Batch
+from skvae.training.moments import measure
+from skvae.training.networks import new_network
+from skvae.training.noisy_batches import Mixtures
+from skvae.training.on_mixtures import MixtureTrainer
 from skvae.training.parameters import LayerSizes, Training, layer_sizes
-from skvae.utils.device import check_device, torch_generator
+from skvae.training.parts import fitted_part
+from skvae.utils.device import torch_generator
 from skvae.utils.parameters import Number, Option
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from skvae.speech.denoising_network import DenoisingConfig, DenoisingNetwork
-    from skvae.speech.prior import SpeechPrior
-    from skvae.training.noisy_batches import Mixtures, Source
-
-#: Least floor: near the least variance that the decoder gives, exp(-25).
-_LEAST_FLOOR = 1e-10
 
 
 class DenoisingVAE(MixtureModel):
-    r"""Variational autoencoder of clean speech that listens to noisy speech (DnVAE).
+    r"""Variational autoencoder of clean speech with an encoder of noisy speech (DnVAE).
 
-    From noisy speech an encoder of bidirectional LSTMs gives the posterior of the
-    latent variables of the clean speech in it, and, as a second task, a mask; a decoder
-    gives the variance of the clean speech [1]_. Both look at whole utterances.
+    From noisy speech, an encoder of bidirectional LSTMs estimates the posterior of the
+    latent variables of the clean speech, and a mask as a second task. A decoder
+    computes the variance of the clean speech [1]_. Both process whole utterances.
 
     Parameters
     ----------
     n_latent : int, default=20
-        Latent variables in a frame.
+        Number of latent variables of a frame.
     hidden_layer_sizes : int or tuple of int, default=(128, 128, 128)
         Number of units of each layer of the encoder in each direction; (512, 512, 512)
         in [1]_. The decoder has a single layer, like the last one of the encoder.
     n_mels : int, default=96
-        Bands, of which the encoder reads the logarithms.
+        Number of mel bands, whose log power the encoder reads.
     multitask : bool, default=True
-        Whether the encoder learns a mask too. Its gradient does not have to come
-        through the decoder.
+        Whether the encoder also learns a mask, whose gradient does not pass through the
+        decoder.
     target : {"perceptual", "psa", "msa"}, default="perceptual"
-        What the masked spectrum is to approximate, as in :class:`BiLSTMMask`; "psa" in
+        Training target of the masked spectrum, as in :class:`BiLSTMMask`; "psa" in
         [1]_.
     alpha : float, default=None
-        Weight of the mask's error, summed over the bins. None means 5 for "perceptual"
-        and 30 for the others; 1 in [1]_. See the notes.
+        Weight of the error of the mask, which is summed over the bins. None means 5 for
+        "perceptual" and 30 for the others; 1 in [1]_. See the notes.
     floor : float, default=1e-5
-        Added to the power of the clean speech that the decoder explains, in the unit of
-        mixtures with a mean power of one.
+        Number that is added to the power of the clean speech, for mixtures with a mean
+        power of one.
     encoder : BiLSTMMask, default=None
-        Enhancer of the same sizes, from whose layers the encoder starts: much of what
-        it has to learn is the same. An unfitted one is cloned and fitted first, a
-        ``FrozenEstimator`` of a fitted one is used as it is.
+        Enhancer of the same sizes from whose layers the encoder starts, which shortens
+        the training. An unfitted one is cloned and fitted first; a ``FrozenEstimator``
+        of a fitted one is used as it is.
     dropout : float, default=0.0
-        Share of hidden units left out in training; 0.2 in [1]_.
+        Fraction of the hidden units dropped in training; 0.2 in [1]_.
     mixer : Mixer, default=None
-        What `fit` mixes clean speech with where it gets no noisy speech: each time it
-        is looked at with another noise. None means ``Mixer()``, synthetic noise.
+        Adds noise to clean speech when `fit` gets no noisy speech; every epoch uses new
+        mixtures. None means ``Mixer()``, which adds synthetic noise.
     training : Training, default=None
         Parameters of the training, such as ``Training(max_iter=40)``; None means the
         defaults, which :class:`Training` lists.
     device : str, default="cpu"
-        PyTorch device; "auto" is a GPU where there is one.
+        PyTorch device; "auto" is a GPU if there is one.
     stft : STFT, default=None
-        Analysis of waveforms; None means that of a frozen `encoder`, else ``STFT()``.
+        Analysis of waveforms. None means that of a frozen `encoder`, or ``STFT()``.
         Spectrograms bring their own.
     random_state : int, Generator or None, default=None
-        Where `seed_` comes from.
+        Seed or generator from which `seed_` is drawn.
     verbose : int, default=0
         Whether to show progress on standard error.
 
     Attributes
     ----------
     state_ : dict of str to ndarray
-        The weights.
+        Weights of the networks.
     config_ : DenoisingConfig
-        The sizes of the networks.
+        Sizes of the networks.
     level_ : float
-        Mean of :math:`|X|^2` that noisy utterances are brought to: one.
+        Mean of :math:`|X|^2` that noisy utterances are scaled to: one.
     loss_curve_ : list of float
         Mean loss of a bin in each epoch.
     validation_loss_curve_ : list of float
-        The same for the validation utterances, after each epoch.
+        The same for the validation utterances after each epoch.
     best_loss_ : float
         Validation loss of the weights; without validation the last training loss.
     n_iter_ : int
-        Epochs of this `fit`.
+        Number of epochs of the last `fit`.
     stft_ : STFT
-        The analysis that is used.
+        Analysis that is used.
     seed_ : int
-        All random numbers come from it. On a CPU the same seed gives the same weights.
+        Seed of all random numbers. On a CPU the same seed gives the same weights.
     n_features_in_ : int
-        Number of samples of each row, where `fit` saw a 2-D array.
+        Number of samples of each row, if `fit` saw a 2-D array.
 
     See Also
     --------
-    SpeechVAE : Reads clean speech, and is trained on nothing else.
-    NoiseAwareVAE : Its decoder has learned from clean speech alone.
+    SpeechVAE : Its encoder reads clean speech, and it is trained on clean speech only.
+    NoiseAwareVAE : Its decoder is trained on clean speech only.
 
     Notes
     -----
-    The loss is the negative lower bound (4)-(5) of [1]_ plus `alpha` times the mask's
-    error, for "psa" (6), both summed over the bins. The error of masks grows with the
-    square of the level, the bound does not; here all mixtures have a mean power of one.
-    At that level the gradient of the bound in the encoder is 6 times as long as that of
-    (6) when training begins, and up to 60 times later: with ``alpha=1``, as in [1]_ for
-    another, unknown level, masks hardly learn. By default the two are about as long as
-    each other.
+    The loss is the negative lower bound (4)-(5) of [1]_ plus `alpha` times the error of
+    the mask, which for "psa" is (6). Both are sums over the bins. The error of the mask
+    grows with the square of the level and the bound does not; here all mixtures have a
+    mean power of one. At that level the gradient of the bound in the encoder is 6 times
+    as long as that of (6) at the beginning of training, and up to 60 times later. With
+    ``alpha=1``, as in [1]_ for another, unknown level, masks hardly learn. With the
+    default both gradients have about the same length.
 
     References
     ----------
@@ -137,6 +141,8 @@ class DenoisingVAE(MixtureModel):
 
     has_standard_prior = False
 
+    _network_class = DenoisingNetwork
+    _parts = ("encoder",)
     _parameter_ranges = {
         "n_latent": Number(low=1, integer=True),
         "hidden_layer_sizes": LayerSizes(),
@@ -144,7 +150,7 @@ class DenoisingVAE(MixtureModel):
         "multitask": Option(True, False),
         "target": Option(*TARGETS),
         "alpha": Number(low=0, open_low=True, optional=True),
-        "floor": Number(low=_LEAST_FLOOR),
+        "floor": Number(low=LEAST_FLOOR),
     }
 
     def __init__(
@@ -182,6 +188,48 @@ class DenoisingVAE(MixtureModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    def speech_prior(
+        self,
+        V: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        edge: int | None = None,
+        device: str = "cpu",
+        sigma_z: float = 0.1,
+    ) -> SpeechPrior:
+        r"""Return the model of the speech in a mixture or batch, for an inference.
+
+        The prior of the latent variables is normal with the means of the encoder and
+        its variances plus :math:`\sigma_z^2`, (9) of the paper.
+
+        Parameters
+        ----------
+        V : Tensor of shape (N, F) or (B, N, F)
+            Power of the mixture, in the unit of the model.
+        lengths : Tensor of int, shape (B,), default=None
+            Number of frames of each padded utterance, on the CPU.
+        edge : int, default=None
+            Number of bins, from the lowest on, that the inference uses; None means all.
+        device : str, default="cpu"
+            PyTorch device of the computation.
+        sigma_z : float, default=0.1
+            Standard deviation of the latent variables around the encoder's estimate.
+
+        Returns
+        -------
+        SpeechPrior
+            Its `encode` returns the estimate for `V`, whatever its argument.
+        """
+        network = self.networks(device)
+        mean, log_variance, mask = network.estimate(V, lengths)
+        return SpeechPrior(
+            lambda power: (mean, log_variance),
+            lambda z: network.decode(z, lengths)[..., :edge],
+            decodes_framewise=False,
+            latent=NormalPrior(mean, log_variance.exp() + sigma_z**2),
+            mask=None if mask is None else mask[..., :edge],
+        )
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         encoder = self.encoder
@@ -200,14 +248,7 @@ class DenoisingVAE(MixtureModel):
                 f"{sizes}, n_mels={self.n_mels}), got {self.encoder!r}."
             )
 
-    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
-        chosen = super()._choose_stft(spectrogram)
-        is_default = spectrogram is None and self.stft is None
-        return agreed_stft("encoder", self.encoder, chosen, is_default=is_default)
-
     def _make_config(self, n_bins: int) -> DenoisingConfig:
-        from skvae.speech.denoising_network import DenoisingConfig
-
         return DenoisingConfig(
             n_bins,
             int(self.n_mels),
@@ -224,141 +265,52 @@ class DenoisingVAE(MixtureModel):
     def _reads_sequences(self) -> bool:
         return True
 
-    @property
-    def _network_class(self) -> type[nn.Module]:
-        from skvae.speech.denoising_network import DenoisingNetwork
-
-        return DenoisingNetwork
-
-    def speech_prior(
-        self,
-        V: torch.Tensor,
-        *,
-        lengths: torch.Tensor | None = None,
-        edge: int | None = None,
-        device: str = "cpu",
-        sigma_z: float = 0.1,
-    ) -> SpeechPrior:
-        r"""Speech model of one mixture, or of a padded batch, for an inference.
-
-        The prior of the latent variables is normal with the encoder's means and its
-        variances plus :math:`\sigma_z^2`, (9) of the paper.
-
-        Parameters
-        ----------
-        V : Tensor of shape (N, F) or (B, N, F)
-            Power of the mixture, in the unit of the model.
-        lengths : Tensor of int, shape (B,), default=None
-            Numbers of frames of padded utterances, on the CPU.
-        edge : int, default=None
-            Number of bins, from the lowest on, that the inference looks at; None means
-            all.
-        device : str, default="cpu"
-            PyTorch device to compute on.
-        sigma_z : float, default=0.1
-            Standard deviation of the latent variables around the encoder's estimate.
-
-        Returns
-        -------
-        SpeechPrior
-            Its `encode` returns the estimate for `V`, whatever it is given.
-        """
-        from skvae.speech.prior import NormalPrior, SpeechPrior
-
-        network = self.networks(device)
-        mean, log_variance, mask = network.estimate(V, lengths)
-        return SpeechPrior(
-            lambda power: (mean, log_variance),
-            lambda z: network.decode(z, lengths)[..., :edge],
-            decodes_framewise=False,
-            latent=NormalPrior(mean, log_variance.exp() + sigma_z**2),
-            mask=None if mask is None else mask[..., :edge],
-        )
-
-    def _build(
-        self, config: DenoisingConfig, state: Mapping[str, np.ndarray]
-    ) -> DenoisingNetwork:
-        from skvae.speech.denoising_network import denoising_network_from
-
-        return denoising_network_from(config, state)
-
-    def _train(
+    def _fit_part(
         self,
         noisy: list[Spectrogram] | None,
         clean: list[Spectrogram],
-        config: DenoisingConfig,
-    ) -> None:
-        from skvae.speech.denoising_network import BALANCED_ALPHA, denoising_loss
-
-        rng = np.random.default_rng(self.seed_)
-        masks = None
-        if self.encoder is not None and not self._continues():
-            masks = fitted_model(
-                "encoder",
-                self.encoder,
-                noisy=noisy,
-                clean=clean,
-                device=self.device,
-                rng=rng,
-            )
-        training, validation = self._split(self._sources(noisy, clean), rng)
-        if self._continues():
-            network = self._build(config, self.state_)
-        else:
-            network = self._initial_network(config, masks, training, rng)
-        network.to(check_device(self.device))
-        alpha = BALANCED_ALPHA[self.target] if self.alpha is None else self.alpha
-        precision = self._training.precision
-
-        def loss(
-            batch: Mixtures, generator: torch.Generator, is_training: bool
-        ) -> tuple[torch.Tensor, int]:
-            return denoising_loss(
-                network,
-                batch,
-                generator,
-                is_training,
-                target=self.target,
-                alpha=alpha,
-                precision=precision,
-            )
-
-        self._train_on_mixtures(
-            network,
-            loss,
-            training,
-            validation,
-            rng,
-            data=clean if noisy is None else [*noisy, *clean],
-            continued=self._continues(),
-        )
-
-    def _initial_network(
-        self,
-        config: DenoisingConfig,
-        masks: Any,
-        sources: list[Source],
         rng: np.random.Generator,
+    ) -> Any:
+        if self.encoder is None or self._continues():
+            return None
+        return fitted_part(
+            "encoder",
+            self.encoder,
+            noisy=noisy,
+            clean=clean,
+            device=self.device,
+            rng=rng,
+        )
+
+    def _first_network(
+        self, config: DenoisingConfig, trainer: MixtureTrainer, part: Any
     ) -> DenoisingNetwork:
-        """Network on the CPU, its encoder that of an enhancer by masks if there is one.
+        """Network with a standardized input, whose decoder starts at the mean power.
 
-        What it reads is standardised, and the decoder starts at the mean of the speech.
+        Its encoder starts from a mask network if there is one.
         """
-        from skvae.speech.denoising_network import (
-            initial_denoising_network,
-            start_from_mask_network,
-        )
-        from skvae.speech.vae_network import start_at_mean
-        from skvae.training.clean_batches import Batch, measure
-
-        network = initial_denoising_network(config, torch_generator(rng))
-        if masks is None:
-            self._fit_bands(network.features, sources, rng)
+        network = new_network(DenoisingNetwork, config, torch_generator(trainer.rng))
+        if part is None:
+            trainer.fit_bands(network.features)
         else:
-            start_from_mask_network(network, masks.state_)
-        speech = (
-            Batch(batch.clean, batch.lengths)
-            for batch in self._measured_mixtures(sources, rng)
-        )
-        start_at_mean(network.log_variance, measure(speech, self.floor))
+            start_from_mask_network(network, part.state_)
+        speech = (Batch(batch.clean, batch.lengths) for batch in trainer.measured())
+        start_at_mean(network.log_variance, measure(speech, config.floor))
         return network
+
+    def _loss(
+        self,
+        network: DenoisingNetwork,
+        batch: Mixtures,
+        generator: torch.Generator,
+        is_training: bool,
+    ) -> tuple[Tensor, int]:
+        return denoising_loss(
+            network,
+            batch,
+            generator,
+            is_training,
+            target=self.target,
+            alpha=BALANCED_ALPHA[self.target] if self.alpha is None else self.alpha,
+            precision=self._training.precision,
+        )

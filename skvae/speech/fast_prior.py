@@ -40,8 +40,8 @@ def fast_prior(
 
     Examples
     --------
-    >>> from skvae.speech.vae_network import VAEConfig, initial_network
-    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> from skvae.speech.vae_network import VAEConfig
+    >>> network = SpeechNetwork(VAEConfig(5, 2, (8,)))
     >>> mean, log_variance = fast_prior(network).encode(torch.ones(7, 5))
     >>> mean.shape
     torch.Size([7, 2])

@@ -1,35 +1,35 @@
-r"""The loss of a variational autoencoder of speech: the negative evidence lower bound.
+r"""Loss of a variational autoencoder of speech: the negative evidence lower bound.
 
-A bin of a spectrum is a zero-mean complex Gaussian whose variance the decoder gives, so
-that, up to terms without parameters, its negative log-likelihood is the Itakura-Saito
-divergence between its power and that variance. The bound of Y. Bando et al.,
-"Statistical speech enhancement based on probabilistic integration of variational
+A bin of a spectrum is a zero-mean complex Gaussian whose variance is the output of the
+decoder. Up to terms without parameters, its negative log-likelihood is the
+Itakura-Saito divergence between its power and that variance. The bound of Y. Bando et
+al., "Statistical speech enhancement based on probabilistic integration of variational
 autoencoder and non-negative matrix factorization", ICASSP 2018, (9) and (17)-(20), is
-minus the sum of that divergence over the bins and of the Kullback-Leibler divergence
-over the latent variables: both sums, for means would weigh one against the other.
+minus the sum of that divergence over the bins and the Kullback-Leibler divergence over
+the latent variables. Both are sums, since means would change their relative weight.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
+from skvae.training.clean_batches import Batch
 from skvae.training.layers import frame_mean
 from skvae.training.precision import autocast
 from skvae.training.random import draw
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it imports this module
     from skvae.speech.vae_network import SpeechNetwork
-    from skvae.training.clean_batches import Batch
 
 
 class Decoder(Protocol):
-    """What explains power by latent variables, such as a ``SpeechNetwork``."""
+    """A network with a decoder, such as ``SpeechNetwork``."""
 
-    def log_power(self, power: Tensor) -> Tensor:
-        """Logarithm (..., F) of the power (..., F) with the floor."""
+    #: Sizes, with the `floor` of the power.
+    config: Any
 
     def decode(
         self,
@@ -37,11 +37,34 @@ class Decoder(Protocol):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Log-variances (..., N, F) of speech with latent variables (..., N, L)."""
+        """Return log-variances (..., N, F) for latent variables (..., N, L)."""
+
+
+def log_power(power: Tensor, floor: float) -> Tensor:
+    """Return the logarithm of the power with a floor.
+
+    Parameters
+    ----------
+    power : Tensor of shape (..., F)
+        Power of speech.
+    floor : float
+        Number that is added to it.
+
+    Returns
+    -------
+    Tensor of shape (..., F)
+
+    Examples
+    --------
+    >>> import torch
+    >>> log_power(torch.zeros(2), 1.0)
+    tensor([0., 0.])
+    """
+    return (power + floor).log_()
 
 
 def itakura_saito(log_power: Tensor, log_variance: Tensor) -> Tensor:
-    r"""Itakura-Saito divergence of spectra from variances.
+    r"""Return the Itakura-Saito divergence of spectra from variances.
 
     Parameters
     ----------
@@ -64,12 +87,12 @@ def itakura_saito(log_power: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
-    r"""Kullback-Leibler divergence of Gaussians from the standard one.
+    r"""Return the Kullback-Leibler divergence from the standard Gaussian.
 
     Parameters
     ----------
     mean, log_variance : Tensor of shape (..., L)
-        Of independent Gaussians.
+        Parameters of independent Gaussians.
 
     Returns
     -------
@@ -88,7 +111,7 @@ def kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
 def kl_between(
     posterior: tuple[Tensor, Tensor], reference: tuple[Tensor, Tensor]
 ) -> Tensor:
-    r"""Kullback-Leibler divergence of Gaussians from other Gaussians.
+    r"""Return the Kullback-Leibler divergence of Gaussians from other Gaussians.
 
     Parameters
     ----------
@@ -96,8 +119,8 @@ def kl_between(
         Means :math:`\mu_l` and log-variances :math:`\log \sigma_l^2` of independent
         Gaussians p.
     reference : pair of Tensor of shape (..., L)
-        Means :math:`m_l` and log-variances :math:`\log s_l^2` of those, q, that they
-        are held against.
+        Means :math:`m_l` and log-variances :math:`\log s_l^2` of the other Gaussians
+        q.
 
     Returns
     -------
@@ -128,24 +151,24 @@ def negative_bound(
     dropout: torch.Generator | None = None,
     precision: str = "float32",
 ) -> Tensor:
-    """Negative evidence lower bound of frames, with one draw of z each.
+    """Return the negative evidence lower bound of frames, with one draw of z each.
 
     Parameters
     ----------
     decoder : Decoder
-        What explains the power.
+        Network with the decoder.
     posterior : pair of Tensor of shape (..., N, L)
         Mean and log-variance of q(z).
     power : Tensor of shape (..., N, F)
         Power of speech, in the unit of the model.
     generator : torch.Generator
-        Source of the draw. On the device of the decoder.
+        Source of the draws, on the device of the decoder.
     lengths : Tensor of int, shape (B,), default=None
-        Numbers of frames of padded sequences.
+        Number of frames of each sequence, if they are padded.
     dropout : torch.Generator, default=None
-        Source of dropout; there is none without it.
+        Source of the dropout. None disables dropout.
     precision : {"float32", "bfloat16"}
-        What the decoder computes with; see :mod:`skvae.training.precision`.
+        Arithmetic of the decoder; see :mod:`skvae.training.precision`.
 
     Returns
     -------
@@ -154,8 +177,8 @@ def negative_bound(
     Examples
     --------
     >>> import torch
-    >>> from skvae.speech.vae_network import VAEConfig, initial_network
-    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> from skvae.speech.vae_network import SpeechNetwork, VAEConfig
+    >>> network = SpeechNetwork(VAEConfig(5, 2, (8,)))
     >>> power = torch.ones(7, 5)
     >>> posterior = network.encode(power)
     >>> negative_bound(network, posterior, power, torch.Generator()).shape
@@ -164,7 +187,8 @@ def negative_bound(
     z = draw(*posterior, generator)
     with autocast(generator.device.type, precision):
         log_variance = decoder.decode(z, lengths, dropout)
-    misfit = itakura_saito(decoder.log_power(power), log_variance.to(power.dtype))
+    logarithm = log_power(power, decoder.config.floor)
+    misfit = itakura_saito(logarithm, log_variance.to(power.dtype))
     return misfit + kl_from_standard(*posterior)
 
 
@@ -174,16 +198,16 @@ def vae_loss(
     generator: torch.Generator,
     training: bool = True,
 ) -> tuple[Tensor, int]:
-    """Negative evidence lower bound of a batch, with one draw of z a frame.
+    """Return the mean negative evidence lower bound, with one draw of z per frame.
 
     Parameters
     ----------
     network : SpeechNetwork
         Encoder and decoder.
     batch : Batch
-        Power, in the unit of the model.
+        Power in the unit of the model, on the device of the network.
     generator : torch.Generator
-        Source of the draw, and of dropout. On the device of the network.
+        Source of the draws and the dropout, on that device.
     training : bool
         Whether units are dropped out.
 
@@ -197,14 +221,14 @@ def vae_loss(
     --------
     >>> import torch
     >>> from skvae.training.clean_batches import Batch
-    >>> from skvae.speech.vae_network import VAEConfig, initial_network
-    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> from skvae.speech.vae_network import SpeechNetwork, VAEConfig
+    >>> network = SpeechNetwork(VAEConfig(5, 2, (8,)))
     >>> mean, n_frames = vae_loss(network, Batch(torch.ones(7, 5)), torch.Generator())
     >>> mean.shape, n_frames
     (torch.Size([]), 7)
     """
-    # Padding is zero and computed like frames: finite, and left out of the mean.
-    power, lengths = batch.power.to(generator.device), batch.lengths
+    # The padding is zero: its loss is finite, and the mean excludes it.
+    power, lengths = batch
     dropout = generator if training else None
     posterior = network.encode(power, lengths, dropout)
     bound = negative_bound(

@@ -1,15 +1,15 @@
-r"""A noise-aware encoder beside a variational autoencoder of clean speech.
+r"""Noise-aware encoder for a variational autoencoder of clean speech, and its losses.
 
 H. Fang, G. Carbajal, S. Wermter and T. Gerkmann, "Variational autoencoder for speech
 enhancement with a noise-aware encoder", ICASSP 2021. A second encoder, of the same
-kind as that of clean speech, reads noisy speech x and is to say of the latent variables
-what the first one says of the clean speech s in it:
+architecture as that of clean speech, reads noisy speech x. Its posterior of the latent
+variables shall be that of the first encoder for the clean speech s:
 
-* in two steps, the autoencoder is trained on clean speech and stays as it is; then the
-  divergence of the two posteriors is minimised (:func:`matching_loss`);
-* jointly, the sum of three parts is minimised by all weights at once
-  (:func:`joint_loss`): the negative bound of clean speech with the posterior of the
-  clean speech, the same with that of the noisy speech, and the divergence.
+* In two steps, the autoencoder is trained on clean speech and stays constant. Then the
+  divergence of the two posteriors is minimized (:func:`matching_loss`).
+* Jointly, all weights minimize the sum of three parts (:func:`joint_loss`): the
+  negative bound of clean speech with the posterior for clean speech, the same with the
+  posterior for noisy speech, and the divergence.
 """
 
 from __future__ import annotations
@@ -22,38 +22,34 @@ from torch import Tensor
 
 from skvae.speech.losses import kl_between, negative_bound
 from skvae.speech.vae_network import SpeechEncoder, SpeechNetwork, VAEConfig
-from skvae.training.layers import empty, frame_mean, initialise
+from skvae.training.layers import frame_mean
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.precision import autocast
 from skvae.training.random import draw_rows
-from skvae.training.state import load_arrays
 
-#: Which posterior is held against which: KL(q(z | x) || q(z | s)), or the reverse.
+#: Directions of the divergence: KL(q(z | x) || q(z | s)), or the reverse.
 DIRECTIONS = ("noisy||clean", "clean||noisy")
 
 
 class NoiseAwareNetwork(SpeechNetwork):
-    """Encoder of noisy speech, decoder of clean speech, and the encoder of that.
+    """Encoder of noisy speech, encoder of clean speech, and decoder of clean speech.
 
-    Where a network of clean speech is asked for, this one takes its place: it encodes
-    noisy speech.
+    It is a ``SpeechNetwork`` whose encoder reads noisy speech.
 
     Parameters
     ----------
     config : VAEConfig
-        The sizes, the same for both encoders.
+        Sizes of the decoder and of both encoders.
 
     Attributes
     ----------
     clean : SpeechEncoder
-        The encoder of clean speech.
+        Encoder of clean speech.
 
     Examples
     --------
     >>> import torch
-    >>> network = initial_noise_aware_network(
-    ...     VAEConfig(5, 2, (8,)), torch.Generator()
-    ... )
+    >>> network = NoiseAwareNetwork(VAEConfig(5, 2, (8,)))
     >>> mean, log_variance = network.encode(torch.ones(7, 5))
     >>> network.clean.encode(torch.ones(7, 5))[0].shape, network.decode(mean).shape
     (torch.Size([7, 2]), torch.Size([7, 5]))
@@ -64,20 +60,20 @@ class NoiseAwareNetwork(SpeechNetwork):
         self.clean = SpeechEncoder(config)
 
     def hold_speech_model(self) -> None:
-        """Make the decoder and the encoder of clean speech constant."""
+        """Exclude the decoder and the encoder of clean speech from training."""
         for module in (self.clean, self.decoder, self.log_variance):
             module.requires_grad_(False)
 
 
 def at_level(batch: Mixtures, level: float | Tensor) -> Mixtures:
-    """Mixtures whose mean power is one, brought to another level.
+    """Scale mixtures to a level.
 
     Parameters
     ----------
     batch : Mixtures
-        The mixtures.
+        Mixtures whose mean power is one.
     level : float or Tensor of shape (B, 1, 1)
-        Mean power that they are to have.
+        Mean power after scaling.
 
     Returns
     -------
@@ -104,7 +100,7 @@ def draw_levels(
     Parameters
     ----------
     level : (float, float)
-        The bounds.
+        Limits of the range.
     batch : Mixtures
         The mixtures.
     generator : torch.Generator
@@ -142,24 +138,24 @@ def matching_loss(
     direction: str = "noisy||clean",
     precision: str = "float32",
 ) -> tuple[Tensor, int]:
-    """Divergence of the posterior given noisy speech and that given clean speech.
+    """Return the divergence of the posteriors for noisy and for clean speech.
 
-    No gradient reaches the encoder of clean speech.
+    It has no gradient for the encoder of clean speech.
 
     Parameters
     ----------
     network : NoiseAwareNetwork
-        The encoders.
+        Network with both encoders.
     batch : Mixtures
         Noisy and clean power in the unit of the model.
     generator : torch.Generator
-        Source of dropout. On the device of the network.
+        Source of the dropout, on the device of the network.
     training : bool
         Whether units of the noise-aware encoder are dropped out.
     direction : {"noisy||clean", "clean||noisy"}
-        Which divergence, KL(q(z | x) || q(z | s)) or KL(q(z | s) || q(z | x)).
+        KL(q(z | x) || q(z | s)) or KL(q(z | s) || q(z | x)).
     precision : {"float32", "bfloat16"}
-        What the network computes with; see :mod:`skvae.training.precision`.
+        Arithmetic of the network; see :mod:`skvae.training.precision`.
 
     Returns
     -------
@@ -170,9 +166,7 @@ def matching_loss(
     Examples
     --------
     >>> import torch
-    >>> network = initial_noise_aware_network(
-    ...     VAEConfig(5, 2, (8,)), torch.Generator()
-    ... )
+    >>> network = NoiseAwareNetwork(VAEConfig(5, 2, (8,)))
     >>> power = torch.ones(1, 7, 5)
     >>> batch = Mixtures(power, power, power, torch.tensor([7]))
     >>> mean, n_frames = matching_loss(network, batch, torch.Generator())
@@ -196,26 +190,25 @@ def joint_loss(
     direction: str = "noisy||clean",
     precision: str = "float32",
 ) -> tuple[Tensor, int]:
-    """Bounds of clean speech with both encoders, and the divergence of the two.
+    """Return the negative bounds with both encoders plus their divergence.
 
     Parameters
     ----------
     network : NoiseAwareNetwork
-        Both encoders, and the decoder.
+        Network with both encoders and the decoder.
     batch : Mixtures
         Noisy and clean power in the unit of the model.
     generator : torch.Generator
-        Source of the draws, first that of the encoder of clean speech, and of dropout.
-        On the device of the network.
+        Source of the draws and the dropout, on the device of the network.
     training : bool
         Whether units are dropped out.
     weights : (float, float, float)
-        Of the bound with the encoder of clean speech, of that with the noise-aware one,
-        and of the divergence.
+        Weights of the bound with the encoder of clean speech, of the bound with the
+        noise-aware encoder, and of the divergence.
     direction : {"noisy||clean", "clean||noisy"}
-        Which divergence, KL(q(z | x) || q(z | s)) or KL(q(z | s) || q(z | x)).
+        KL(q(z | x) || q(z | s)) or KL(q(z | s) || q(z | x)).
     precision : {"float32", "bfloat16"}
-        What the network computes with; see :mod:`skvae.training.precision`.
+        Arithmetic of the network; see :mod:`skvae.training.precision`.
 
     Returns
     -------
@@ -226,9 +219,7 @@ def joint_loss(
     Examples
     --------
     >>> import torch
-    >>> network = initial_noise_aware_network(
-    ...     VAEConfig(5, 2, (8,)), torch.Generator()
-    ... )
+    >>> network = NoiseAwareNetwork(VAEConfig(5, 2, (8,)))
     >>> power = torch.ones(1, 7, 5)
     >>> batch = Mixtures(power, power, power, torch.tensor([7]))
     >>> mean, n_frames = joint_loss(network, batch, torch.Generator())
@@ -276,71 +267,30 @@ def _divergence(
     return kl_between(of_clean, of_noisy)
 
 
-def initial_noise_aware_network(
-    config: VAEConfig, generator: torch.Generator
-) -> NoiseAwareNetwork:
-    """Networks with random weights.
+def with_clean_encoder(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return weights of a noise-aware network that starts from a speech network.
 
     Parameters
     ----------
-    config : VAEConfig
-        Their sizes.
-    generator : torch.Generator
-        Source of the weights, on the CPU. The global one is not touched.
-
-    Returns
-    -------
-    NoiseAwareNetwork
-
-    Examples
-    --------
-    >>> import torch
-    >>> network = initial_noise_aware_network(
-    ...     VAEConfig(5, 2, (8,)), torch.Generator()
-    ... )
-    >>> network.feature_scale.item(), network.clean.feature_scale.item()
-    (1.0, 1.0)
-    """
-    network = empty(lambda: NoiseAwareNetwork(config))
-    for encoder in (network, network.clean):
-        encoder.feature_mean.zero_()
-        encoder.feature_scale.fill_(1.0)
-    initialise(network, generator)
-    return network
-
-
-def noise_aware_network_from(
-    config: VAEConfig, state: Mapping[str, np.ndarray]
-) -> NoiseAwareNetwork:
-    """Networks with given weights.
-
-    Parameters
-    ----------
-    config : VAEConfig
-        Their sizes.
     state : mapping of str to ndarray
-        The weights, as :func:`skvae.training.state.to_arrays` gives them; or those of
-        a ``SpeechNetwork``, from whose encoder both encoders then start.
+        Weights of a ``SpeechNetwork``, whose encoder becomes that of clean speech and
+        of noisy speech.
 
     Returns
     -------
-    NoiseAwareNetwork
-        On the CPU.
+    dict of str to ndarray
 
     Examples
     --------
-    >>> import torch
-    >>> from skvae.training.state import to_arrays
-    >>> from skvae.speech.vae_network import initial_network
-    >>> speech = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
-    >>> network = noise_aware_network_from(speech.config, to_arrays(speech))
-    >>> power = torch.ones(7, 5)
-    >>> torch.equal(network.encode(power)[0], network.clean.encode(power)[0])
-    True
+    >>> import numpy as np
+    >>> state = {"encoder.bias": np.zeros(2), "decoder.bias": np.zeros(3)}
+    >>> list(with_clean_encoder(state))
+    ['encoder.bias', 'decoder.bias', 'clean.encoder.bias']
     """
-    network = empty(lambda: NoiseAwareNetwork(config))
-    if not any(name.startswith("clean.") for name in state):
-        of_encoder = network.clean.state_dict()
-        state = {**state, **{f"clean.{name}": state[name] for name in of_encoder}}
-    load_arrays(network, state)
-    return network
+    of_decoder = ("decoder.", "log_variance.")
+    copied = {
+        f"clean.{name}": array
+        for name, array in state.items()
+        if not name.startswith(of_decoder)
+    }
+    return {**state, **copied}

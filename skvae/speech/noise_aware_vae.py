@@ -1,58 +1,66 @@
-"""A model of clean speech with a second encoder, which reads noisy speech."""
+"""Speech model with a second encoder, which reads noisy speech: the noise-aware VAE."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from sklearn.frozen import FrozenEstimator
+from torch import Tensor
 
 from skvae.signal.spectrogram import Spectrogram
-from skvae.signal.stft import STFT
-from skvae.speech.base import MixtureModel, agreed_stft, fitted_model
-from skvae.speech.noise_aware_network import DIRECTIONS
+from skvae.speech.base import MixtureModel
+from skvae.speech.noise_aware_network import (
+    DIRECTIONS,
+    NoiseAwareNetwork,
+    at_level,
+    draw_levels,
+    joint_loss,
+    matching_loss,
+    with_clean_encoder,
+)
 from skvae.speech.vae import SpeechVAE
+from skvae.speech.vae_network import VAEConfig, standardize, start_at_mean
+from skvae.training.clean_batches import Batch
+from skvae.training.moments import measure
+from skvae.training.networks import new_network, restored_network
+from skvae.training.noisy_batches import Mixtures
+from skvae.training.on_mixtures import MixtureTrainer
 from skvae.training.parameters import Training
-from skvae.utils.device import check_device, torch_generator
+from skvae.training.parts import fitted_part
+from skvae.utils.device import torch_generator
 from skvae.utils.learned import Part
 from skvae.utils.parameters import Number, Option
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from skvae.speech.noise_aware_network import NoiseAwareNetwork
-    from skvae.speech.vae_network import VAEConfig
-    from skvae.training.noisy_batches import Mixtures, Source
 
 SCHEMES = ("two-step", "joint")
 
 
 class NoiseAwareVAE(MixtureModel):
-    r"""Variational autoencoder of speech whose encoder takes noise into account (NAE).
+    r"""Variational autoencoder of speech with a noise-aware encoder (NAE).
 
-    An encoder of clean speech, fed with noisy speech, takes the noise for speech. Here
-    a second one like it reads noisy speech and is trained to say what the first one
-    says of the clean speech [1]_. In :class:`VAENMFEnhancer`, as its `vae`, it starts
-    the latent variables, and updates them in :class:`VEM`.
+    An encoder of clean speech treats the noise of noisy speech as speech. Here a second
+    encoder reads noisy speech; its posterior is trained to match that of the first
+    encoder for the clean speech [1]_. As the `vae` of :class:`VAENMFEnhancer` it
+    initializes the latent variables, and in :class:`VEM` it updates them.
 
     Parameters
     ----------
     vae : SpeechVAE, default=None
-        The model of clean speech, whose sizes, features, floor and level are used; None
-        means ``SpeechVAE()``. For "two-step" training an unfitted one is cloned and
-        fitted, and a ``FrozenEstimator`` of a fitted one is used as it is.
+        Model of clean speech, whose sizes, features, floor and level are used. None
+        means ``SpeechVAE()``. In two steps, an unfitted one is cloned and fitted, and a
+        ``FrozenEstimator`` of a fitted one is used as it is.
     scheme : {"two-step", "joint"}, default="two-step"
-        In two steps, the model of clean speech is trained alone; then the noise-aware
-        encoder starts from the other one, and the divergence of the two posteriors is
-        minimised, all else held. Jointly, three losses are minimised together from
-        the start: the negative evidence lower bound of the clean speech with either
-        encoder, and the divergence.
+        Training scheme. "two-step" trains the model of clean speech first. Then the
+        noise-aware encoder starts from the other encoder and minimizes the divergence
+        of the two posteriors, while all other weights are constant. "joint" minimizes
+        three losses together: the negative evidence lower bound of the clean speech
+        with each encoder, and the divergence.
     direction : {"noisy||clean", "clean||noisy"}, default="noisy||clean"
-        Which divergence: that of the posterior given noisy speech from the one given
-        clean speech, :math:`\mathrm{KL}(q(z|x) \| q(z|s))`, or the reverse. See the
+        Direction of the divergence: :math:`\mathrm{KL}(q(z|x) \| q(z|s))` of the
+        posterior for noisy speech from that for clean speech, or the reverse. See the
         notes.
     clean_weight : float, default=1.0
         Weight of the bound with the encoder of clean speech, in joint training.
@@ -61,61 +69,62 @@ class NoiseAwareVAE(MixtureModel):
     divergence_weight : float, default=1.0
         Weight of the divergence, in joint training.
     dropout : float, default=0.0
-        Share of hidden units left out in training on noisy speech.
+        Fraction of the hidden units dropped in training on noisy speech.
     mixer : Mixer, default=None
-        What `fit` mixes clean speech with where it gets no noisy speech: each time it
-        is looked at with another noise. None means ``Mixer()``, synthetic noise.
+        Adds noise to clean speech when `fit` gets no noisy speech; every epoch uses new
+        mixtures. None means ``Mixer()``, which adds synthetic noise.
     training : Training, default=None
         Parameters of the training, such as ``Training(max_iter=40)``; None means the
         defaults, which :class:`Training` lists.
     device : str, default="cpu"
-        PyTorch device; "auto" is a GPU where there is one.
+        PyTorch device; "auto" is a GPU if there is one.
     stft : STFT, default=None
-        Analysis of waveforms; None means that of a frozen `vae`, else ``STFT()``.
+        Analysis of waveforms. None means that of a frozen `vae`, or ``STFT()``.
         Spectrograms bring their own.
     random_state : int, Generator or None, default=None
-        Where `seed_` comes from.
+        Seed or generator from which `seed_` is drawn.
     verbose : int, default=0
         Whether to show progress on standard error.
 
     Attributes
     ----------
     vae_ : SpeechVAE or FrozenEstimator
-        The fitted model of clean speech; None after joint training.
+        Fitted model of clean speech; None after joint training.
     state_ : dict of str to ndarray
-        The weights.
+        Weights of the networks.
     config_ : VAEConfig
-        The sizes of the networks.
+        Sizes of the networks.
     level_ : float
-        Mean of :math:`|X|^2` that noisy utterances are brought to outside of training,
-        that of the model of clean speech; in training it is drawn as there.
+        Mean of :math:`|X|^2` that noisy utterances are scaled to outside of training,
+        which is that of the model of clean speech. In training it is drawn like there.
     loss_curve_ : list of float
         Mean loss of a frame in each epoch of the training on noisy speech.
     validation_loss_curve_ : list of float
-        The same for the validation utterances, after each epoch.
+        The same for the validation utterances after each epoch.
     best_loss_ : float
         Validation loss of the weights; without validation the last training loss.
     n_iter_ : int
-        Epochs of this `fit`.
+        Number of epochs of the last `fit`.
     stft_ : STFT
-        The analysis that is used.
+        Analysis that is used.
     seed_ : int
-        All random numbers come from it. On a CPU the same seed gives the same weights.
+        Seed of all random numbers. On a CPU the same seed gives the same weights.
     n_features_in_ : int
-        Number of samples of each row, where `fit` saw a 2-D array.
+        Number of samples of each row, if `fit` saw a 2-D array.
 
     See Also
     --------
-    SpeechVAE : Without the second encoder.
-    DenoisingVAE : Its only encoder reads noisy speech.
+    SpeechVAE : Model without the second encoder.
+    DenoisingVAE : Model whose only encoder reads noisy speech.
 
     Notes
     -----
-    Where noise hides the speech, one mixture stands for many posteriors of clean
-    speech. :math:`\mathrm{KL}(q(z|s) \| q(z|x))` is the least when q(z|x) has the mean
-    and the variance of their mixture: it widens by what the noise hides.
-    :math:`\mathrm{KL}(q(z|x) \| q(z|s))` averages their means weighted by how sure each
-    is, and leaves the variance about as small as each has it.
+    Where noise masks the speech, one mixture corresponds to many posteriors of clean
+    speech. :math:`\mathrm{KL}(q(z|s) \| q(z|x))` is minimal if q(z|x) has the mean and
+    the variance of all of them together, so the variance includes the uncertainty due
+    to the noise. With :math:`\mathrm{KL}(q(z|x) \| q(z|s))` the mean is the average of
+    their means weighted by precision, and the variance is about as small as that of
+    each.
 
     References
     ----------
@@ -138,6 +147,9 @@ class NoiseAwareVAE(MixtureModel):
 
     vae_: Any
 
+    _network_class = NoiseAwareNetwork
+    _parts = ("vae",)
+    _default_parts = {**MixtureModel._default_parts, "vae": SpeechVAE}
     _parameter_ranges = {
         "scheme": Option(*SCHEMES),
         "direction": Option(*DIRECTIONS),
@@ -180,11 +192,6 @@ class NoiseAwareVAE(MixtureModel):
     def _speech_model(self) -> Any:
         return SpeechVAE() if self.vae is None else self.vae
 
-    def _make_part(self, name: str, value: Any) -> Any:
-        if name == "vae" and value is None:
-            return SpeechVAE()
-        return super()._make_part(name, value)
-
     def _is_frozen(self) -> bool:
         return isinstance(self.vae, FrozenEstimator)
 
@@ -201,11 +208,6 @@ class NoiseAwareVAE(MixtureModel):
                 "weights: pass one that is not, or scheme='two-step'."
             )
 
-    def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
-        chosen = super()._choose_stft(spectrogram)
-        is_default = spectrogram is None and self.stft is None
-        return agreed_stft("vae", self.vae, chosen, is_default=is_default)
-
     def _make_config(self, n_bins: int) -> VAEConfig:
         model = self._speech_model()
         config = model.config_ if self._is_frozen() else model._make_config(n_bins)
@@ -218,39 +220,21 @@ class NoiseAwareVAE(MixtureModel):
     def _reads_sequences(self) -> bool:
         return self.config_.architecture == "bilstm"
 
-    @property
-    def _network_class(self) -> type[nn.Module]:
-        from skvae.speech.noise_aware_network import NoiseAwareNetwork
+    def _level(self) -> tuple[float, float]:
+        """Range of the level of mixtures in training."""
+        low, high = self._speech_model().level
+        return float(low), float(high)
 
-        return NoiseAwareNetwork
-
-    def _build(
-        self, config: VAEConfig, state: Mapping[str, np.ndarray]
-    ) -> NoiseAwareNetwork:
-        from skvae.speech.noise_aware_network import noise_aware_network_from
-
-        return noise_aware_network_from(config, state)
-
-    def _train(
+    def _fit_part(
         self,
         noisy: list[Spectrogram] | None,
         clean: list[Spectrogram],
-        config: VAEConfig,
-    ) -> None:
-        from skvae.speech.noise_aware_network import (
-            at_level,
-            draw_levels,
-            joint_loss,
-            matching_loss,
-        )
-
-        rng = np.random.default_rng(self.seed_)
-        continued = self._continues()
-        is_joint = self.scheme == "joint"
-        if is_joint:
+        rng: np.random.Generator,
+    ) -> Any:
+        if self.scheme == "joint":
             self.vae_ = None
-        elif not continued:
-            self.vae_ = fitted_model(
+        elif not self._continues():
+            self.vae_ = fitted_part(
                 "vae",
                 self._speech_model(),
                 noisy=noisy,
@@ -258,72 +242,62 @@ class NoiseAwareVAE(MixtureModel):
                 device=self.device,
                 rng=rng,
             )
-        training, validation = self._split(self._sources(noisy, clean), rng)
-        low, high = self._speech_model().level
-        level = float(low), float(high)
-        if continued:
-            network = self._build(config, self.state_)
-        elif is_joint:
-            network = self._initial_network(config, level, training, rng)
-        else:
-            network = self._build(config, self.vae_.state_)
-        if not is_joint:
-            network.hold_speech_model()
-        network.to(check_device(self.device))
-        weights = self.clean_weight, self.noisy_weight, self.divergence_weight
-        precision = self._training.precision
-        options = {"direction": self.direction, "precision": precision}
+        return self.vae_
 
-        def loss(
-            batch: Mixtures, generator: torch.Generator, is_training: bool
-        ) -> tuple[torch.Tensor, int]:
-            drawn = draw_levels(level, batch, generator) if is_training else self.level_
-            batch = at_level(batch, drawn)
-            if is_joint:
-                return joint_loss(
-                    network, batch, generator, is_training, weights=weights, **options
-                )
-            return matching_loss(network, batch, generator, is_training, **options)
-
-        self._train_on_mixtures(
-            network,
-            loss,
-            training,
-            validation,
-            rng,
-            data=clean if noisy is None else [*noisy, *clean],
-            continued=continued,
-        )
-
-    def _initial_network(
-        self,
-        config: VAEConfig,
-        level: tuple[float, float],
-        sources: list[Source],
-        rng: np.random.Generator,
+    def _restored_network(
+        self, config: VAEConfig, state: Mapping[str, np.ndarray]
     ) -> NoiseAwareNetwork:
-        """Network on the CPU, what its encoders read standardised, for joint training.
+        network = restored_network(NoiseAwareNetwork, config, state)
+        if self.scheme == "two-step":
+            network.hold_speech_model()
+        return network
 
-        The decoder starts at the mean of the speech.
-        """
-        from skvae.speech.noise_aware_network import (
-            at_level,
-            draw_levels,
-            initial_noise_aware_network,
-        )
-        from skvae.speech.vae_network import standardise, start_at_mean
-        from skvae.training.clean_batches import Batch, measure
+    def _first_network(
+        self, config: VAEConfig, trainer: MixtureTrainer, part: Any
+    ) -> NoiseAwareNetwork:
+        if part is not None:
+            return self._restored_network(config, with_clean_encoder(part.state_))
+        draws = torch_generator(trainer.rng)
+        network = new_network(NoiseAwareNetwork, config, draws)
 
-        draws = torch_generator(rng)
-        network = initial_noise_aware_network(config, draws)
+        def batches(name: str) -> Iterator[Batch]:
+            for batch in trainer.measured():
+                scaled = at_level(batch, draw_levels(self._level(), batch, draws))
+                yield Batch(getattr(scaled, name), batch.lengths)
 
-        def batches(part: str) -> Iterator[Batch]:
-            for batch in self._measured_mixtures(sources, rng):
-                leveled = at_level(batch, draw_levels(level, batch, draws))
-                yield Batch(getattr(leveled, part), batch.lengths)
-
-        standardise(network, measure(batches("noisy"), config.floor))
+        standardize(network, measure(batches("noisy"), config.floor))
         of_clean = measure(batches("clean"), config.floor)
-        standardise(network.clean, of_clean)
+        standardize(network.clean, of_clean)
         start_at_mean(network.log_variance, of_clean)
         return network
+
+    def _loss(
+        self,
+        network: NoiseAwareNetwork,
+        batch: Mixtures,
+        generator: torch.Generator,
+        is_training: bool,
+    ) -> tuple[Tensor, int]:
+        level: float | Tensor = self.level_
+        if is_training:
+            level = draw_levels(self._level(), batch, generator)
+        batch = at_level(batch, level)
+        direction, precision = self.direction, self._training.precision
+        if self.scheme == "joint":
+            return joint_loss(
+                network,
+                batch,
+                generator,
+                is_training,
+                weights=(self.clean_weight, self.noisy_weight, self.divergence_weight),
+                direction=direction,
+                precision=precision,
+            )
+        return matching_loss(
+            network,
+            batch,
+            generator,
+            is_training,
+            direction=direction,
+            precision=precision,
+        )

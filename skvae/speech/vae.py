@@ -1,122 +1,123 @@
-"""Models of speech: variational autoencoders, as estimators of their own."""
+"""Speech model that is a variational autoencoder of clean speech."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from skvae.signal.spectrogram import Spectrogram
-from skvae.speech.base import SpeechModel, collect
-from skvae.speech.vae_network import ARCHITECTURES, FEATURES
-from skvae.training.estimator import cached
+from skvae.speech.base import LEAST_FLOOR, SpeechModel, collect
+from skvae.speech.losses import vae_loss
+from skvae.speech.vae_network import (
+    ARCHITECTURES,
+    FEATURES,
+    SpeechNetwork,
+    VAEConfig,
+    standardize,
+    start_at_mean,
+)
+from skvae.training.clean_batches import Batch, Utterance
 from skvae.training.layers import ACTIVATIONS
+from skvae.training.moments import measure
+from skvae.training.networks import new_network
+from skvae.training.on_clean_speech import SpeechTrainer
 from skvae.training.parameters import (
     LayerSizes,
     Training,
     TrainingValues,
     layer_sizes,
 )
-from skvae.utils.device import check_device, torch_generator
+from skvae.utils.device import torch_generator
 from skvae.utils.parameters import Number, Option, check_real
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from skvae.speech.vae_network import SpeechNetwork, VAEConfig
-    from skvae.training.clean_batches import Batch, Utterance
-
-#: Least floor: near the least variance that the decoder gives, exp(-25).
-_LEAST_FLOOR = 1e-10
 
 
 class SpeechVAE(SpeechModel):
-    r"""Variational autoencoder of clean speech: what its spectra look like.
+    r"""Variational autoencoder of the spectra of clean speech.
 
-    A frame of speech has the variance that a decoder network gives for a latent
-    variable z of a standard Gaussian distribution; an encoder network gives the
-    posterior of z [1]_. It is trained on clean speech only, and serves
-    :class:`VAENMFEnhancer` as a prior.
+    A decoder network computes the variance of a frame from a latent variable z with a
+    standard Gaussian prior; an encoder network computes the posterior of z [1]_. Both
+    are trained on clean speech only. :class:`VAENMFEnhancer` uses the model as a prior.
 
     Parameters
     ----------
     n_latent : int, default=32
-        Latent variables in a frame.
+        Number of latent variables of a frame.
     hidden_layer_sizes : int or tuple of int, default=(128,)
         Number of units of each hidden layer of the encoder, for "bilstm" in each
         direction. A dense decoder has the same layers in the opposite order, a BiLSTM
         decoder a single layer like the last one of the encoder [2]_.
     architecture : {"feedforward", "bilstm"}, default="feedforward"
-        Whether each frame is seen alone [1]_, or with all others [2]_.
+        Type of the layers: dense layers, which process each frame separately [1]_, or
+        bidirectional LSTMs, which process whole utterances [2]_.
     activation : {"tanh", "relu"}, default="tanh"
-        Of dense hidden layers.
+        Activation function of dense hidden layers.
     features : {"log", "power", "both"}, default="log"
-        What the encoder reads: the logarithm of the power, standardised, or the power
-        itself as in the papers, divided by its root mean square, or both of them.
+        Input of the encoder: the standardized logarithm of the power; the power itself,
+        divided by its root mean square, as in the papers; or both.
     floor : float, default=1e-3
-        Added to all power, in the unit that `level` defines: to what the encoder reads
-        and to what the decoder explains. Digital silence and the noise of recordings
-        below it carry no weight.
+        Number that is added to all power, in the unit that `level` defines. Digital
+        silence, and recording noise below it, have no influence.
     level : (float, float), default=(0.0, 10.0)
-        Mean of :math:`|X|^2` over the frames and bins of an utterance, which each is
-        brought to: in training to a number drawn for each epoch from (low, high], as
-        in [1]_, elsewhere to `level_`.
+        Range of the mean of :math:`|X|^2` over the frames and bins of an utterance. In
+        training each utterance is scaled to a level drawn from (low, high] in each
+        epoch, as in [1]_, otherwise to `level_`.
     dropout : float, default=0.0
-        Share of hidden units left out in training; 0.2 in [2]_.
+        Fraction of the hidden units dropped in training; 0.2 in [2]_.
     training : Training, default=None
         Parameters of the training, such as ``Training(max_iter=40)``; None means the
         defaults, which :class:`Training` lists.
     device : str, default="cpu"
-        PyTorch device; "auto" is a GPU where there is one.
+        PyTorch device; "auto" is a GPU if there is one.
     stft : STFT, default=None
-        Analysis of waveforms; None means ``STFT()``. Spectrograms bring their own.
+        Analysis of waveforms. None means ``STFT()``. Spectrograms bring their own.
     random_state : int, Generator or None, default=None
-        Where `seed_` comes from.
+        Seed or generator from which `seed_` is drawn.
     verbose : int, default=0
         Whether to show progress on standard error.
 
     Attributes
     ----------
     state_ : dict of str to ndarray
-        The weights.
+        Weights of the networks.
     config_ : VAEConfig
-        The sizes of the networks.
+        Sizes of the networks.
     level_ : float
-        Level of utterances outside of training, the middle of `level`.
+        Level of utterances outside of training: the middle of `level`.
     loss_curve_ : list of float
-        Mean loss of a frame in each epoch: minus the evidence lower bound (ELBO), with
-        the Itakura-Saito divergence for the likelihood.
+        Mean loss of a frame in each epoch: the negative evidence lower bound (ELBO),
+        with the Itakura-Saito divergence as negative log-likelihood.
     validation_loss_curve_ : list of float
-        The same for the validation utterances, after each epoch.
+        The same for the validation utterances after each epoch.
     best_loss_ : float
         Validation loss of the weights; without validation the last training loss.
     n_iter_ : int
-        Epochs of this `fit`.
+        Number of epochs of the last `fit`.
     stft_ : STFT
-        The analysis that is used.
+        Analysis that is used.
     seed_ : int
-        All random numbers come from it. On a CPU the same seed gives the same weights.
+        Seed of all random numbers. On a CPU the same seed gives the same weights.
     n_features_in_ : int
-        Number of samples of each row, where `fit` saw a 2-D array.
+        Number of samples of each row, if `fit` saw a 2-D array.
 
     See Also
     --------
-    ISNMF : Models speech by a dictionary of spectra instead.
+    ISNMF : Models speech by a dictionary of spectra.
 
     Notes
     -----
-    The loss of a frame with the power p (the floor added) is
+    The loss of a frame with the power p (including the floor) is
 
     .. math::
 
         \sum_f \frac{p_f}{\sigma_f^2(z)} - \log \frac{p_f}{\sigma_f^2(z)} - 1
         + \frac{1}{2} \sum_l \mu_l^2 + \varsigma_l^2 - \log \varsigma_l^2 - 1,
 
-    its first part for a z drawn from the posterior
-    :math:`\mathcal{N}(\mu, \varsigma^2)`. It differs from the negative ELBO by a term
-    without parameters, and is the least, zero, for a variance equal to the power.
+    with one z drawn from the posterior :math:`\mathcal{N}(\mu, \varsigma^2)`. It
+    differs from the negative ELBO by a term without parameters. Its minimum, zero, is
+    reached by a variance equal to the power.
 
     References
     ----------
@@ -138,13 +139,14 @@ class SpeechVAE(SpeechModel):
     True
     """
 
+    _network_class = SpeechNetwork
     _parameter_ranges = {
         "n_latent": Number(low=1, integer=True),
         "hidden_layer_sizes": LayerSizes(),
         "architecture": Option(*ARCHITECTURES),
         "activation": Option(*ACTIVATIONS),
         "features": Option(*FEATURES),
-        "floor": Number(low=_LEAST_FLOOR),
+        "floor": Number(low=LEAST_FLOOR),
     }
     _training_defaults = TrainingValues(
         max_iter=200,
@@ -187,36 +189,35 @@ class SpeechVAE(SpeechModel):
         self.verbose = verbose
 
     def score_samples(self, X: Any) -> Any:
-        """Evidence lower bound of each frame.
+        """Return the evidence lower bound of each frame.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
-            Speech, which is brought to `level_`.
+            Speech, which is scaled to `level_`.
 
         Returns
         -------
         list of ndarray of float32, each of shape (n_frames,), or one 2-D array
-            Minus the loss: at most zero, up to the terms that do not depend on the
-            model. Higher is better.
+            Higher is better. Constant terms are omitted, so it is at most zero.
         """
         utterances, kind = self._utterances(X)
         return collect(self._score_clean(utterances), kind)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean evidence lower bound of a frame; higher is better.
+        """Return the mean evidence lower bound of a frame.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
             Speech.
         y : list of waveforms, 2-D array, or None, default=None
-            As in `fit`: if there is clean speech, it is what is scored.
+            Clean speech, which is scored instead of X, as in `fit`.
 
         Returns
         -------
         float
-            Minus the mean loss: at most zero.
+            Higher is better. Constant terms are omitted, so it is at most zero.
         """
         utterances, _ = self._utterances(X, y)
         scores = np.concatenate(self._score_clean(utterances))
@@ -228,19 +229,6 @@ class SpeechVAE(SpeechModel):
             for utterance in utterances
         )
 
-    @property
-    def _network_class(self) -> type[nn.Module]:
-        from skvae.speech.vae_network import SpeechNetwork
-
-        return SpeechNetwork
-
-    def _build(
-        self, config: VAEConfig, state: Mapping[str, np.ndarray]
-    ) -> SpeechNetwork:
-        from skvae.speech.vae_network import network_from
-
-        return network_from(config, state)
-
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if not isinstance(self.level, tuple | list) or len(self.level) != 2:
@@ -251,8 +239,6 @@ class SpeechVAE(SpeechModel):
             raise ValueError(f"`level` must end above 0, got {self.level!r}.")
 
     def _make_config(self, n_bins: int) -> VAEConfig:
-        from skvae.speech.vae_network import VAEConfig
-
         return VAEConfig(
             n_bins=n_bins,
             n_latent=int(self.n_latent),
@@ -270,83 +256,36 @@ class SpeechVAE(SpeechModel):
     def _reads_sequences(self) -> bool:
         return self.config_.architecture == "bilstm"
 
-    def _train(
+    def _make_trainer(
         self,
         noisy: list[Spectrogram] | None,
         clean: list[Spectrogram],
-        config: VAEConfig,
-    ) -> None:
-        import torch
-
-        from skvae.speech.losses import vae_loss
-        from skvae.speech.vae_network import initial_network, network_from
-        from skvae.training.clean_batches import AudioCache, Utterance
-        from skvae.training.loop import Optimization
-
-        rng = np.random.default_rng(self.seed_)
-        values = self._training
-        cache = AudioCache(values.max_cache_mb * 1e6)
-        utterances = [Utterance(cached(spectrogram, cache)) for spectrogram in clean]
-        training, validation = self._split(utterances, rng)
-        device = check_device(self.device)
-        if self._continues():
-            network = network_from(config, self.state_)
-        else:
-            network = initial_network(config, torch_generator(rng))
-            self._standardise(network, training, rng)
-        network.to(device)
-        training_seed, validation_seed = rng.integers(2**62, size=2).tolist()
-        training_draws = torch.Generator(device).manual_seed(training_seed)
-        validation_draws = torch.Generator(device)
-
-        def loss(batch: Batch, is_training: bool) -> tuple[torch.Tensor, int]:
-            generator = training_draws if is_training else validation_draws
-            return vae_loss(network, batch, generator, is_training)
-
-        def validation_batches() -> Iterator[Batch]:
-            # The same draws each time, so that epochs can be compared.
-            validation_draws.manual_seed(validation_seed)
-            return self._in_order(validation)
-
-        self._train_network(
-            network,
-            loss,
-            lambda: self._shuffled(training, rng),
-            validation_batches if validation else None,
-            optimization=Optimization(values.learning_rate),
-            generators={"order": rng, "draws": training_draws},
-            data=clean,
-            continued=self._continues(),
+        rng: np.random.Generator,
+    ) -> SpeechTrainer:
+        low, high = self.level
+        return SpeechTrainer(
+            self,
+            clean,
+            rng,
+            level=(float(low), float(high)),
+            validation_level=self.level_,
+            with_sequences=self.architecture == "bilstm",
         )
 
-    def _standardise(
+    def _first_network(
+        self, config: VAEConfig, trainer: SpeechTrainer, part: None
+    ) -> SpeechNetwork:
+        network = new_network(SpeechNetwork, config, torch_generator(trainer.rng))
+        moments = measure(trainer.batches(), config.floor)
+        standardize(network, moments)
+        start_at_mean(network.log_variance, moments)
+        return network
+
+    def _loss(
         self,
         network: SpeechNetwork,
-        training: list[Utterance],
-        rng: np.random.Generator,
-    ) -> None:
-        """Fit what the encoder reads and where the decoder starts to the data."""
-        from skvae.speech.vae_network import standardise, start_at_mean
-        from skvae.training.clean_batches import measure
-
-        moments = measure(self._shuffled(training, rng), self.floor)
-        standardise(network, moments)
-        start_at_mean(network.log_variance, moments)
-
-    def _shuffled(
-        self, utterances: list[Utterance], rng: np.random.Generator
-    ) -> Iterator[Batch]:
-        from skvae.training.clean_batches import shuffled_frames, shuffled_sequences
-
-        level = float(self.level[0]), float(self.level[1])
-        batch_size, length = self._training.batch_size, self._training.sequence_length
-        if self.architecture == "bilstm":
-            return shuffled_sequences(utterances, level, batch_size, length, rng)
-        return shuffled_frames(utterances, level, batch_size, rng)
-
-    def _in_order(self, utterances: list[Utterance]) -> Iterator[Batch]:
-        from skvae.training.clean_batches import frames_in_order
-
-        is_recurrent = self.architecture == "bilstm"
-        length = self._training.sequence_length if is_recurrent else None
-        return frames_in_order(utterances, self.level_, length)
+        batch: Batch,
+        generator: torch.Generator,
+        is_training: bool,
+    ) -> tuple[Tensor, int]:
+        return vae_loss(network, batch, generator, is_training)

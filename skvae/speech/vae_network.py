@@ -1,31 +1,30 @@
 """Encoder and decoder of a variational autoencoder of speech spectra.
 
-``feedforward`` treats each frame alone, as in Y. Bando et al., "Statistical speech
-enhancement based on probabilistic integration of variational autoencoder and
+``feedforward`` processes each frame separately, as in Y. Bando et al., "Statistical
+speech enhancement based on probabilistic integration of variational autoencoder and
 non-negative matrix factorization", ICASSP 2018, and in M. Pariente et al., "A
 statistically principled and computationally efficient approach to speech enhancement
 using variational autoencoders", INTERSPEECH 2019. ``bilstm`` reads whole sequences, as
 in Y. Bando et al., "Adaptive neural speech enhancement with a denoising variational
 autoencoder", INTERSPEECH 2020: several layers in the encoder, one in the decoder.
 
-Power is in a unit of its own, in which the mean over an utterance is a number between
-zero and ten or so. To all of it, what the encoder reads and what the decoder explains,
-a floor is added: the variance of a faint white noise that is part of the model.
+Power has a unit in which the mean over an utterance is between zero and about ten. A
+floor is added to all power, in the encoder and in the decoder: the variance of a faint
+white noise that is part of the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skvae.speech.losses import log_power
 from skvae.speech.prior import MAX_LOG_VARIANCE, MIN_LOG_VARIANCE
-from skvae.training.clean_batches import Moments
-from skvae.training.layers import BiLSTM, FeedForward, empty, initialise
-from skvae.training.state import load_arrays
+from skvae.training.layers import BiLSTM, FeedForward
+from skvae.training.moments import Moments
 
 ARCHITECTURES = ("feedforward", "bilstm")
 FEATURES = ("log", "power", "both")
@@ -33,7 +32,7 @@ FEATURES = ("log", "power", "both")
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """What it takes, beside the weights, to build the networks again.
+    """Sizes of encoder and decoder.
 
     Parameters
     ----------
@@ -42,19 +41,20 @@ class VAEConfig:
     n_latent : int
         L.
     hidden : tuple of int
-        Units of the encoder's layers, in each direction for "bilstm". The decoder has
-        the same in the opposite order, or one BiLSTM as large as the encoder's last.
+        Number of units of each layer of the encoder, for "bilstm" in each direction.
+        The decoder has the same layers in the opposite order, or one BiLSTM layer like
+        the last one of the encoder.
     architecture : {"feedforward", "bilstm"}
-        Kind of layer.
+        Type of the layers.
     activation : {"tanh", "relu"}
-        Of the hidden layers; "bilstm" has its own.
+        Activation function of dense hidden layers.
     features : {"log", "power", "both"}
-        What the encoder reads.
+        Input of the encoder.
     floor : float
-        What is added to all power.
+        Number that is added to all power.
     dropout : float
-        Share of the hidden units that is left out in training. It is no part of what
-        the weights mean, so configurations that differ in it are equal.
+        Fraction of the hidden units dropped in training. Configurations that differ
+        only in it are equal, since the weights do not depend on it.
 
     Examples
     --------
@@ -74,24 +74,24 @@ class VAEConfig:
 
     @property
     def n_features(self) -> int:
-        """How many numbers of a frame the encoder reads."""
+        """Number of inputs of the encoder for a frame."""
         return 2 * self.n_bins if self.features == "both" else self.n_bins
 
 
 class SpeechEncoder(nn.Module):
-    """The encoder alone: the posterior of the latent variables, as a function of power.
+    """Encoder of speech: posterior of the latent variables as a function of power.
 
     Parameters
     ----------
     config : VAEConfig
-        Its sizes.
+        Sizes of the encoder.
 
     Attributes
     ----------
     feature_mean : Tensor of shape (n_features,)
-        What is subtracted from the input.
+        Mean of the features, which is subtracted.
     feature_scale : Tensor of shape (), or (n_features,) for features "both"
-        What it is divided by then.
+        Scale of the features, which divides them.
 
     Examples
     --------
@@ -112,22 +112,15 @@ class SpeechEncoder(nn.Module):
         self.encoder = _stack(config, n_features, config.hidden)
         self.latent_mean = nn.Linear(self.encoder.n_out, config.n_latent)
         self.latent_log_variance = nn.Linear(self.encoder.n_out, config.n_latent)
-        self.register_buffer("feature_mean", torch.zeros(n_features))
+        self.register_buffer("feature_mean", torch.empty(n_features))
         scales = (n_features,) if config.features == "both" else ()
-        self.register_buffer("feature_scale", torch.ones(scales))
+        self.register_buffer("feature_scale", torch.empty(scales))
+        self.reset_buffers()
 
-    def log_power(self, power: Tensor) -> Tensor:
-        """Logarithm of the power with the floor: what the decoder is to explain.
-
-        Parameters
-        ----------
-        power : Tensor of shape (..., F)
-
-        Returns
-        -------
-        Tensor of shape (..., F)
-        """
-        return (power + self.config.floor).log_()
+    def reset_buffers(self) -> None:
+        """Set no standardization."""
+        self.feature_mean.zero_()
+        self.feature_scale.fill_(1.0)
 
     def encode(
         self,
@@ -135,17 +128,17 @@ class SpeechEncoder(nn.Module):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Posterior q(z | s) of the latent variables.
+        """Return the posterior q(z | s) of the latent variables.
 
         Parameters
         ----------
         power : Tensor of shape (..., N, F)
             Power of speech, in the unit of the model.
         lengths : Tensor of int, shape (B,), default=None
-            Numbers of frames, where power (B, N, F) holds padded sequences. What the
-            padding gives means nothing.
+            Number of frames of each sequence, if power (B, N, F) is padded. The output
+            for the padding is undefined.
         generator : torch.Generator, default=None
-            Source of dropout; there is none without it.
+            Source of the dropout. None disables dropout.
 
         Returns
         -------
@@ -157,7 +150,7 @@ class SpeechEncoder(nn.Module):
 
     def _features(self, power: Tensor) -> Tensor:
         if self.config.features == "log":
-            return self.log_power(power)
+            return log_power(power, self.config.floor)
         power = power + self.config.floor
         if self.config.features == "power":
             return power
@@ -165,17 +158,17 @@ class SpeechEncoder(nn.Module):
 
 
 class SpeechNetwork(SpeechEncoder):
-    """The two networks, as functions of power and of latent variables.
+    """Encoder and decoder of speech.
 
     Parameters
     ----------
     config : VAEConfig
-        Their sizes.
+        Sizes of the networks.
 
     Examples
     --------
     >>> import torch
-    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
+    >>> network = SpeechNetwork(VAEConfig(5, 2, (8,)))
     >>> mean, log_variance = network.encode(torch.ones(7, 5))
     >>> mean.shape, network.decode(mean).shape
     (torch.Size([7, 2]), torch.Size([7, 5]))
@@ -195,7 +188,7 @@ class SpeechNetwork(SpeechEncoder):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Logarithm of the variance of speech.
+        """Return the logarithm of the variance of speech.
 
         Parameters
         ----------
@@ -214,10 +207,10 @@ class SpeechNetwork(SpeechEncoder):
 
 
 def bounded(log_variance: Tensor) -> Tensor:
-    """Logarithm of a variance, kept where its exponential is harmless in float32.
+    """Clip the logarithm of a variance to a range that float32 can hold.
 
-    A hard limit: nothing changes inside, and what lies outside is either digital
-    silence without a floor or louder than any speech.
+    Values outside occur only for digital silence without a floor, and for signals
+    louder than any speech.
 
     Parameters
     ----------
@@ -237,22 +230,22 @@ def bounded(log_variance: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def standardise(encoder: SpeechEncoder, moments: Moments) -> None:
-    """Let an encoder read numbers around zero, of a standard deviation of one or so.
+def standardize(encoder: SpeechEncoder, moments: Moments) -> None:
+    """Standardize the input of an encoder.
 
     Parameters
     ----------
     encoder : SpeechEncoder
-        Changed in place.
+        The encoder; changed in place.
     moments : Moments
-        Statistics of the power that it is going to read, with its floor.
+        Statistics of the power of its input, including the floor.
 
     Examples
     --------
     >>> import torch
     >>> encoder = SpeechEncoder(VAEConfig(1, 2, (8,)))
     >>> mean = np.ones(1)
-    >>> standardise(encoder, Moments(mean, 1.0, log_mean=mean / 2, log_scale=3.0))
+    >>> standardize(encoder, Moments(mean, 1.0, log_mean=mean / 2, log_scale=3.0))
     >>> encoder.feature_mean, encoder.feature_scale
     (tensor([0.5000]), tensor(3.))
     """
@@ -272,19 +265,21 @@ def standardise(encoder: SpeechEncoder, moments: Moments) -> None:
 
 @torch.no_grad()
 def start_at_mean(layer: nn.Linear, moments: Moments) -> None:
-    """Let a decoder start near the best of all variances that do not depend on z.
+    """Set the biases of a decoder to the mean power.
+
+    These are the best log-variances that do not depend on z.
 
     Parameters
     ----------
     layer : Linear
-        Its last one, which gives logarithms of variances. Its biases are changed.
+        Last layer of the decoder, whose outputs are log-variances; changed in place.
     moments : Moments
-        Statistics of the power that is to be explained, with its floor.
+        Statistics of the power of the speech, including the floor.
 
     Examples
     --------
     >>> import torch
-    >>> network = initial_network(VAEConfig(1, 2, (8,)), torch.Generator())
+    >>> network = SpeechNetwork(VAEConfig(1, 2, (8,)))
     >>> mean = np.full(1, np.e)
     >>> moments = Moments(mean, 1.0, log_mean=mean, log_scale=3.0)
     >>> start_at_mean(network.log_variance, moments)
@@ -292,87 +287,6 @@ def start_at_mean(layer: nn.Linear, moments: Moments) -> None:
     1.0
     """
     layer.bias.copy_(torch.from_numpy(np.log(moments.mean)))
-
-
-def initial_network(config: VAEConfig, generator: torch.Generator) -> SpeechNetwork:
-    """Networks with random weights.
-
-    Parameters
-    ----------
-    config : VAEConfig
-        Their sizes.
-    generator : torch.Generator
-        Source of the weights, on the CPU. The global one is not touched.
-
-    Returns
-    -------
-    SpeechNetwork
-
-    Examples
-    --------
-    >>> import torch
-    >>> config = VAEConfig(5, 2, (8,))
-    >>> one, other = (
-    ...     initial_network(config, torch.Generator().manual_seed(0)) for _ in range(2)
-    ... )
-    >>> torch.equal(one.latent_mean.weight, other.latent_mean.weight)
-    True
-    """
-    network = empty_network(config)
-    network.feature_mean.zero_()
-    network.feature_scale.fill_(1.0)
-    initialise(network, generator)
-    return network
-
-
-def network_from(config: VAEConfig, state: Mapping[str, np.ndarray]) -> SpeechNetwork:
-    """Networks with given weights.
-
-    Parameters
-    ----------
-    config : VAEConfig
-        Their sizes.
-    state : mapping of str to ndarray
-        The weights, as :func:`skvae.training.state.to_arrays` gives them.
-
-    Returns
-    -------
-    SpeechNetwork
-        On the CPU.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skvae.training.state import to_arrays
-    >>> network = initial_network(VAEConfig(5, 2, (8,)), torch.Generator())
-    >>> again = network_from(network.config, to_arrays(network))
-    >>> torch.equal(network.encode(torch.ones(1, 5))[0],
-    ...             again.encode(torch.ones(1, 5))[0])
-    True
-    """
-    network = empty_network(config)
-    load_arrays(network, state)
-    return network
-
-
-def empty_network(config: VAEConfig) -> SpeechNetwork:
-    """Networks whose weights are yet to be filled in.
-
-    Parameters
-    ----------
-    config : VAEConfig
-        Their sizes.
-
-    Returns
-    -------
-    SpeechNetwork
-
-    Examples
-    --------
-    >>> empty_network(VAEConfig(5, 2, (8,))).log_variance.bias.shape
-    torch.Size([5])
-    """
-    return empty(lambda: SpeechNetwork(config))
 
 
 def _stack(

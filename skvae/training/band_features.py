@@ -1,4 +1,4 @@
-"""What mask networks and denoising encoders read: power in bands, as logarithms."""
+"""Input of mask networks and denoising encoders: log power in frequency bands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BAND_FLOOR = 1e-6
 
 
 class BandFeatures(nn.Module):
-    """Standardised logarithms of the power in bands.
+    """Standardized logarithms of the power in bands.
 
     Parameters
     ----------
@@ -20,11 +20,11 @@ class BandFeatures(nn.Module):
     Attributes
     ----------
     filters : Tensor of shape (F, M)
-        Weights of the bins in each band; each band's sum to one.
+        Weights of the bins in each band; the weights of a band sum to one.
     mean : Tensor of shape (M,)
-        What is subtracted from the logarithms.
+        Mean of the logarithms, which is subtracted.
     scale : Tensor of shape ()
-        What they are divided by then.
+        Standard deviation of the logarithms, which divides them.
 
     Examples
     --------
@@ -41,14 +41,21 @@ class BandFeatures(nn.Module):
 
     def __init__(self, n_bins: int, n_bands: int):
         super().__init__()
-        self.register_buffer("filters", torch.zeros(n_bins, n_bands))
-        self.register_buffer("mean", torch.zeros(n_bands))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("filters", torch.empty(n_bins, n_bands))
+        self.register_buffer("mean", torch.empty(n_bands))
+        self.register_buffer("scale", torch.empty(()))
+        self.reset_buffers()
+
+    def reset_buffers(self) -> None:
+        """Set empty filters and no standardization."""
+        self.filters.zero_()
+        self.mean.zero_()
+        self.scale.fill_(1.0)
 
     def logarithms(self, power: Tensor) -> Tensor:
-        """Logarithms (..., M) of power (..., F)."""
+        """Return the logarithms (..., M) of power (..., F)."""
         return (power @ self.filters).add_(BAND_FLOOR).log_()
 
     def forward(self, power: Tensor) -> Tensor:
-        """Features (..., M) of power (..., F)."""
+        """Return the features (..., M) of power (..., F)."""
         return (self.logarithms(power) - self.mean) / self.scale

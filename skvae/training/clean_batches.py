@@ -1,15 +1,15 @@
-"""Streams of power spectra from spectrograms, never all of them in memory.
+"""Batches of clean speech, in bounded memory.
 
-An epoch reads the utterances in a random order, brings each to a level, and gathers
-their frames in a pool of some ten thousand. A full pool is shuffled and handed out in
+An epoch reads the utterances in random order, scales each to a level, and collects
+their frames in a pool of about 16 000 frames. A full pool is shuffled and yielded in
 batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,34 +17,33 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from skvae.signal.framing import power
-from skvae.utils.waveforms import INT16_SCALE
 
-#: Frames of a recording that are transformed at once, at most.
+#: Maximum number of frames of a recording that are transformed at once.
 BLOCK_FRAMES = 4096
-#: Frames that are shuffled together: some forty utterances, 34 MB at 513 bins.
+#: Number of frames that are shuffled together: about 40 utterances, 34 MB at 513 bins.
 POOL_FRAMES = 16384
 
 
 class Frames(Protocol):
-    """What a :class:`~skvae.Spectrogram` has, as far as this module needs it."""
+    """The part of :class:`~skvae.Spectrogram` that this module needs."""
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
 
     def frames(self, first: int = 0, last: int | None = None) -> np.ndarray:
-        """Some of them, complex, shape (last - first, F)."""
+        """Return frames, complex, of shape (last - first, F)."""
 
 
 class Batch(NamedTuple):
-    """Power that is trained on.
+    """Power of clean speech.
 
     Attributes
     ----------
     power : Tensor of shape (N, F) or (B, N, F)
         Frames, or padded sequences of frames.
     lengths : Tensor of shape (B,), or None
-        Numbers of frames of the sequences.
+        Number of frames of each sequence.
     """
 
     power: Tensor
@@ -56,18 +55,22 @@ class Batch(NamedTuple):
         return len(self.power)
 
     def part(self, rows: slice) -> Batch:
-        """Some of the rows, with their padding."""
+        """Return some of the rows, with their padding."""
         lengths = None if self.lengths is None else self.lengths[rows]
         return Batch(self.power[rows], lengths)
 
+    def to(self, device: str | torch.device) -> Batch:
+        """Return the batch on a device; lengths stay on the CPU for packing."""
+        return Batch(self.power.to(device), self.lengths)
+
 
 class Utterance:
-    """Power of one utterance at a level that is asked for.
+    """Power of one utterance, scaled to a level.
 
     Parameters
     ----------
     spectrogram : Spectrogram
-        The utterance, read when its power is needed.
+        Spectrogram of the utterance, read when its power is needed.
 
     Examples
     --------
@@ -83,17 +86,17 @@ class Utterance:
     def __init__(self, spectrogram: Frames):
         self.spectrogram = spectrogram
         self.n_frames = spectrogram.n_frames
-        # Amplitude that is divided by before squaring, and mean power then.
+        # Amplitude that divides the frames before squaring, and their mean power then.
         self._unit = 1.0
         self._mean: float | None = None
 
     def blocks(self, level: float) -> Iterator[np.ndarray]:
-        """Power of the utterance, scaled so that its mean is the level.
+        """Yield the power of the utterance, scaled to a level.
 
         Parameters
         ----------
         level : float
-            Mean over frames and bins. Silence stays zero.
+            Mean power over frames and bins after scaling. Silence stays zero.
 
         Yields
         ------
@@ -104,7 +107,7 @@ class Utterance:
             yield (V * V.dtype.type(scale)).astype(np.float32, copy=False)
 
     def scaled_blocks(self, level: float) -> Iterator[tuple[np.ndarray, float]]:
-        """Blocks as they come, and what they are to be multiplied by.
+        """Yield blocks of power without scaling, and their scale.
 
         Parameters
         ----------
@@ -121,7 +124,7 @@ class Utterance:
         starts = range(0, self.n_frames, BLOCK_FRAMES)
         whole = self._power(0) if self.n_frames <= BLOCK_FRAMES else None
         if self._mean is None and not self._measure(whole):
-            # Too loud or too quiet for squares in this precision: measure once more.
+            # Too loud or too quiet for squares in this precision: measure again.
             self._unit = max(_peak(self._frames(start)) for start in starts) or 1.0
             whole = self._power(0) if whole is not None else None
             self._measure(whole)
@@ -130,7 +133,7 @@ class Utterance:
             yield (self._power(start) if whole is None else whole), scale
 
     def _measure(self, whole: np.ndarray | None) -> bool:
-        """Find the mean power; false if squaring has over- or underflown."""
+        """Measure the mean power; return False if squares over- or underflow."""
         if whole is not None:
             self._mean = float(whole.mean(dtype=np.float64))
             n_bins, dtype = whole.shape[1], whole.dtype
@@ -141,7 +144,7 @@ class Utterance:
                 total += float(V.sum(dtype=np.float64))
                 n_bins, dtype = V.shape[1], V.dtype
             self._mean = total / (self.n_frames * n_bins)
-        # Quiet bins are far below the mean: leave them half of the exponents.
+        # Quiet bins are far below the mean; half of the exponents remain for them.
         tiny = float(np.finfo(dtype).tiny) ** 0.5
         return self._unit != 1.0 or tiny < self._mean < 1 / tiny
 
@@ -163,16 +166,16 @@ def shuffled_frames(
     batch_size: int,
     rng: np.random.Generator,
 ) -> Iterator[Batch]:
-    """Batches of frames in a random order.
+    """Yield batches of frames in random order.
 
     Parameters
     ----------
     utterances : list of Utterance
-        Where the frames come from; each is read once.
+        Source of the frames; each utterance is read once.
     level : (float, float)
-        Each utterance is brought to a level drawn uniformly from (low, high].
+        Range (low, high] from which the level of each utterance is drawn uniformly.
     batch_size : int
-        Frames in a batch; the last one may have fewer.
+        Number of frames in a batch; the last batch may have fewer.
     rng : Generator
         Source of order and levels.
 
@@ -220,7 +223,7 @@ def shuffled_frames(
 def _drain(
     pool: np.ndarray, n_pooled: int, batch_size: int, rng: np.random.Generator
 ) -> Generator[Batch, None, int]:
-    """Hand out the pool in full batches; return how many frames are left in it."""
+    """Yield the pool in full batches; return the number of frames left in it."""
     order = torch.from_numpy(rng.permutation(n_pooled))
     frames = torch.from_numpy(pool)
     n_left = n_pooled % batch_size
@@ -237,20 +240,21 @@ def shuffled_sequences(
     length: int,
     rng: np.random.Generator,
 ) -> Iterator[Batch]:
-    """Batches of sequences of neighbouring frames in a random order.
+    """Yield batches of sequences of neighboring frames in random order.
 
     Parameters
     ----------
     utterances : list of Utterance
-        Where the frames come from; each is read once.
+        Source of the frames; each utterance is read once.
     level : (float, float)
         As for :func:`shuffled_frames`.
     batch_size : int
-        Sequences in a batch; the last one may have fewer.
+        Number of sequences in a batch; the last batch may have fewer.
     length : int
-        Frames in a sequence; those at the ends of an utterance may have fewer.
+        Number of frames in a sequence; those at the ends of an utterance may have
+        fewer.
     rng : Generator
-        Source of order, levels, and places to cut.
+        Source of order, levels, and cut positions.
 
     Yields
     ------
@@ -271,7 +275,7 @@ def shuffled_sequences(
     n_pooled = 0
     for k in rng.permutation(len(utterances)):
         drawn = draw_level(level, rng)
-        # The cuts are elsewhere in each epoch.
+        # The cut positions differ between epochs.
         offset = int(rng.integers(length))
         for V in utterances[k].blocks(drawn):
             cuts = [0, *range(offset or length, len(V), length), len(V)]
@@ -283,7 +287,7 @@ def shuffled_sequences(
                 yield from _in_batches(
                     [pool[i] for i in order[: len(pool) - n_left]], batch_size
                 )
-                # Copies, so that whole utterances need not stay for their sake.
+                # Copies, so that they do not keep whole utterances in memory.
                 pool = [pool[i].clone() for i in order[len(pool) - n_left :]]
                 n_pooled = sum(map(len, pool))
     order = rng.permutation(len(pool))
@@ -293,16 +297,17 @@ def shuffled_sequences(
 def frames_in_order(
     utterances: Sequence[Utterance], level: float, length: int | None = None
 ) -> Iterator[Batch]:
-    """The same batches each time, for validation.
+    """Yield the same batches in every call, for validation.
 
     Parameters
     ----------
     utterances : list of Utterance
-        Where the frames come from.
+        Source of the frames.
     level : float
-        Mean power that all are brought to.
+        Mean power that all utterances are scaled to.
     length : int, default=None
-        Frames in a sequence, a batch an utterance; None means single frames.
+        Number of frames in a sequence, with one batch per utterance; None means single
+        frames.
 
     Yields
     ------
@@ -339,7 +344,7 @@ def draw_level(level: tuple[float, float], rng: np.random.Generator) -> float:
     Parameters
     ----------
     level : (float, float)
-        The bounds.
+        Limits of the range.
     rng : Generator
         Source of randomness.
 
@@ -355,195 +360,6 @@ def draw_level(level: tuple[float, float], rng: np.random.Generator) -> float:
     """
     low, high = level
     return high - (high - low) * float(rng.random())
-
-
-class Moments(NamedTuple):
-    """Statistics of the power of frames.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (F,)
-        Mean power.
-    scale : float
-        Root of the mean square of the power, over all bins.
-    log_mean : ndarray of shape (F,)
-        Mean logarithm of the power.
-    log_scale : float
-        Standard deviation of the logarithm around these means, over all bins.
-    """
-
-    mean: np.ndarray
-    scale: float
-    log_mean: np.ndarray
-    log_scale: float
-
-
-def measure(batches: Iterable[Batch], floor: float) -> Moments:
-    """Statistics of the power of single frames, with a floor.
-
-    Parameters
-    ----------
-    batches : iterable of Batch
-        The frames; padding counts for nothing.
-    floor : float
-        What is added to all power.
-
-    Returns
-    -------
-    Moments
-
-    Examples
-    --------
-    >>> import torch
-    >>> moments = measure([Batch(torch.tensor([[1.0], [3.0]]))], floor=1.0)
-    >>> moments.mean, round(moments.scale, 3)
-    (array([3.]), 3.162)
-    >>> moments.log_mean.round(3), round(moments.log_scale, 3)
-    (array([1.04]), 0.347)
-    """
-    n_frames = 0
-    total: Any = 0.0
-    squares: Any = 0.0
-    log_total: Any = 0.0
-    log_squares: Any = 0.0
-    for batch in batches:
-        power = batch.power
-        if batch.lengths is not None:
-            power = torch.cat(
-                [x[:n] for x, n in zip(power, batch.lengths, strict=True)]
-            )
-        power = power + floor
-        log_power = power.log()
-        n_frames += len(power)
-        total += power.sum(0, dtype=torch.float64)
-        squares += power.square().sum(dtype=torch.float64)
-        log_total += log_power.sum(0, dtype=torch.float64)
-        log_squares += log_power.square().sum(dtype=torch.float64)
-    mean, log_mean = total / n_frames, log_total / n_frames
-    n_values = n_frames * len(mean)
-    log_variance = log_squares / n_values - log_mean.square().mean()
-    return Moments(
-        mean=mean.numpy(),
-        scale=float((squares / n_values).sqrt()),
-        log_mean=log_mean.numpy(),
-        log_scale=float(log_variance.clamp_min(0).sqrt()),
-    )
-
-
-class AudioCache:
-    """Keeps decoded audio up to a size: decoding costs more than training on it.
-
-    What is in it stays; what does not fit is read again each time.
-
-    Parameters
-    ----------
-    max_bytes : float
-        How much to keep.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> class Recording:
-    ...     dtype, sample_rate = np.dtype("float32"), 16000
-    ...     def __len__(self):
-    ...         return 3
-    ...     def __array__(self, dtype=None, copy=None):
-    ...         print("read")
-    ...         return np.array([0.0, 0.5, -1.0], np.float32)
-    >>> audio = AudioCache(1000).wrap(Recording())
-    >>> np.asarray(audio), np.asarray(audio)
-    read
-    (array([     0,  16384, -32768], dtype=int16),
-     array([     0,  16384, -32768], dtype=int16))
-    """
-
-    def __init__(self, max_bytes: float):
-        self.free_bytes = max_bytes
-
-    def wrap(self, audio: Any) -> CachedAudio:
-        """Audio that is decoded once, if it fits.
-
-        Parameters
-        ----------
-        audio : AudioFile
-            Or anything else that reads itself.
-
-        Returns
-        -------
-        CachedAudio
-        """
-        return CachedAudio(audio, self)
-
-    def keep(self, samples: np.ndarray) -> np.ndarray | None:
-        """What to keep of samples: the same numbers, as 16 bits where they fit.
-
-        Parameters
-        ----------
-        samples : ndarray of shape (n_samples,)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), or None if it is too large
-        """
-        kept = _as_int16(samples)
-        if kept.nbytes > self.free_bytes:
-            return None
-        self.free_bytes -= kept.nbytes
-        return kept
-
-
-class CachedAudio:
-    """A waveform that reads itself, through a cache.
-
-    Parameters
-    ----------
-    audio : AudioFile
-        What is read.
-    cache : AudioCache
-        Where its samples may stay.
-    """
-
-    def __init__(self, audio: Any, cache: AudioCache):
-        self._audio = audio
-        self._cache = cache
-        self._samples: np.ndarray | None = None
-        self.dtype = audio.dtype
-        if hasattr(audio, "sample_rate"):
-            self.sample_rate = audio.sample_rate
-
-    def __len__(self) -> int:
-        return len(self._audio)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        samples = self._samples
-        if samples is None:
-            read = np.asarray(self._audio)
-            samples = self._samples = self._cache.keep(read)
-            if samples is None:
-                samples = read
-        return samples if dtype is None else samples.astype(dtype)
-
-    def __getitem__(self, part: slice) -> Any:
-        if self._samples is None and 2 * len(self) <= self._cache.free_bytes:
-            self.__array__()
-        if self._samples is not None:
-            return self._samples[part]
-        if hasattr(self._audio, "__getitem__"):
-            return self._audio[part]
-        return np.asarray(self._audio)[part]
-
-    def __repr__(self) -> str:
-        return repr(self._audio)
-
-
-def _as_int16(samples: np.ndarray) -> np.ndarray:
-    if samples.dtype != np.float32:
-        return samples
-    scaled = samples * np.float32(INT16_SCALE)
-    if not np.abs(scaled).max(initial=0.0) <= INT16_SCALE:
-        return samples
-    rounded = scaled.clip(max=INT16_SCALE - 1).astype(np.int16)
-    return rounded if np.array_equal(rounded, scaled) else samples
 
 
 def _peak(X: np.ndarray) -> float:

@@ -1,67 +1,50 @@
-"""What estimators with networks share: training, weights as arrays, built networks."""
+"""Base of estimators with a network: parameters of training, weights as arrays."""
 
 from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
-import joblib
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
+import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
 from skvae.estimator import SpeechEstimator
-from skvae.signal.spectrogram import Spectrogram, reads_itself
+from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.training.learned import Config, Weights
+from skvae.training.networks import restored_network
 from skvae.training.parameters import Training, TrainingValues
+from skvae.training.parts import agreed_stft
 from skvae.utils.device import check_device
 from skvae.utils.learned import Scalar, Scalars
-from skvae.utils.parameters import Number, check_option, check_ranges
+from skvae.utils.parameters import Number, Range, check_option, check_ranges
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
+    from skvae.training.trainer import Trainer
 
-    from skvae.training.clean_batches import AudioCache
-    from skvae.training.loop import History, Loss, Optimization
-
-Item = TypeVar("Item")
-
-#: Networks that were built from the arrays of an estimator, and these arrays. Beside
-#: the estimators, not in them: no pickle, copy or hash of one ever holds a module.
+#: Networks that were built from the arrays of an estimator, and these arrays. They are
+#: not attributes of the estimators, so no pickle, copy or hash contains a module.
 _NETWORKS: WeakKeyDictionary[TrainedEstimator, tuple[dict, dict]] = WeakKeyDictionary()
-
-#: Parameters that do not change the result of training, or only through `seed_` and
-#: the weights that training starts from.
-_WITHOUT_EFFECT = frozenset(
-    (
-        "attenuation_limit",
-        "block_seconds",
-        "checkpoint",
-        "max_cache_mb",
-        "n_jobs",
-        "random_state",
-        "verbose",
-        "warm_start",
-    )
-)
 
 
 class TrainedEstimator(SpeechEstimator):
     """Base of estimators that train a network and keep its weights as arrays.
 
+    A subclass declares its network in ``_network_class`` and ``_make_config``, creates
+    it in ``_first_network``, trains it with the ``Trainer`` of ``_make_trainer`` on the
+    ``_loss``, and calls ``_check_start`` and ``_fit_network`` in `fit`.
+
     Attributes
     ----------
     state_ : dict of str to ndarray
-        The weights.
+        Weights of the network.
     config_ : dataclass
-        The sizes of the network.
+        Sizes of the network.
     loss_curve_ : list of float
         Mean training loss of each epoch.
     validation_loss_curve_ : list of float
@@ -69,7 +52,7 @@ class TrainedEstimator(SpeechEstimator):
     best_loss_ : float
         Validation loss of the weights; without validation the last training loss.
     n_iter_ : int
-        Epochs of this `fit`.
+        Number of epochs of the last `fit`.
     """
 
     _learned = {
@@ -90,46 +73,78 @@ class TrainedEstimator(SpeechEstimator):
     random_state: Any
     training: Training | None
 
-    _parameter_ranges = {"dropout": Number(low=0, high=1, open_high=True)}
+    _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {
+        "dropout": Number(low=0, high=1, open_high=True)
+    }
 
-    #: What the parameters of `training` are where they are None.
-    _training_defaults: TrainingValues
+    #: Parameters that are estimators and may be frozen.
+    _parts: ClassVar[tuple[str, ...]] = ()
+
+    #: Class of each part that may be None and has parameters to set.
+    _default_parts: ClassVar[Mapping[str, type]] = {"training": Training}
+
+    #: Values of the parameters of `training` that are None.
+    _training_defaults: ClassVar[TrainingValues]
+
     #: Parameters of `training` that must be None.
-    _training_unused: tuple[str, ...] = ()
+    _training_unused: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    @abstractmethod
-    def _network_class(self) -> type[nn.Module]:
-        """Class of the network, made from `config_`."""
+    #: Class of the network, which is made from `config_`.
+    _network_class: ClassVar[type[nn.Module]]
 
     @abstractmethod
-    def _build(self, config: Any, state: Mapping[str, np.ndarray]) -> Any:
-        """Network with given weights, on the CPU."""
+    def _make_config(self, n_bins: int) -> Any:
+        """Return the sizes of the network."""
 
-    def _network(self, device: str = "cpu", dtype: str = "float32") -> Any:
-        """The fitted network, its weights constant: built once for each device."""
-        import torch
+    @abstractmethod
+    def _make_trainer(
+        self,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        rng: np.random.Generator,
+    ) -> Trainer:
+        """Return the trainer of the network on the data of `fit`."""
 
-        check_is_fitted(self)
-        check_option("dtype", dtype, ["float32", "float64"])
-        device = check_device(device)
-        state, built = _NETWORKS.get(self, (None, {}))
-        if state is not self.state_:  # fitted again since
-            built = {}
-            _NETWORKS[self] = self.state_, built
-        if (device, dtype) not in built:
-            network = self._build(self.config_, self.state_).requires_grad_(False)
-            built[device, dtype] = network.to(device, getattr(torch, dtype))
-        return built[device, dtype]
+    @abstractmethod
+    def _first_network(self, config: Any, trainer: Any, part: Any) -> nn.Module:
+        """Return the network that training starts from, on the CPU.
+
+        Parameters
+        ----------
+        config : dataclass
+            Sizes of the network.
+        trainer : Trainer
+            Its `rng` is the source of all random numbers.
+        part : estimator or None
+            Fitted estimator from which the network starts, for those that have one.
+        """
+
+    @abstractmethod
+    def _loss(
+        self, network: Any, batch: Any, generator: torch.Generator, is_training: bool
+    ) -> tuple[Tensor, int]:
+        """Return the mean loss over the frames of a batch, and their number.
+
+        Parameters
+        ----------
+        network : Module
+            Network in training.
+        batch : Batch or Mixtures
+            On the device of the network.
+        generator : torch.Generator
+            Source of random numbers, on that device.
+        is_training : bool
+            Whether units are dropped out.
+        """
 
     @property
     def _training(self) -> TrainingValues:
-        """Parameters of training, none of them missing."""
+        """Parameters of the training, with the defaults for those that are None."""
         return self._training_defaults.updated(self.training)
 
     def _make_part(self, name: str, value: Any) -> Any:
-        if name == "training" and value is None:
-            return Training()
+        if value is None and name in self._default_parts:
+            return self._default_parts[name]()
         return super()._make_part(name, value)
 
     def _check_parameters(self) -> None:
@@ -150,7 +165,13 @@ class TrainedEstimator(SpeechEstimator):
         check_device(self.device)
 
     def _check_start(self, config: Any) -> None:
-        """Raise a ValueError unless training of a network can start, or continue."""
+        """Raise a ValueError unless training can start, or continue.
+
+        Parameters
+        ----------
+        config : dataclass
+            Sizes of the network.
+        """
         if self._continues():
             self._check_same("networks", self.config_, config)
         checkpoint = self._training.checkpoint
@@ -170,12 +191,16 @@ class TrainedEstimator(SpeechEstimator):
             )
 
     def _continues(self) -> bool:
-        """Whether `fit` starts from the weights of the one before."""
+        """Whether `fit` starts from the weights of the previous `fit`."""
         return self._training.warm_start and hasattr(self, "state_")
 
     def _choose_stft(self, spectrogram: Spectrogram | None) -> STFT:
-        """Analysis of `fit`: no other one than that of the weights that go on."""
+        """Return the STFT of `fit`: that of frozen parts and of existing weights."""
         stft = super()._choose_stft(spectrogram)
+        is_default = spectrogram is None and self.stft is None
+        for name in self._parts:
+            part = getattr(self, name)
+            stft = agreed_stft(name, part, stft, is_default=is_default)
         if self._continues():
             self._check_same("STFT", self.stft_.framing(), stft.framing())
             self._check_same("sample rate", self.stft_.sample_rate, stft.sample_rate)
@@ -189,153 +214,39 @@ class TrainedEstimator(SpeechEstimator):
                 f"{got}. Pass warm_start=False to start anew."
             )
 
-    def _split(
-        self, items: Sequence[Item], rng: np.random.Generator
-    ) -> tuple[list[Item], list[Item]]:
-        """Whole utterances to train on and to validate on."""
-        n_validation, fraction = 0, self._training.validation_fraction
-        if fraction > 0 and len(items) > 1:
-            n_validation = max(1, round(fraction * len(items)))
-            n_validation = min(n_validation, len(items) - 1)
-        order = rng.permutation(len(items))
-        shuffled = [items[k] for k in order]
-        return shuffled[n_validation:], shuffled[:n_validation]
-
-    def _train_network(
+    def _fit_network(
         self,
-        network: nn.Module,
-        loss: Loss,
-        batches: Callable[[], Iterable[Any]],
-        validation_batches: Callable[[], Iterable[Any]] | None,
-        *,
-        optimization: Optimization,
-        generators: Mapping[str, np.random.Generator | torch.Generator],
-        data: Sequence[Spectrogram],
-        continued: bool = False,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        config: Any,
+        rng: np.random.Generator,
+        part: Any = None,
     ) -> None:
-        """Train, with progress, callbacks and checkpoints; set what `fit` leaves.
+        """Train the network, and set `state_` and the attributes beside it."""
+        trainer = self._make_trainer(noisy, clean, rng)
+        if self._continues():
+            network = self._restored_network(config, self.state_)
+        else:
+            network = self._first_network(config, trainer, part)
+        trainer.train(network)
 
-        Parameters
-        ----------
-        network : Module
-            With its first weights, on the device.
-        loss, batches, validation_batches, optimization
-            As for :func:`skvae.training.loop.train`.
-        generators : mapping of str to Generator
-            As for :class:`skvae.training.checkpoint.Checkpoint`.
-        data : list of Spectrogram
-            All recordings that are trained or validated on, in their order.
-        continued : bool
-            Whether the first weights are those of the `fit` before.
-        """
-        from skvae.training.checkpoint import Checkpoint
-        from skvae.training.loop import train
+    def _restored_network(
+        self, config: Any, state: Mapping[str, np.ndarray]
+    ) -> nn.Module:
+        """Return a network with given weights, on the CPU."""
+        return restored_network(self._network_class, config, state)
 
-        values, checkpoint = self._training, None
-        if values.checkpoint is not None:
-            checkpoint = Checkpoint(
-                values.checkpoint, self._fingerprint(data), generators
-            )
-        with self._iterations(values.max_iter, "epoch") as advance:
-
-            def on_epoch(history: History) -> bool:
-                line = _describe(history) if self.verbose else None
-                return advance(line, lambda: _fitted(network, history))
-
-            history = train(
-                network,
-                loss,
-                batches,
-                validation_batches,
-                max_iter=values.max_iter,
-                optimization=optimization,
-                n_iter_no_change=values.n_iter_no_change,
-                start_counts=continued,
-                on_epoch=on_epoch,
-                checkpoint=checkpoint,
-            )
-        for name, value in _fitted(network, history).items():
-            setattr(self, name, value)
-
-    def _fingerprint(self, data: Sequence[Spectrogram]) -> str:
-        """Stands for all that the result of training depends on."""
-        first_weights = self.state_ if self._continues() else None
-        analysis = self.stft_.framing(), self.stft_.sample_rate
-        facts = [_facts(self), self.seed_, first_weights, analysis, _facts(data)]
-        return str(joblib.hash(facts))
-
-
-def _facts(value: Any) -> Any:
-    """What tells a parameter or a recording from others, in another process too."""
-    if isinstance(value, list | tuple):
-        return type(value).__name__, [_facts(item) for item in value]
-    if isinstance(value, Spectrogram):
-        return _facts(value.frames() if value.source is None else value.source)
-    if isinstance(value, BaseEstimator) and not isinstance(value, FrozenEstimator):
-        parameters = value.get_params(deep=False)
-        if isinstance(value, TrainedEstimator):
-            parameters |= asdict(value._training)
-            del parameters["training"]
-        names = sorted(parameters.keys() - _WITHOUT_EFFECT)
-        return type(value).__name__, [
-            (name, _facts(parameters[name])) for name in names
-        ]
-    if hasattr(value, "rvs") and hasattr(value, "dist"):
-        # Frozen by scipy.stats: it holds a generator beside these.
-        return value.dist.name, _facts(value.args), _facts(sorted(value.kwds.items()))
-    if reads_itself(value):
-        # An AudioFile tells its path and place, which is faster than reading it.
-        told = repr(value)
-        return np.asarray(value) if told == object.__repr__(value) else told
-    return value
-
-
-def cached(spectrogram: Spectrogram, cache: AudioCache) -> Spectrogram:
-    """The same spectrogram, its audio read through a cache where it reads itself.
-
-    Parameters
-    ----------
-    spectrogram : Spectrogram
-        Of an utterance.
-    cache : AudioCache
-        Where its samples may stay.
-
-    Returns
-    -------
-    Spectrogram
-
-    Examples
-    --------
-    >>> from skvae import STFT
-    >>> from skvae.training.clean_batches import AudioCache
-    >>> [spectrogram] = STFT().fit_transform([np.ones(16000)])
-    >>> cached(spectrogram, AudioCache(1e6)) is spectrogram
-    True
-    """
-    audio = spectrogram.source
-    if audio is None or not reads_itself(audio):
-        return spectrogram
-    return Spectrogram.from_waveform(
-        cache.wrap(audio), spectrogram.framing, spectrogram.sample_rate
-    )
-
-
-def _fitted(network: nn.Module, history: History) -> dict[str, Any]:
-    """Attributes that training leaves behind."""
-    from skvae.training.state import to_arrays
-
-    return {
-        "state_": to_arrays(network),
-        "config_": network.config,
-        "loss_curve_": list(history.loss),
-        "validation_loss_curve_": list(history.validation_loss),
-        "best_loss_": history.best_loss,
-        "n_iter_": len(history.loss),
-    }
-
-
-def _describe(history: History) -> str:
-    line = f"epoch {len(history.loss)}: loss {history.loss[-1]:.4g}"
-    if history.validation_loss:
-        line += f", validation {history.validation_loss[-1]:.4g}"
-    return line
+    def _network(self, device: str = "cpu", dtype: str = "float32") -> Any:
+        """Return the fitted network with constant weights, built once per device."""
+        check_is_fitted(self)
+        check_option("dtype", dtype, ["float32", "float64"])
+        device = check_device(device)
+        state, built = _NETWORKS.get(self, (None, {}))
+        if state is not self.state_:  # fitted again since
+            built = {}
+            _NETWORKS[self] = self.state_, built
+        if (device, dtype) not in built:
+            network = self._restored_network(self.config_, self.state_)
+            network.requires_grad_(False)
+            built[device, dtype] = network.to(device, getattr(torch, dtype))
+        return built[device, dtype]

@@ -1,9 +1,6 @@
-"""Stacks of layers that the networks are made of, and how their weights start."""
+"""Stacks of layers, and the mean over the frames of a batch."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,22 +10,20 @@ from skvae.training.random import dropped_out
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
-Module = TypeVar("Module", bound=nn.Module)
-
 
 class FeedForward(nn.Module):
-    """Dense layers, each frame by itself.
+    """Dense layers, which process each frame separately.
 
     Parameters
     ----------
     n_in : int
-        Inputs.
+        Number of inputs.
     sizes : tuple of int
-        Units of each layer.
+        Number of units of each layer.
     activation : str
         A key of :data:`ACTIVATIONS`.
     dropout : float
-        Share of units left out.
+        Fraction of the units dropped in training.
 
     Examples
     --------
@@ -53,7 +48,7 @@ class FeedForward(nn.Module):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Outputs (..., n_out) of inputs (..., n_in); `lengths` do not matter."""
+        """Return outputs (..., n_out) of inputs (..., n_in); `lengths` is ignored."""
         for layer in self.layers:
             x = ACTIVATIONS[self.activation](layer(x))
             x = dropped_out(x, self.dropout, generator)
@@ -61,16 +56,16 @@ class FeedForward(nn.Module):
 
 
 class BiLSTM(nn.Module):
-    """Bidirectional long short-term memories, one on another.
+    """Stack of bidirectional LSTM layers.
 
     Parameters
     ----------
     n_in : int
-        Inputs.
+        Number of inputs.
     sizes : tuple of int
-        Units of each layer in each direction.
+        Number of units of each layer in each direction.
     dropout : float
-        Share of units left out.
+        Fraction of the units dropped in training.
 
     Examples
     --------
@@ -95,13 +90,13 @@ class BiLSTM(nn.Module):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Outputs (..., N, n_out) of inputs (..., N, n_in)."""
+        """Return outputs (..., N, n_out) of inputs (..., N, n_in)."""
         leading = x.shape[:-2]
         x = x.reshape(-1, *x.shape[-2:])
         for layer in self.layers:
             if x.is_cuda:
-                # Autocast runs cuDNN's LSTMs in float16, whatever it is asked for, and
-                # there small gradients vanish.
+                # Autocast runs cuDNN's LSTMs in float16 whatever dtype it is given, and
+                # small gradients vanish in float16.
                 with torch.autocast("cuda", enabled=False):
                     x = _run(layer, x.to(next(layer.parameters()).dtype), lengths)
             else:
@@ -114,80 +109,26 @@ def _run(layer: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
     """Outputs (B, N, n_out) of inputs (B, N, n_in)."""
     if lengths is None:
         return layer(x)[0]
-    # Packed, so that the way back starts at the end, not in the padding.
+    # Packed, so that the backward direction starts at the end, not in the padding.
     packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
     return pad_packed_sequence(layer(packed)[0], True, total_length=x.shape[1])[0]
 
 
-@torch.no_grad()
-def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw the weights of all layers in a module; buffers are left alone.
-
-    Parameters
-    ----------
-    module : Module
-        Of :class:`FeedForward`, :class:`BiLSTM` and linear layers.
-    generator : torch.Generator
-        Source of the weights, on the CPU. The global one is not touched.
-
-    Examples
-    --------
-    >>> import torch
-    >>> layer = torch.nn.Linear(3, 2)
-    >>> initialise(layer, torch.Generator().manual_seed(0))
-    >>> layer.bias.tolist()
-    [0.0, 0.0]
-    """
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-            layer.bias.zero_()
-        elif isinstance(layer, nn.LSTM):
-            bound = layer.hidden_size**-0.5
-            for weight in layer.parameters():
-                weight.uniform_(-bound, bound, generator=generator)
-
-
-def empty(build: Callable[[], Module]) -> Module:
-    """Module whose weights are yet to be filled in.
-
-    Parameters
-    ----------
-    build : callable
-        Makes it.
-
-    Returns
-    -------
-    Module
-        On the CPU.
-
-    Examples
-    --------
-    >>> from torch import nn
-    >>> empty(lambda: nn.Linear(3, 2)).weight.shape
-    torch.Size([2, 3])
-    """
-    # Modules draw their weights from the global generator, but not on "meta".
-    with torch.device("meta"):
-        module = build()
-    return module.to_empty(device="cpu")
-
-
 def frame_mean(values: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, int]:
-    """Mean over the frames of a batch, padding left out.
+    """Return the mean over the frames of a batch, without the padding.
 
     Parameters
     ----------
     values : Tensor of shape (N,) or (B, N)
         A value for each frame.
     lengths : Tensor of shape (B,), default=None
-        Number of frames of each sequence; None means that all are whole.
+        Number of frames of each sequence; None means that there is no padding.
 
     Returns
     -------
     mean : Tensor of shape ()
     n_frames : int
-        How many it is the mean of.
+        Number of frames without padding.
 
     Examples
     --------
@@ -200,5 +141,5 @@ def frame_mean(values: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, i
     n_frames = int(lengths.sum())
     times = torch.arange(values.shape[1])
     inside = (times < lengths[:, None]).to(values.device)
-    # Not a product with the mask: what padding holds may be infinite.
+    # Not a product with the mask: values in the padding may be infinite.
     return torch.where(inside, values, 0.0).sum() / n_frames, n_frames

@@ -1,9 +1,8 @@
-"""Streams of noisy speech with the clean speech in it, for supervised training.
+"""Batches of noisy speech with its clean speech, for supervised training.
 
-Each utterance is cut into sequences of frames. What a cut is mixed with, a source says:
-the noise that it was recorded with, or another one each time. Since the transform is
-linear, the speech and the noise of a batch can be combined anew at no cost beyond that
-of a sum: each noise goes to another speech.
+Each utterance is cut into sequences of frames. A source provides the noise of a
+sequence: the noise of its recording, or another noise each time. Since the transform is
+linear, the speech and the noise of a batch can be paired anew for the cost of a sum.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from torch.nn.utils.rnn import pad_sequence
 from skvae.training.clean_batches import BLOCK_FRAMES
 from skvae.utils.device import as_tensor
 
-#: Mixtures are scaled by no more than if this share of their speech's power was left in
-#: them, and by no more than float32 holds: silence stays silent.
+#: Limits of the scale of a mixture whose power is below that of its speech: the least
+#: power relative to the speech, and the least power. Silence stays silent.
 _LEAST_SHARE, _LEAST_POWER = 1e-6, torch.finfo(torch.float32).tiny
 
 
 class Mixtures(NamedTuple):
-    r"""Noisy speech, brought to a mean power of one, with the clean speech in it.
+    r"""Noisy speech, scaled to a mean power of one, with its clean speech.
 
     Attributes
     ----------
@@ -34,10 +33,10 @@ class Mixtures(NamedTuple):
     clean : Tensor of shape (B, N, F)
         Power of the speech, :math:`|S|^2`.
     cross : Tensor of shape (B, N, F)
-        What they have in common, :math:`\mathrm{Re}(X^* S)`: it holds what a mask
-        can know of phases.
+        Real part of the product, :math:`\mathrm{Re}(X^* S)`: all that the loss of a
+        mask needs to know of the phases.
     lengths : Tensor of shape (B,)
-        Numbers of frames of the sequences; what follows them is zero.
+        Number of frames of each sequence; the padding is zero.
 
     Examples
     --------
@@ -55,7 +54,7 @@ class Mixtures(NamedTuple):
     lengths: Tensor
 
     def to(self, device: str | torch.device) -> Mixtures:
-        """The same on a device; lengths stay on the CPU, where packing needs them."""
+        """Return the batch on a device; lengths stay on the CPU for packing."""
         return Mixtures(
             self.noisy.to(device),
             self.clean.to(device),
@@ -69,17 +68,17 @@ class Mixtures(NamedTuple):
         return len(self.lengths)
 
     def part(self, rows: slice) -> Mixtures:
-        """Some of the sequences, with their padding."""
+        """Return some of the sequences, with their padding."""
         return Mixtures(*(tensor[rows] for tensor in self))
 
     def packing(self) -> Tensor | None:
-        """Lengths as networks take them: none if all are whole, which saves half."""
+        """Return lengths for networks; None without padding, which is twice as fast."""
         whole = bool((self.lengths == self.noisy.shape[1]).all())
         return None if whole else self.lengths
 
 
 class Source(Protocol):
-    """An utterance that can be cut."""
+    """An utterance that can be cut into sequences."""
 
     @property
     def n_frames(self) -> int:
@@ -88,11 +87,11 @@ class Source(Protocol):
     def cut(
         self, first: int, last: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra (last - first, F) of speech and noise."""
+        """Return spectra (last - first, F) of speech and noise."""
 
 
 class Pair:
-    """Noisy speech that is there, with its clean speech.
+    """Recorded noisy speech, with its clean speech.
 
     Parameters
     ----------
@@ -116,20 +115,20 @@ class Pair:
     def cut(
         self, first: int, last: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra (last - first, F) of speech and noise."""
+        """Return spectra (last - first, F) of speech and noise."""
         speech = self.clean.frames(first, last)
         return speech, self.noisy.frames(first, last) - speech
 
 
 class DynamicMixture:
-    """Clean speech that is mixed with another noise whenever it is cut.
+    """Clean speech that is mixed with another noise each time it is cut.
 
     Parameters
     ----------
     clean : Spectrogram
         The speech.
     mixer : Mixer
-        Or anything else with its methods ``mix`` and ``speech_length``.
+        Or another object with the methods ``mix`` and ``speech_length``.
 
     Examples
     --------
@@ -150,10 +149,10 @@ class DynamicMixture:
     def cut(
         self, first: int, last: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra (last - first, F) of speech and noise."""
+        """Return spectra (last - first, F) of speech and noise."""
         framing = self.clean.framing
         start, stop = framing.samples_of(first, last)
-        # And what follows the cut, for speech that is accelerated.
+        # Includes samples after the cut, which accelerated speech needs.
         end = start + self.mixer.speech_length(stop - start)
         samples = self.clean.samples(start, max(min(end, self.clean.length), stop))
         waveform = _Waveform(samples, self.clean.sample_rate)
@@ -163,7 +162,7 @@ class DynamicMixture:
 
 
 class _Waveform:
-    """Samples that know their rate, by which a mixer tells whether a noise fits."""
+    """Samples with their rate, which a mixer compares with that of the noise."""
 
     def __init__(self, samples: np.ndarray, sample_rate: int):
         self.samples, self.sample_rate = samples, sample_rate
@@ -184,25 +183,25 @@ def shuffled_mixtures(
     n_combinations: int = 1,
     device: str = "cpu",
 ) -> Iterator[Mixtures]:
-    """Batches of mixtures in a random order.
+    """Yield batches of mixtures in random order.
 
     Parameters
     ----------
     sources : list of Source
-        Each is cut once, all of it but a remainder that is too short for a sequence.
-        The remainder is elsewhere each time.
+        Utterances. Each is cut once, except for a remainder that is too short for a
+        sequence, at a position that differs between calls.
     batch_size : int
-        Sequences in a batch; the last one may have fewer.
+        Number of sequences in a batch; the last batch may have fewer.
     length : int
-        Frames in a sequence; a shorter utterance is one of its own length.
+        Number of frames in a sequence; a shorter utterance is one sequence.
     rng : Generator
-        Source of order, places to cut, and mixtures.
+        Source of order, cut positions, and mixtures.
     n_combinations : int
-        Batches that are made of each set of cuts: in the first, all is as it was cut;
-        in the others each noise meets another speech, at the ratio of a third. Sets of
-        cuts of several lengths make one.
+        Number of batches formed from each set of sequences. The first has the sequences
+        as they are; in the others each noise is paired with another speech, at the SNR
+        of a third sequence. Sets of sequences of several lengths form one batch.
     device : str
-        Where the batches are, and are made of spectra that come from the CPU.
+        PyTorch device on which batches are formed, from spectra on the CPU.
 
     Yields
     ------
@@ -224,7 +223,7 @@ def shuffled_mixtures(
         offset = int(rng.integers(source.n_frames % size + 1))
         starts = range(offset, source.n_frames - size + 1, size)
         cuts += [(k, first, first + size) for first in starts]
-    # Short ones last: batches of one length need no packing, which takes twice the
+    # Short sequences last: batches of one length need no packing, which doubles the
     # time.
     shuffled = [cuts[i] for i in rng.permutation(len(cuts))]
     shuffled.sort(key=lambda cut: cut[2] - cut[1] < length)
@@ -242,16 +241,16 @@ def shuffled_mixtures(
 def mixtures_in_order(
     sources: Sequence[Source], length: int, seed: int
 ) -> Iterator[Mixtures]:
-    """The same batches each time, for validation: a batch an utterance.
+    """Yield the same batches in every call, for validation: one for each utterance.
 
     Parameters
     ----------
     sources : list of Source
         The utterances.
     length : int
-        Frames in a sequence.
+        Number of frames in a sequence.
     seed : int
-        Source of the mixtures: each depends on it and on the utterance's place.
+        Seed of the mixtures; each depends on it and on the position of the utterance.
 
     Yields
     ------
@@ -280,20 +279,20 @@ def mixtures_in_order(
 
 
 def mixtures(speech: Tensor, noise: Tensor, lengths: Tensor) -> Mixtures:
-    """What is trained on, of spectra of speech and noise.
+    """Return mixtures of speech and noise, at a mean power of one.
 
     Parameters
     ----------
     speech, noise : Tensor of complex, shape (B, N, F)
-        Padded by zeros.
+        Spectra, padded by zeros.
     lengths : Tensor of shape (B,)
-        Numbers of frames.
+        Number of frames of each sequence.
 
     Returns
     -------
     Mixtures
-        Each at a mean power of one, whatever the level was, but for those in which
-        nothing is left of the speech: silence, and pairs of which one is silent.
+        Their mean power is one, except where the noise cancels the speech, and in
+        silence.
 
     Examples
     --------
@@ -315,20 +314,20 @@ def mixtures(speech: Tensor, noise: Tensor, lengths: Tensor) -> Mixtures:
 
 
 def recombined(speech: Tensor, noise: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each noise for another speech, at a signal-to-noise ratio that there was.
+    """Pair each noise with another speech, at the SNR of another sequence.
 
     Parameters
     ----------
     speech, noise : Tensor of complex, shape (B, N, F)
-        Of at least two sequences.
+        Spectra of at least two sequences.
     rng : Generator
-        Source of who meets whom.
+        Source of the pairing.
 
     Returns
     -------
     Tensor of complex, shape (B, N, F)
-        Noise. The ratios are those that there were, in another order; a noise that is
-        silent, or was with silent speech, has none, and what meets it is left as it is.
+        Noise. The SNRs are those of the sequences, in another order. Where speech or
+        noise is silent, the noise is not scaled.
 
     Examples
     --------
@@ -345,7 +344,7 @@ def recombined(speech: Tensor, noise: Tensor, rng: np.random.Generator) -> Tenso
     shift = int(rng.integers(1, n))
     rolled, of_rolled = noise.roll(shift, 0), of_noise.roll(shift, 0)
     gain = (ratio * of_speech / of_rolled).sqrt()
-    # Nothing is divided by silence, nor made silent.
+    # No division by silence, and no noise becomes silent.
     gain = torch.where(gain.isfinite() & (gain > 0), gain, 1.0)
     return rolled * gain[:, None, None]
 

@@ -1,51 +1,74 @@
-"""Training on mixtures: pairs that are there, or clean speech mixed as it goes."""
+"""Training on mixtures: recorded pairs, or clean speech mixed in training."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
 from skvae.datasets import Mixer, find_audio
 from skvae.datasets.mixing.snr import check_same_rate
 from skvae.signal.features import mel_filters
 from skvae.signal.spectrogram import Spectrogram, reads_itself
-from skvae.training.estimator import TrainedEstimator, cached
-from skvae.training.parameters import TrainingValues
-from skvae.utils.device import check_device
+from skvae.training.audio_cache import AudioCache
+from skvae.training.band_features import BandFeatures
+from skvae.training.estimator import TrainedEstimator
+from skvae.training.loop import Optimization
+from skvae.training.noisy_batches import (
+    DynamicMixture,
+    Mixtures,
+    Pair,
+    Source,
+    mixtures_in_order,
+    shuffled_mixtures,
+)
+from skvae.training.parameters import Training, TrainingValues
+from skvae.training.trainer import Trainer
+from skvae.utils.parameters import Range
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from skvae.training.band_features import BandFeatures
-    from skvae.training.clean_batches import AudioCache
-    from skvae.training.noisy_batches import Mixtures, Source
-
-#: Batches that the statistics of what a network reads are taken from.
+#: Number of batches from which the statistics of the input are measured.
 N_MEASURED = 50
-#: Least standard deviation of logarithms: beneath it there was nothing but silence.
+#: Least standard deviation of logarithms; smaller ones only occur in silence.
 LEAST_SCALE = 1e-3
-#: Steps in which the learning rate rises to its value.
+#: Number of steps over which the learning rate rises linearly.
 WARM_UP = 50
-#: A step is shortened to this norm of the gradient: recurrent networks need a limit.
+#: Maximum norm of the gradient of a step, which recurrent networks need.
 MAX_GRADIENT_NORM = 5.0
 
-#: ``loss(batch, generator, training)``: mean loss of the frames, and their number.
-MixtureLoss = Callable[
-    ["Mixtures", "torch.Generator", bool], "tuple[torch.Tensor, int]"
-]
+
+class Mixing:
+    """Range of the parameter `mixer`: None, or an object that mixes.
+
+    Examples
+    --------
+    >>> Mixing().check("mixer", "noise")
+    Traceback (most recent call last):
+        ...
+    ValueError: `mixer` must be None or a Mixer, got 'noise'.
+    """
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError unless a value is None or has the methods of a Mixer."""
+        mixes = hasattr(value, "mix") and hasattr(value, "speech_length")
+        if value is not None and (isinstance(value, type) or not mixes):
+            raise ValueError(f"`{name}` must be None or a Mixer, got {value!r}.")
 
 
-class MixtureTrained(TrainedEstimator):
-    """Base of estimators that learn from noisy speech and the clean speech in it."""
+class TrainedOnMixtures:
+    """Mixin of estimators that learn from noisy speech and its clean speech."""
 
     mixer: Any
 
+    _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {"mixer": Mixing()}
+    _default_parts: ClassVar[Mapping[str, type]] = {
+        "training": Training,
+        "mixer": Mixer,
+    }
     _training_defaults = TrainingValues(
         max_iter=100,
         batch_size=12,
@@ -57,131 +80,87 @@ class MixtureTrained(TrainedEstimator):
         n_iter_no_change=20,
     )
 
-    def _make_part(self, name: str, value: Any) -> Any:
-        if name == "mixer" and value is None:
-            return Mixer()
-        return super()._make_part(name, value)
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if self.mixer is not None and (
-            isinstance(self.mixer, type)
-            or not hasattr(self.mixer, "mix")
-            or not hasattr(self.mixer, "speech_length")
-        ):
-            raise ValueError(f"`mixer` must be None or a Mixer, got {self.mixer!r}.")
-
-    def _sources(
-        self, noisy: list[Spectrogram] | None, clean: list[Spectrogram]
-    ) -> list[Source]:
-        """Pairs where there is noisy speech, else mixtures that are made anew."""
-        from skvae.training.clean_batches import AudioCache
-        from skvae.training.noisy_batches import DynamicMixture, Pair
-
-        cache = AudioCache(self._training.max_cache_mb * 1e6)
-        clean = [cached(spectrogram, cache) for spectrogram in clean]
-        if noisy is not None:
-            noisy = [cached(spectrogram, cache) for spectrogram in noisy]
-            return [Pair(x, s) for x, s in zip(noisy, clean, strict=True)]
-        mixer = self._cached_mixer(clean[0], cache)
-        return [DynamicMixture(_without_frames(s), mixer) for s in clean]
-
-    def _cached_mixer(self, speech: Spectrogram, cache: AudioCache) -> Any:
-        """Mixer whose noise is read through a cache, and is known to fit the speech."""
-        mixer = Mixer() if self.mixer is None else clone(self.mixer, safe=False)
-        noise = getattr(mixer, "noise", None)
-        if isinstance(noise, str | os.PathLike):
-            noise = find_audio(noise)
-        if isinstance(noise, list | tuple):
-            for item in noise:
-                check_same_rate(speech, item)
-            mixer.noise = [
-                cache.wrap(item) if reads_itself(item) else item for item in noise
-            ]
-        return mixer
-
-    def _train_on_mixtures(
+    def _make_trainer(
         self,
-        network: nn.Module,
-        loss: MixtureLoss,
-        training: list[Source],
-        validation: list[Source],
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
         rng: np.random.Generator,
-        *,
-        data: list[Spectrogram],
-        continued: bool = False,
-    ) -> None:
-        """Train a network that is on the device already."""
-        import torch
+    ) -> MixtureTrainer:
+        return MixtureTrainer(self, self.mixer, noisy, clean, rng)  # type: ignore[arg-type]
 
-        from skvae.training.loop import Optimization
-        from skvae.training.noisy_batches import mixtures_in_order
 
-        device, values = check_device(self.device), self._training
-        training_seed, validation_seed = rng.integers(2**62, size=2).tolist()
-        training_draws = torch.Generator(device).manual_seed(training_seed)
-        validation_draws = torch.Generator(device)
-        # Apple's GPUs know few functions of complex numbers.
-        spectra_on = device if torch.device(device).type == "cuda" else "cpu"
+class MixtureTrainer(Trainer):
+    """Trains the network of an estimator on mixtures.
 
-        def of_batch(batch: Mixtures, is_training: bool) -> tuple[torch.Tensor, int]:
-            generator = training_draws if is_training else validation_draws
-            return loss(batch.to(device), generator, is_training)
+    Parameters
+    ----------
+    estimator : TrainedEstimator
+        The estimator, which has `stft_` and `seed_`.
+    mixer : Mixer or None
+        Source of noise for clean speech; None means ``Mixer()``.
+    noisy : list of Spectrogram, or None
+        Noisy speech. None means that clean speech is mixed anew in each epoch.
+    clean : list of Spectrogram
+        Clean speech.
+    rng : Generator
+        Source of all random numbers.
+    """
 
-        def validation_batches() -> Iterator[Mixtures]:
-            # The same mixtures and draws each time, so that epochs can be compared.
-            validation_draws.manual_seed(validation_seed)
-            return mixtures_in_order(
-                validation, values.sequence_length, validation_seed
-            )
+    def __init__(
+        self,
+        estimator: TrainedEstimator,
+        mixer: Any,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        rng: np.random.Generator,
+    ):
+        data = clean if noisy is None else [*noisy, *clean]
+        cache = AudioCache(estimator._training.max_cache_mb * 1e6)
+        clean = [cache.wrap_spectrogram(spectrogram) for spectrogram in clean]
+        sources: list[Source]
+        if noisy is None:
+            mixer = _cached_mixer(mixer, clean[0], cache)
+            sources = [DynamicMixture(_without_frames(s), mixer) for s in clean]
+        else:
+            noisy = [cache.wrap_spectrogram(spectrogram) for spectrogram in noisy]
+            sources = [Pair(x, s) for x, s in zip(noisy, clean, strict=True)]
+        super().__init__(estimator, sources, data, rng)
 
-        self._train_network(
-            network,
-            of_batch,
-            lambda: self._shuffled_mixtures(training, rng, spectra_on),
-            validation_batches if validation else None,
-            optimization=Optimization(
-                values.learning_rate,
-                warm_up=WARM_UP,
-                decay=values.decay,
-                averaging=values.averaging,
-                max_gradient_norm=MAX_GRADIENT_NORM,
-            ),
-            generators={"mixtures": rng, "draws": training_draws},
-            data=data,
-            continued=continued,
+    def batches(self) -> Iterator[Mixtures]:
+        """Yield the batches of an epoch, in another order each time."""
+        # Apple's GPUs support few functions of complex numbers.
+        on_cuda = torch.device(self.device).type == "cuda"
+        return self._shuffled(self.device if on_cuda else "cpu")
+
+    def validation_batches(self, seed: int) -> Iterator[Mixtures]:
+        """Yield the batches for validation, the same ones each time."""
+        return mixtures_in_order(self.validation, self.values.sequence_length, seed)
+
+    def optimization(self) -> Optimization:
+        """Return how weights are updated."""
+        return Optimization(
+            self.values.learning_rate,
+            warm_up=WARM_UP,
+            decay=self.values.decay,
+            averaging=self.values.averaging,
+            max_gradient_norm=MAX_GRADIENT_NORM,
         )
 
-    def _shuffled_mixtures(
-        self, sources: list[Source], rng: np.random.Generator, device: str = "cpu"
-    ) -> Iterator[Mixtures]:
-        from skvae.training.noisy_batches import shuffled_mixtures
+    def measured(self) -> Iterator[Mixtures]:
+        """Yield some batches, to measure statistics of the input from."""
+        return islice(self._shuffled("cpu"), N_MEASURED)
 
-        values = self._training
-        return shuffled_mixtures(
-            sources,
-            values.batch_size,
-            values.sequence_length,
-            rng,
-            values.n_combinations,
-            device,
-        )
+    def fit_bands(self, features: BandFeatures) -> None:
+        """Fit the bands to the STFT, and their standardization to the data.
 
-    def _measured_mixtures(
-        self, sources: list[Source], rng: np.random.Generator
-    ) -> Iterator[Mixtures]:
-        """Some mixtures, for statistics of what a network is going to read."""
-        return islice(self._shuffled_mixtures(sources, rng), N_MEASURED)
-
-    def _fit_bands(
-        self, features: BandFeatures, sources: list[Source], rng: np.random.Generator
-    ) -> None:
-        """Fit the bands to the analysis, and what is read of them to the data."""
-        import torch
-
-        framing, sample_rate = self.stft_.framing(), self.stft_.sample_rate
+        Parameters
+        ----------
+        features : BandFeatures
+            On the CPU; changed in place.
+        """
+        stft = self.estimator.stft_
         n_bands = features.filters.shape[1]
-        filters = mel_filters(framing, sample_rate, n_bands, 0.0, None)
+        filters = mel_filters(stft.framing(), stft.sample_rate, n_bands, 0.0, None)
         # A band between two bins is empty, and stays so.
         filters = filters / filters.sum(0).clip(np.finfo(float).tiny)
         with torch.no_grad():
@@ -189,7 +168,7 @@ class MixtureTrained(TrainedEstimator):
             logarithms = torch.cat(
                 [
                     features.logarithms(power[:length])
-                    for batch in self._measured_mixtures(sources, rng)
+                    for batch in self.measured()
                     for power, length in zip(batch.noisy, batch.lengths, strict=True)
                 ]
             )
@@ -197,9 +176,38 @@ class MixtureTrained(TrainedEstimator):
             scale = (logarithms - features.mean).square().mean().sqrt()
             features.scale.copy_(scale.clamp_min_(LEAST_SCALE))
 
+    def _shuffled(self, device: str) -> Iterator[Mixtures]:
+        values = self.values
+        return shuffled_mixtures(
+            self.training,
+            values.batch_size,
+            values.sequence_length,
+            self.rng,
+            values.n_combinations,
+            device,
+        )
+
+
+def _cached_mixer(mixer: Any, speech: Spectrogram, cache: AudioCache) -> Any:
+    """Copy of a mixer that reads its noise through a cache.
+
+    Its noise must have the sample rate of the speech.
+    """
+    mixer = Mixer() if mixer is None else clone(mixer, safe=False)
+    noise = getattr(mixer, "noise", None)
+    if isinstance(noise, str | os.PathLike):
+        noise = find_audio(noise)
+    if isinstance(noise, list | tuple):
+        for item in noise:
+            check_same_rate(speech, item)
+        mixer.noise = [
+            cache.wrap(item) if reads_itself(item) else item for item in noise
+        ]
+    return mixer
+
 
 def _without_frames(spectrogram: Spectrogram) -> Spectrogram:
-    """The same spectrogram, kept as a waveform, of which parts are had at once."""
+    """The same spectrogram, stored as a waveform, of which parts are read at once."""
     if spectrogram.source is not None:
         return spectrogram
     return Spectrogram.from_waveform(

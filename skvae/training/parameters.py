@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -190,7 +190,8 @@ class TrainingValues:
         >>> defaults.updated(Training(max_iter=3)).max_iter, defaults.max_iter
         (3, 100)
         """
-        given = {} if training is None else training.get_params(deep=False)
+        names = (field.name for field in fields(self))
+        given = {name: getattr(training, name, None) for name in names}
         return replace(self, **{k: v for k, v in given.items() if v is not None})
 
 

@@ -19,8 +19,9 @@ from skvae.signal.bandwidth import Band
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
-from skvae.speech.base import SpeechModel, agreed_stft, fitted_model
+from skvae.speech.base import SpeechModel
 from skvae.speech.prior import SpeechPrior
+from skvae.training.parts import agreed_stft, fitted_part
 from skvae.utils.device import as_tensor, check_device, torch_generator
 from skvae.utils.learned import Part
 from skvae.utils.threads import one_thread
@@ -113,7 +114,7 @@ class GenerativeEnhancer(BaseEnhancer):
         rng: np.random.Generator,
     ) -> Any:
         part = self._make_part(name, getattr(self, name))
-        return fitted_model(
+        return fitted_part(
             name, part, noisy=noisy, clean=clean, device=self.device, rng=rng
         )
 

@@ -12,8 +12,8 @@ from skvae.classical.log_mmse import LogMMSE
 from skvae.enhancement import MaskEstimate
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
-from skvae.speech.base import agreed_stft
 from skvae.speech.vae import SpeechVAE
+from skvae.training.parts import agreed_stft
 from skvae.utils.learned import Part
 from skvae.utils.parameters import Number, check_option
 from skvae.vaenmf.base import GenerativeEnhancer, unfrozen

@@ -160,7 +160,7 @@ def test_bands_are_those_of_log_mel_features(enhancer):
     assert difference.std(0).max() < 1e-3
 
 
-def test_features_are_standardised_over_what_is_trained_on():
+def test_features_are_standardized_over_what_is_trained_on():
     enhancer = small(DNNMask, validation_fraction=0.0, n_combinations=1)
     enhancer.set_params(training__sequence_length=1000).fit(NOISY, CLEAN)
     logarithms = []

@@ -9,13 +9,11 @@ import torch
 from skvae.masks.networks import (
     MaskConfig,
     MaskNetwork,
-    initial_mask_network,
-    mask_network_from,
     with_context,
 )
 from skvae.training.band_features import BAND_FLOOR, BandFeatures
+from skvae.training.networks import new_network, restored_network, to_arrays
 from skvae.training.precision import autocast
-from skvae.training.state import to_arrays
 
 DENSE = MaskConfig(9, 4, (8, 6), "dense", context=5)
 RECURRENT = MaskConfig(9, 4, (8, 6))
@@ -28,7 +26,7 @@ def generator(seed=0):
 
 def make(config, seed=0):
     """A network whose bands are set."""
-    network = initial_mask_network(config, generator(seed))
+    network = new_network(MaskNetwork, config, generator(seed))
     filters = network.features.filters
     filters.copy_(torch.rand(filters.shape, generator=generator(7)))
     filters /= filters.sum(0)
@@ -41,7 +39,7 @@ def power(*shape, seed=0):
     return torch.empty(*shape).exponential_(generator=generator(seed))
 
 
-def test_features_are_standardised_logarithms_of_bands():
+def test_features_are_standardized_logarithms_of_bands():
     features = BandFeatures(5, 2)
     features.filters.copy_(torch.rand(5, 2, generator=generator()))
     features.mean.copy_(torch.tensor([0.5, -3.0]))
@@ -164,7 +162,7 @@ def test_silence_one_frame_and_the_loudest_power_give_numbers(config):
 def test_weights_come_from_the_generator_and_bands_are_yet_to_be_set():
     before = torch.random.get_rng_state()
     one, other, third = (
-        initial_mask_network(RECURRENT, generator(k)) for k in (0, 0, 1)
+        new_network(MaskNetwork, RECURRENT, generator(k)) for k in (0, 0, 1)
     )
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -194,14 +192,14 @@ def test_state_holds_arrays_only_and_builds_the_same_network(config):
     network = make(config)
     state = to_arrays(network)
     assert all(type(array) is np.ndarray for array in state.values())
-    again = mask_network_from(config, state)
+    again = restored_network(MaskNetwork, config, state)
     assert torch.equal(again(power(7, 9)), network(power(7, 9)))
     with torch.no_grad():  # neither shares memory with the arrays
         again.mask.bias.add_(1)
     assert not state["mask.bias"].any()
     with pytest.raises(ValueError, match=r"the state lacks 'features\.filters'"):
         state.pop("features.filters")
-        mask_network_from(config, state)
+        restored_network(MaskNetwork, config, state)
 
 
 @BOTH

@@ -7,20 +7,19 @@ import pytest
 import torch
 
 from skvae.masks.losses import TARGETS, mask_error
-from skvae.masks.networks import MaskConfig, initial_mask_network
+from skvae.masks.networks import MaskConfig, MaskNetwork
 from skvae.speech.denoising_network import (
     BALANCED_ALPHA,
     DenoisingConfig,
+    DenoisingNetwork,
     denoising_loss,
-    denoising_network_from,
-    initial_denoising_network,
     start_from_mask_network,
 )
 from skvae.speech.fast_prior import fast_prior
 from skvae.training.band_features import BAND_FLOOR
+from skvae.training.networks import new_network, restored_network, to_arrays
 from skvae.training.noisy_batches import Mixtures, mixtures
 from skvae.training.precision import knows_bfloat16
-from skvae.training.state import to_arrays
 
 F, M, L = 6, 4, 3
 CONFIG = DenoisingConfig(F, M, L, (5, 4), floor=1e-3)
@@ -28,7 +27,7 @@ CONFIG = DenoisingConfig(F, M, L, (5, 4), floor=1e-3)
 
 def random_network(config=CONFIG, seed=0):
     """All weights random, biases, bands and standardisation too."""
-    network = initial_denoising_network(config, torch.Generator().manual_seed(seed))
+    network = new_network(DenoisingNetwork, config, torch.Generator().manual_seed(seed))
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for weight in network.parameters():
@@ -326,7 +325,7 @@ def test_bfloat16_is_close_and_leaves_float32_weights():
 def test_weights_come_from_the_generator_and_from_it_only():
     before = torch.random.get_rng_state()
     one, other, third = (
-        initial_denoising_network(CONFIG, torch.Generator().manual_seed(seed))
+        new_network(DenoisingNetwork, CONFIG, torch.Generator().manual_seed(seed))
         for seed in (0, 0, 1)
     )
     for name, weight in one.state_dict().items():
@@ -340,19 +339,18 @@ def test_weights_come_from_the_generator_and_from_it_only():
 def test_a_state_builds_the_same_network(with_mask):
     network = random_network(DenoisingConfig(F, M, L, (5,), with_mask))
     state = to_arrays(network)
-    again = denoising_network_from(network.config, state)
+    again = restored_network(DenoisingNetwork, network.config, state)
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name])
     state.pop("features.scale")
     with pytest.raises(ValueError, match=r"lacks 'features.scale'"):
-        denoising_network_from(network.config, state)
+        restored_network(DenoisingNetwork, network.config, state)
 
 
 @pytest.mark.parametrize("with_mask", [True, False])
 def test_a_mask_network_starts_the_encoder_and_nothing_else(with_mask):
-    masks = initial_mask_network(
-        MaskConfig(F, M, (5, 4)), torch.Generator().manual_seed(7)
-    )
+    config = MaskConfig(F, M, (5, 4))
+    masks = new_network(MaskNetwork, config, torch.Generator().manual_seed(7))
     masks.features.filters.fill_(0.3)
     masks.features.mean.fill_(-2.0)
     network = random_network(DenoisingConfig(F, M, L, (5, 4), with_mask))
@@ -371,6 +369,6 @@ def test_a_mask_network_starts_the_encoder_and_nothing_else(with_mask):
     "config", [MaskConfig(F, M, (5,)), MaskConfig(F, M, (5, 4), "dense", context=3)]
 )
 def test_a_mask_network_of_another_kind_starts_nothing(config):
-    masks = initial_mask_network(config, torch.Generator())
+    masks = new_network(MaskNetwork, config, torch.Generator())
     with pytest.raises(ValueError, match=r"the state lacks|the state has"):
         start_from_mask_network(random_network(), to_arrays(masks))

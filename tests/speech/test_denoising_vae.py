@@ -15,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from skvae import STFT, BiLSTMMask, DenoisingVAE, DNNMask, SpeechVAE
 from skvae.datasets import Mixer, make_noise, make_speech, mix_at_snr
 from skvae.training.noisy_batches import Pair, mixtures_in_order
+from skvae.training.on_mixtures import MixtureTrainer
 
 SMALL = STFT(n_fft=256)
 
@@ -309,7 +310,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bits(
     whole = fitted(pairs, max_iter=4)
     path = tmp_path / "dvae.npz"
     epochs = []
-    shuffled = DenoisingVAE._shuffled_mixtures
+    shuffled = MixtureTrainer._shuffled
 
     def interrupt(self, *arguments):
         epochs.append(1)
@@ -317,10 +318,10 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bits(
             raise RuntimeError("interrupted")
         return shuffled(self, *arguments)
 
-    monkeypatch.setattr(DenoisingVAE, "_shuffled_mixtures", interrupt)
+    monkeypatch.setattr(MixtureTrainer, "_shuffled", interrupt)
     with pytest.raises(RuntimeError, match="interrupted"):
         fitted(pairs, max_iter=4, checkpoint=path)
-    monkeypatch.setattr(DenoisingVAE, "_shuffled_mixtures", shuffled)
+    monkeypatch.setattr(MixtureTrainer, "_shuffled", shuffled)
     resumed = fitted(pairs, max_iter=4, checkpoint=path)
     assert resumed.loss_curve_ == whole.loss_curve_
     assert_same_weights(resumed, whole)

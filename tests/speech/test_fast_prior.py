@@ -7,7 +7,8 @@ import torch
 
 from skvae.signal.bandwidth import fill_band
 from skvae.speech.fast_prior import fast_prior
-from skvae.speech.vae_network import VAEConfig, initial_network
+from skvae.speech.vae_network import SpeechNetwork, VAEConfig
+from skvae.training.networks import new_network
 
 N, F = 9, 7
 
@@ -16,7 +17,9 @@ N, F = 9, 7
 def network(request):
     activation, features = request.param
     config = VAEConfig(F, 3, (8, 6), activation=activation, features=features)
-    network = initial_network(config, torch.Generator().manual_seed(0)).double()
+    network = new_network(
+        SpeechNetwork, config, torch.Generator().manual_seed(0)
+    ).double()
     network.feature_mean.copy_(torch.linspace(-3, 1, config.n_features))
     scales = torch.linspace(2.5, 4, max(network.feature_scale.numel(), 1))
     network.feature_scale.copy_(scales.view_as(network.feature_scale))
@@ -101,7 +104,7 @@ def test_the_fast_gradient_is_that_of_automatic_differentiation(network):
 
 def test_recurrent_networks_are_taken_as_they_are():
     config = VAEConfig(F, 3, (8,), architecture="bilstm")
-    network = initial_network(config, torch.Generator().manual_seed(0))
+    network = new_network(SpeechNetwork, config, torch.Generator().manual_seed(0))
     network.requires_grad_(False)
     prior = fast_prior(network)
     V = power().float()
@@ -130,7 +133,9 @@ def test_batches_are_their_utterances(network):
 
 def test_a_recurrent_network_does_not_see_padding():
     config = VAEConfig(F, 3, (8,), "bilstm")
-    network = initial_network(config, torch.Generator().manual_seed(0)).double()
+    network = new_network(
+        SpeechNetwork, config, torch.Generator().manual_seed(0)
+    ).double()
     prior = fast_prior(network, torch.tensor([N, 4]))
     V = torch.stack([power(1), power(2)])
     z, _ = prior.encode(V)

@@ -10,18 +10,22 @@ from skvae.speech.fast_prior import fast_prior
 from skvae.speech.losses import kl_between, negative_bound
 from skvae.speech.noise_aware_network import (
     DIRECTIONS,
+    NoiseAwareNetwork,
     at_level,
     draw_levels,
-    initial_noise_aware_network,
     joint_loss,
     matching_loss,
-    noise_aware_network_from,
+    with_clean_encoder,
 )
-from skvae.speech.vae_network import VAEConfig, initial_network
-from skvae.training.layers import initialise
+from skvae.speech.vae_network import SpeechNetwork, VAEConfig
+from skvae.training.networks import (
+    initialize,
+    new_network,
+    restored_network,
+    to_arrays,
+)
 from skvae.training.noisy_batches import Mixtures, mixtures
 from skvae.training.precision import knows_bfloat16
-from skvae.training.state import to_arrays
 
 F, L = 6, 3
 CONFIGS = {
@@ -32,9 +36,19 @@ CONFIGS = {
 }
 
 
+def seeded(cls, config):
+    return new_network(cls, config, torch.Generator().manual_seed(0))
+
+
+def from_speech(speech):
+    """A network both of whose encoders start from that of a speech network."""
+    state = with_clean_encoder(to_arrays(speech))
+    return restored_network(NoiseAwareNetwork, speech.config, state)
+
+
 def random_network(config, seed=0):
     """All weights random, biases and standardisation too."""
-    network = initial_noise_aware_network(config, torch.Generator())
+    network = new_network(NoiseAwareNetwork, config, torch.Generator())
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in network.parameters():
@@ -110,8 +124,8 @@ def test_in_two_steps_only_the_noise_aware_encoder_moves(kind):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_posteriors_that_meet_have_no_divergence_and_no_gradient(direction):
-    speech = initial_network(CONFIGS["dense"], torch.Generator().manual_seed(0))
-    network = noise_aware_network_from(speech.config, to_arrays(speech))
+    speech = seeded(SpeechNetwork, CONFIGS["dense"])
+    network = from_speech(speech)
     batch = random_batch([5], dtype=torch.complex64)
     same = batch._replace(noisy=batch.clean)
     loss, _ = matching_loss(network, same, torch.Generator(), direction=direction)
@@ -237,17 +251,17 @@ def test_an_inference_gets_the_noise_aware_encoder(kind):
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_both_encoders_start_from_that_of_a_speech_model(kind):
-    speech = initial_network(CONFIGS[kind], torch.Generator().manual_seed(0))
+    speech = seeded(SpeechNetwork, CONFIGS[kind])
     speech.feature_mean.fill_(-1.0)
     speech.feature_scale.fill_(3.0)
-    network = noise_aware_network_from(speech.config, to_arrays(speech))
+    network = from_speech(speech)
     [power] = random_batch([7], dtype=torch.complex64).noisy
     for encoder in (network, network.clean):
         torch.testing.assert_close(encoder.encode(power), speech.encode(power))
     with torch.no_grad():  # neither shares memory with the other
-        initialise(network.clean, torch.Generator().manual_seed(1))
+        initialize(network.clean, torch.Generator().manual_seed(1))
     torch.testing.assert_close(network.encode(power), speech.encode(power))
-    again = noise_aware_network_from(speech.config, to_arrays(network))
+    again = restored_network(NoiseAwareNetwork, speech.config, to_arrays(network))
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name]), name
 
@@ -255,10 +269,7 @@ def test_both_encoders_start_from_that_of_a_speech_model(kind):
 def test_weights_come_from_the_generator_and_from_it_only():
     before = torch.random.get_rng_state()
     one, other = (
-        initial_noise_aware_network(
-            CONFIGS["bilstm"], torch.Generator().manual_seed(0)
-        ).state_dict()
-        for _ in range(2)
+        seeded(NoiseAwareNetwork, CONFIGS["bilstm"]).state_dict() for _ in range(2)
     )
     for name, weight in one.items():
         assert torch.isfinite(weight).all()

@@ -345,6 +345,11 @@ def test_warm_start_continues_where_training_ended(pairs, scheme):
         model.fit(noisy[2:], clean[2:])
 
 
+def test_warm_start_uses_the_analysis_of_the_frozen_model(pairs, vae):
+    model = make(FrozenEstimator(vae), stft=None, warm_start=True, max_iter=1)
+    assert model.fit(pairs[1][:3]).fit(pairs[1][:3]).stft_.n_fft == SMALL.n_fft
+
+
 def test_a_checkpoint_ends_at_the_same_bits_and_knows_its_speech_model(
     pairs, vae, tmp_path
 ):

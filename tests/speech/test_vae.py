@@ -16,7 +16,9 @@ from sklearn.pipeline import make_pipeline
 import skvae.training.estimator as estimators
 from skvae import ISTFT, STFT, SpeechVAE
 from skvae.datasets import make_noise, make_speech
+from skvae.training import on_clean_speech
 from skvae.training.clean_batches import Utterance
+from skvae.training.trainer import split
 
 SMALL = STFT(n_fft=256)
 
@@ -84,7 +86,7 @@ def test_features_of_all_kinds_and_both_architectures_learn(speech):
 def test_the_score_is_minus_the_validation_loss(speech):
     model = make(max_iter=4).fit(speech)
     utterances, _ = model._utterances(speech)
-    _, validation = model._split(utterances, np.random.default_rng(model.seed_))
+    _, validation = split(utterances, 0.2, np.random.default_rng(model.seed_))
     held_out = [
         x
         for x, utterance in zip(speech, utterances, strict=True)
@@ -98,15 +100,18 @@ def test_whole_utterances_are_held_out(speech, monkeypatch):
     seen = {"training": set(), "validation": set()}
 
     def spy(name, original):
-        def wrapped(self, utterances, *arguments):
+        def wrapped(utterances, *arguments):
             seen[name] |= {id(utterance.spectrogram) for utterance in utterances}
-            return original(self, utterances, *arguments)
+            return original(utterances, *arguments)
 
         return wrapped
 
-    for name, method in (("training", "_shuffled"), ("validation", "_in_order")):
-        original = getattr(SpeechVAE, method)
-        monkeypatch.setattr(SpeechVAE, method, spy(name, original))
+    for name, stream in (
+        ("training", "shuffled_frames"),
+        ("validation", "frames_in_order"),
+    ):
+        original = getattr(on_clean_speech, stream)
+        monkeypatch.setattr(on_clean_speech, stream, spy(name, original))
     make(validation_fraction=0.25).fit(speech)
     assert not seen["training"] & seen["validation"]
     assert len(seen["training"]) == 18

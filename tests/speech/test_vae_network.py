@@ -13,16 +13,20 @@ from skvae.speech.vae_network import (
     SpeechNetwork,
     VAEConfig,
     bounded,
-    initial_network,
-    network_from,
-    standardise,
+    standardize,
 )
-from skvae.training.clean_batches import Batch, measure
-from skvae.training.state import load_arrays, to_arrays
+from skvae.training.clean_batches import Batch
+from skvae.training.moments import measure
+from skvae.training.networks import (
+    load_arrays,
+    new_network,
+    restored_network,
+    to_arrays,
+)
 
 
 def make(config, seed=0):
-    return initial_network(config, torch.Generator().manual_seed(seed))
+    return new_network(SpeechNetwork, config, torch.Generator().manual_seed(seed))
 
 
 def power(*shape, seed=0):
@@ -119,7 +123,7 @@ def test_double_precision_is_close_to_single():
     torch.testing.assert_close(mean.double(), exact, rtol=1e-4, atol=1e-6)
 
 
-def test_what_is_read_of_power_is_standardised():
+def test_the_input_of_the_encoder_is_standardized():
     V = power(5, 9)
     moments = measure([Batch(V)], floor=1e-3)
     logarithms = (V + 1e-3).log()
@@ -131,7 +135,7 @@ def test_what_is_read_of_power_is_standardised():
     wanted["both"] = torch.cat([wanted["log"], wanted["power"]], -1)
     for features, values in wanted.items():
         network = make(VAEConfig(9, 3, (8, 6), features=features))
-        standardise(network, moments)
+        standardize(network, moments)
         seen = []
         network.encoder.register_forward_pre_hook(
             lambda _, x, seen=seen: seen.append(x[0])
@@ -195,7 +199,7 @@ def test_state_holds_arrays_only_and_builds_the_same_networks(config):
     network = make(config)
     state = to_arrays(network)
     assert all(type(array) is np.ndarray for array in state.values())
-    again = network_from(config, state)
+    again = restored_network(SpeechNetwork, config, state)
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name]), name
     torch.testing.assert_close(again.encode(power(7, 9)), network.encode(power(7, 9)))

@@ -21,7 +21,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skvae import STFT, AudioFile, BiLSTMMask, DNNMask, SpeechVAE
 from skvae.datasets import Mixer, make_dataset, make_noise
-from skvae.training.estimator import _facts
+from skvae.training.fingerprint import facts
 
 SMALL = STFT(n_fft=128)
 NOISY, CLEAN = make_dataset(4, (0.2, 0.3), 0.0, random_state=0)
@@ -279,13 +279,13 @@ def test_a_fit_that_starts_from_other_weights_is_another_training(tmp_path):
 
 
 def test_models_that_are_frozen_are_told_apart_by_what_they_learned():
-    def facts(model):
-        return joblib.hash(_facts([FrozenEstimator(model), 3]))
+    def hashed(model):
+        return joblib.hash(facts([FrozenEstimator(model), 3]))
 
     one, other = (make(MODELS["DNNMask"], random_state=k).fit(CLEAN) for k in (0, 1))
     other.set_params(random_state=0)
-    assert facts(one) != facts(other)
-    assert facts(one) == facts(pickle.loads(pickle.dumps(one)))
+    assert hashed(one) != hashed(other)
+    assert hashed(one) == hashed(pickle.loads(pickle.dumps(one)))
 
 
 # Warm starts.
@@ -304,7 +304,7 @@ def test_warm_start_continues_where_training_ended(model):
     assert np.mean(warm) < np.mean(cold[:5])
     anew = make(model, warm_start=False).fit(NOISY, CLEAN)
     assert anew.loss_curve_[0] == pytest.approx(cold[0], rel=0.01)
-    # What is read is standardised once, or the weights would mean something else.
+    # What is read is standardized once, or the weights would mean something else.
     for name in state:
         if "feature" in name:
             np.testing.assert_array_equal(model.state_[name], state[name])

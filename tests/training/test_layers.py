@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from skvae.training.layers import ACTIVATIONS, BiLSTM, FeedForward, empty, initialise
+from skvae.training.layers import ACTIVATIONS, BiLSTM, FeedForward
+from skvae.training.networks import initialize, new_network
 from skvae.training.random import dropped_out
 
 
 def make(build, seed=0):
-    module = empty(build)
-    initialise(module, torch.Generator().manual_seed(seed))
-    return module
+    generator = torch.Generator().manual_seed(seed)
+    return new_network(lambda _: build(), None, generator)
 
 
 def dense(dropout=0.0, sizes=(8, 6), activation="relu"):
@@ -154,12 +154,12 @@ def test_weights_have_the_spread_that_keeps_signals_alive():
         assert weight.abs().max().item() == pytest.approx(0.1, rel=0.05)
 
 
-def test_buffers_are_left_alone_and_nothing_holds_what_memory_happened_to_hold():
+def test_plain_buffers_stay_and_no_weight_keeps_its_old_value():
     module = nn.Sequential(nn.Linear(3, 2), BiLSTM(2, (2,), 0.0))
     module.register_buffer("scale", torch.full((2,), 7.0))
     for weight in module.parameters():
         weight.data.fill_(torch.nan)
-    initialise(module, torch.Generator())
+    initialize(module, torch.Generator())
     assert all(torch.isfinite(weight).all() for weight in module.parameters())
     assert module.scale.tolist() == [7.0, 7.0]
 

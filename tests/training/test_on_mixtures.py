@@ -15,7 +15,7 @@ from skvae.datasets import Mixer, make_dataset, make_noise
 from skvae.signal.framing import Framing
 from skvae.training.loop import Optimization
 from skvae.training.noisy_batches import DynamicMixture, Pair
-from skvae.training.on_mixtures import MixtureTrained
+from skvae.training.on_mixtures import MixtureTrainer
 
 NOISY, CLEAN = make_dataset(5, (0.3, 0.5), 0.0, random_state=0)
 NOISES = [
@@ -169,19 +169,27 @@ def test_a_seed_gives_the_same_bits_whatever_is_around_it(model, data):
 # What is mixed.
 
 
-def streams(monkeypatch, model, *data):
-    """What a fit would train and validate on: functions that give an epoch of it."""
+def stopped(monkeypatch, model, *data):
+    """The trainer of a fit that stops before its first epoch."""
     found = []
 
-    def keep(self, network, loss, batches, validation_batches, **rest):
-        found.append((batches, validation_batches))
+    def keep(self, network):
+        found.append(self)
         raise StopIteration
 
-    monkeypatch.setattr(MixtureTrained, "_train_network", keep)
+    monkeypatch.setattr(MixtureTrainer, "train", keep)
     with pytest.raises(StopIteration):
         model.fit(*data)
-    [(batches, validation_batches)] = found
-    return batches, validation_batches
+    [trainer] = found
+    return trainer
+
+
+def streams(monkeypatch, model, *data):
+    """Functions that give an epoch of what a fit trains and validates on."""
+    trainer = stopped(monkeypatch, model, *data)
+    if not trainer.validation:
+        return trainer.batches, None
+    return trainer.batches, lambda: trainer.validation_batches(3)
 
 
 def noises_of(batches):
@@ -189,20 +197,13 @@ def noises_of(batches):
 
 
 def test_steps_are_as_the_parameters_say(monkeypatch):
-    found = []
-
-    def keep(self, *arguments, optimization, **rest):
-        found.append(optimization)
-        raise StopIteration
-
-    monkeypatch.setattr(MixtureTrained, "_train_network", keep)
-    with pytest.raises(StopIteration):
-        make(learning_rate=0.02, decay=0.3, averaging=0.7).fit(CLEAN)
+    model = make(learning_rate=0.02, decay=0.3, averaging=0.7)
+    trainer = stopped(monkeypatch, model, CLEAN)
     # A slow beginning and short steps are what recurrent networks need.
     wanted = Optimization(
         0.02, warm_up=50, decay=0.3, averaging=0.7, max_gradient_norm=5.0
     )
-    assert found == [wanted]
+    assert trainer.optimization() == wanted
 
 
 def test_epochs_differ_but_not_those_of_validation(monkeypatch):
@@ -239,18 +240,17 @@ def test_pairs_are_trained_on_as_they_are(monkeypatch):
 
 
 def test_whole_utterances_are_held_out(monkeypatch):
-    found = []
-    original = MixtureTrained._train_on_mixtures
-
-    def keep(self, network, loss, training, validation, *rest, **options):
-        found.append((training, validation))
-        return original(self, network, loss, training, validation, *rest, **options)
-
-    monkeypatch.setattr(MixtureTrained, "_train_on_mixtures", keep)
-    make(validation_fraction=0.4).fit(CLEAN)
-    make(validation_fraction=0.4).fit(NOISY, CLEAN)
-    make().fit(CLEAN[:1])
-    (mixed, held_out), (pairs, held_out_pairs), (single, none) = found
+    trainers = [
+        stopped(monkeypatch, model, *data)
+        for model, data in (
+            (make(validation_fraction=0.4), (CLEAN,)),
+            (make(validation_fraction=0.4), (NOISY, CLEAN)),
+            (make(), (CLEAN[:1],)),
+        )
+    ]
+    (mixed, held_out), (pairs, held_out_pairs), (single, none) = (
+        (trainer.training, trainer.validation) for trainer in trainers
+    )
     assert all(isinstance(source, DynamicMixture) for source in (*mixed, *held_out))
     assert all(isinstance(source, Pair) for source in (*pairs, *held_out_pairs))
     assert len(mixed) == len(pairs) == 3

@@ -11,7 +11,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from skvae.speech.fast_prior import fast_prior
 from skvae.speech.prior import NormalPrior
-from skvae.speech.vae_network import VAEConfig, initial_network
+from skvae.speech.vae_network import SpeechNetwork, VAEConfig
+from skvae.training.networks import new_network
 from skvae.vaenmf import nmf_sampling
 from skvae.vaenmf.mixture import Costs
 from skvae.vaenmf.nmf_noise import smooth_bins
@@ -92,7 +93,7 @@ def own_draws(monkeypatch):
 @functools.cache
 def network(architecture):
     config = VAEConfig(F, L, (8, 6), architecture)
-    network = initial_network(config, generator(2)).double()
+    network = new_network(SpeechNetwork, config, generator(2)).double()
     return network.requires_grad_(False)
 
 

@@ -1,0 +1,92 @@
+"""Base of the enhancers whose mask is the output of a network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skvae.base import BaseEnhancer
+from skvae.enhancement import MaskEstimate
+from skvae.masks.networks import MaskConfig, MaskNetwork
+from skvae.signal.framing import at_level
+from skvae.signal.spectrogram import Spectrogram
+from skvae.training.estimator import TrainedEstimator
+from skvae.training.networks import new_network
+from skvae.training.noisy_batches import Mixtures
+from skvae.training.on_mixtures import MixtureTrainer, TrainedOnMixtures
+from skvae.training.parameters import LayerSizes
+from skvae.training.precision import autocast
+from skvae.utils.device import torch_generator
+from skvae.utils.parameters import Number
+from skvae.utils.threads import one_thread
+
+
+class MaskEnhancer(TrainedOnMixtures, TrainedEstimator, BaseEnhancer):
+    """Base of the enhancers whose mask is the output of a network.
+
+    A subclass defines ``_make_config`` and ``_error``.
+    """
+
+    _block_overlap = 1.0
+    _fills_band = True
+    _takes_device = True
+    _network_class = MaskNetwork
+    _parameter_ranges = {
+        "hidden_layer_sizes": LayerSizes(),
+        "n_mels": Number(low=1, integer=True),
+    }
+
+    hidden_layer_sizes: Any
+    n_mels: int
+
+    @abstractmethod
+    def _error(self, mask: Tensor, batch: Mixtures) -> tuple[Tensor, int]:
+        """Return the mean error of masks over the frames, and the number of frames."""
+
+    def _fit(
+        self,
+        noisy: list[Spectrogram] | None,
+        clean: list[Spectrogram],
+        rng: np.random.Generator,
+    ) -> None:
+        config = self._make_config(self.stft_.framing().n_bins)
+        self._check_start(config)
+        with one_thread():
+            self._fit_network(noisy, clean, config, rng)
+
+    def _first_network(
+        self, config: MaskConfig, trainer: MixtureTrainer, part: None
+    ) -> MaskNetwork:
+        network = new_network(MaskNetwork, config, torch_generator(trainer.rng))
+        trainer.fit_bands(network.features)
+        return network
+
+    def _loss(
+        self,
+        network: MaskNetwork,
+        batch: Mixtures,
+        generator: torch.Generator,
+        is_training: bool,
+    ) -> tuple[Tensor, int]:
+        dropout = generator if is_training else None
+        with autocast(generator.device.type, self._training.precision):
+            mask = network(batch.noisy, batch.packing(), dropout)
+        return self._error(mask.float(), batch)
+
+    def _estimate_mask(
+        self,
+        V: np.ndarray,
+        rng: np.random.Generator,
+        state: Any,
+        device: str | None = None,
+    ) -> MaskEstimate:
+        device = self._device(device)
+        with one_thread(), torch.inference_mode():
+            # A mean power of one, as in training.
+            power = torch.from_numpy(at_level(V, 1.0).astype(np.float32))
+            mask = self._network(device)(power.to(device))
+        return MaskEstimate(mask.cpu().numpy())
