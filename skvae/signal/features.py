@@ -183,7 +183,8 @@ def mel_filters(
     rising = (frequencies - lower) / (centers - lower)
     falling = (upper - frequencies) / (upper - centers)
     triangles = np.minimum(rising, falling).clip(0).astype(np.float32)
-    filters = (triangles * (2 / (upper - lower))).astype(np.float32)
+    # Stored band by band, as by librosa: sums over the bins then have the same bits.
+    filters = (triangles * (2 / (upper - lower))).astype(np.float32, order="F")
     filters.flags.writeable = False
     return filters
 

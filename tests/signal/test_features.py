@@ -31,6 +31,7 @@ def test_filters_are_those_of_librosa(rate, n_fft, n_mels, f_min, f_max):
     assert found.dtype == wanted.dtype
     np.testing.assert_allclose(found.T, wanted, rtol=1e-6, atol=1e-9)
     assert not found.flags.writeable
+    assert found.flags.f_contiguous  # or sums over the bins have other bits
 
 
 def test_agrees_with_librosa(speech):
