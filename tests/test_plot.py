@@ -229,7 +229,7 @@ def test_what_has_no_history_is_named(separation, several):
 # Evaluations
 
 
-def tables(n=8, seed=0):
+def tables(n=12, seed=0):
     rng = np.random.default_rng(seed)
     snr = np.repeat([-5, 10], n // 2)
     before = snr + rng.standard_normal(n)
@@ -289,6 +289,24 @@ def test_differences_are_those_of_compare(reference):
         np.testing.assert_allclose(line.get_ydata(), found["difference"])
         ends = np.array([segment[:, 1] for segment in bars.get_segments()])
         np.testing.assert_allclose(ends, found[["low", "high"]])
+
+
+def test_a_difference_of_few_pairs_is_a_hollow_marker_without_an_interval():
+    given = {name: table.drop(index=range(3)) for name, table in tables().items()}
+    display = EvaluationDisplay.from_tables(given, by="snr", kind="difference")
+    [hollow] = [
+        line for line in display.ax_.lines if line.get_markerfacecolor() == "white"
+    ][:1]
+    found = compare(given["one"], given["noisy"], by="snr").iloc[1]
+    assert found["note"] == "n too small"
+    np.testing.assert_allclose(hollow.get_ydata(), [found["difference"]])
+    # The other groups have intervals, this one has none.
+    _, _, [bars] = display.ax_.containers[0].lines
+    lengths = [len(segment) for segment in bars.get_segments()]
+    assert lengths == [0, 2, 2]
+    assert "fewer than 5 pairs" in display.ax_.texts[0].get_text()
+    whole = EvaluationDisplay.from_tables(tables(), by="snr", kind="difference")
+    assert not whole.ax_.texts
 
 
 def test_a_method_keeps_its_color_and_the_reference_is_grey():

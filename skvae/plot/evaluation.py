@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skvae.evaluation.intervals import MIN_N
+from skvae.evaluation.layout import LABELS
 from skvae.evaluation.scores import evaluate
 from skvae.evaluation.summary import compare, scores_of
 from skvae.plot.style import MARKERS, NEUTRAL_COLOR, color, new_axes
@@ -27,14 +29,8 @@ _SIZE = (8.0, 4.5)
 _FILLED = 0.8
 #: Fraction of an enhancer's width that its box fills.
 _BOX = 0.85
-_LABELS = {
-    "si_sdr": "SI-SDR (dB)",
-    "sdr": "SDR (dB)",
-    "pesq": "PESQ",
-    "stoi": "STOI",
-    "estoi": "ESTOI",
-    "snr": "SNR (dB)",
-}
+#: Explanation of a hollow marker.
+_HOLLOW = f"hollow: fewer than {MIN_N} pairs, no interval"
 
 
 class EvaluationDisplay:
@@ -202,8 +198,8 @@ class EvaluationDisplay:
         kind : {"box", "violin", "difference"}, default="box"
             Kind of plot. "box" and "violin" show the distribution of the scores.
             "difference" shows mean paired differences from the reference with bootstrap
-            intervals (:func:`~skvae.compare`). Only differences show which enhancer is
-            better.
+            intervals (:func:`~skvae.compare`), and a hollow marker where there are too
+            few pairs for an interval. Only differences show which enhancer is better.
         ax : matplotlib Axes, default=None
             Axes to draw on. None means a new figure.
         title : str, default=None
@@ -220,7 +216,7 @@ class EvaluationDisplay:
         reference = self._check()
         self.ax_ = new_axes(_SIZE) if ax is None else ax
         self.figure_: Figure = self.ax_.figure  # type: ignore[assignment]
-        label = _LABELS.get(self.metric, self.metric)
+        label = LABELS.get(self.metric, self.metric)
         if kind == "difference":
             names = [name for name in self.tables if name != reference]
             self._draw_differences(names, reference, confidence)
@@ -337,6 +333,7 @@ class EvaluationDisplay:
         shown = groups if self.by is None else [*groups, "all"]
         places, _ = self._places(len(names), len(shown))
         handles = []
+        has_bare = False
         self.ax_.axhline(0, color=NEUTRAL_COLOR, zorder=1)
         for k, (name, where) in enumerate(zip(names, places, strict=True)):
             found = compare(
@@ -354,18 +351,36 @@ class EvaluationDisplay:
             mean, low, high = (
                 found.iloc[order][["difference", "low", "high"]].to_numpy(float).T
             )
+            marker, tint = MARKERS[k % len(MARKERS)], self._color(name, reference)
             handles.append(
                 self.ax_.errorbar(
                     where,
                     mean,
-                    np.nan_to_num([mean - low, high - mean]),
-                    fmt=MARKERS[k % len(MARKERS)],
-                    color=self._color(name, reference),
+                    [mean - low, high - mean],  # nothing is drawn where it is NaN
+                    fmt=marker,
+                    color=tint,
                     capsize=3,
                     label=name,
                 )
             )
+            bare = np.isnan(low)
+            if bare.any():
+                self.ax_.plot(
+                    where[bare], mean[bare], marker, color=tint, markerfacecolor="white"
+                )
+                has_bare = True
         self._label_places(names, shown, handles)
+        if has_bare:
+            self.ax_.annotate(
+                _HOLLOW,
+                (1, 0),
+                xytext=(-3, 3),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                ha="right",
+                fontsize="small",
+                color=NEUTRAL_COLOR,
+            )
 
     def _label_places(
         self, names: list[str], groups: list[Any], handles: list[Any]
@@ -383,7 +398,7 @@ class EvaluationDisplay:
             for group in groups
         ]
         self.ax_.set_xticks(range(len(groups)), ticks)
-        self.ax_.set_xlabel(_LABELS.get(self.by, self.by))
+        self.ax_.set_xlabel(LABELS.get(self.by, self.by))
         self.ax_.set_xlim(-0.6, len(groups) - 0.4)
         for edge in np.arange(len(groups) - 1) + 0.5:
             self.ax_.axvline(edge, color="0.9", linewidth=1)

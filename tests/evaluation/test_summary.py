@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import inspect
+import re
 import warnings
 
 import numpy as np
 import pandas
 import pytest
+from scipy.optimize import brentq
 
-import skvae.evaluation.summary
 from skvae import evaluate
 from skvae.datasets import make_dataset
+from skvae.evaluation import intervals
+from skvae.evaluation.intervals import estimate_mean
 from skvae.evaluation.summary import (
     compare,
     format_comparison,
@@ -61,12 +65,80 @@ def test_summary_holds_plain_means_and_counts_of_every_group():
 
 def test_the_interval_agrees_with_a_slow_bootstrap():
     rng = np.random.default_rng(1)
-    scores = rng.gamma(2.0, size=25)
-    # Hesterberg's percentiles for n = 25, with t(24, 0.975) = 2.0639: tail 0.01755.
-    means = [np.mean(rng.choice(scores, 25)) for _ in range(20000)]
-    expected = np.quantile(means, [0.01755, 0.98245])
+    scores = rng.gamma(2.0, size=40)
+    # Hesterberg's percentiles for n = 40, with t(39, 0.975) = 2.0227: tail 0.02026.
+    means = [np.mean(rng.choice(scores, 40)) for _ in range(20000)]
+    expected = np.quantile(means, [0.02026, 0.97974])
     row = summarize(pandas.DataFrame({"sdr": scores}), n_resamples=20000).iloc[0]
     np.testing.assert_allclose([row["low"], row["high"]], expected, atol=0.03)
+
+
+def hall_interval(mean, sums, counts, t):
+    """Interval whose ends have Hall's statistic at the quantiles of Student's t."""
+    n = len(sums)
+    residuals = sums - mean * counts
+    error = np.sqrt(n / (n - 1) * np.sum(residuals**2)) / counts.sum()
+    skewness = np.mean(residuals**3) / np.mean(residuals**2) ** 1.5
+    a = skewness / np.sqrt(n)
+
+    def above(truth, quantile):
+        x = (mean - truth) / error
+        return x + a * x**2 / 3 + a**2 * x**3 / 27 + a / 6 - quantile
+
+    far = mean - 99 * error, mean + 99 * error
+    return [brentq(above, *far, args=(quantile,)) for quantile in (t, -t)]
+
+
+def test_the_interval_of_few_scores_contains_that_of_hall():
+    rng = np.random.default_rng(1)
+    for n, t in ((5, 2.77645), (12, 2.20099), (29, 2.04841)):
+        scores = rng.exponential(size=n)
+        hall = hall_interval(scores.mean(), scores, np.ones(n), t)
+        row = summarize(pandas.DataFrame({"sdr": scores})).iloc[0]
+        # Long on the right, where the percentiles end early; on the left they may not.
+        assert row["high"] == pytest.approx(hall[1], abs=1e-3)
+        assert row["low"] <= hall[0] + 1e-3
+    symmetric = pandas.DataFrame({"sdr": [*np.arange(-10.0, 11), 1e-9, -1e-9]})
+    row = summarize(symmetric).iloc[0]
+    t_interval = 2.0739 * symmetric["sdr"].std() / np.sqrt(23)
+    assert row["high"] == pytest.approx(t_interval, rel=0.05)
+    assert row["low"] == pytest.approx(-t_interval, rel=0.05)
+
+
+def promised_coverage():
+    """Rows of the table in the docstring: kind of scores, and coverage by n."""
+    text = inspect.getdoc(summarize)
+    rows = re.findall(r"^(\w[\w ]+?)  +(0\.\d\d) +(0\.\d\d) +(0\.\d\d)$", text, re.M)
+    numbers = {kind: [float(x) for x in values] for kind, *values in rows}
+    assert len(numbers) == 4
+    return [
+        (kind, n, coverage)
+        for kind, row in numbers.items()
+        for n, coverage in zip((5, 10, 30), row, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("kind", "n", "promised"), promised_coverage())
+def test_the_coverage_is_what_the_docstring_promises(kind, n, promised):
+    rng = np.random.default_rng(n)
+    n_sets, size = 1000, 6
+
+    def draw(shape):
+        if kind.startswith("normal"):
+            return rng.normal(size=shape)
+        return rng.exponential(size=shape) - 1
+
+    covered = 0
+    for _ in range(n_sets):
+        scores, clusters = draw(n), np.arange(n)
+        if "clusters" in kind:
+            scores = (scores[:, None] + rng.normal(size=(n, size))).ravel()
+            clusters = np.repeat(clusters, size)
+        found = estimate_mean(scores, clusters, 0.95, 400, rng)
+        covered += found.low <= 0 <= found.high
+    # Three standard errors of the simulation, and the rounding in the docstring.
+    spread = 3 * np.sqrt(promised * (1 - promised) / n_sets) + 0.005
+    assert covered / n_sets == pytest.approx(promised, abs=spread)
 
 
 @pytest.mark.parametrize("n", [8, 25])
@@ -110,6 +182,7 @@ def test_an_interval_of_clusters_covers_the_mean_over_other_clusters_too():
 def test_clusters_of_one_are_utterances_and_their_order_does_not_count():
     table = made_table(np.random.default_rng(6)).assign(one=lambda t: t.index)
     alone = summarize(table, cluster="one")
+    assert (alone.pop("clusters") == alone["n"]).all()
     pandas.testing.assert_frame_equal(alone, summarize(table))
     [mixed, sorted_] = (
         summarize(t, metrics="si_sdr", cluster="noise")
@@ -135,7 +208,14 @@ def test_a_comparison_of_clusters_agrees_with_a_slow_bootstrap():
         for _ in range(20000)
     ]
     # Hesterberg's percentiles for n = 5, with t(4, 0.975) = 2.7764: tail 0.00096.
-    expected = np.quantile(means, [0.00096, 0.99904])
+    low, high = np.quantile(means, [0.00096, 0.99904])
+    hall = hall_interval(
+        np.concatenate(kept).mean(),
+        np.array([x.sum() for x in kept]),
+        np.array([len(x) for x in kept]),
+        2.7764,
+    )
+    expected = min(low, hall[0]), max(high, hall[1])
     row = compare(table, other, n_resamples=20000, cluster="noise").iloc[0]
     np.testing.assert_allclose([row["low"], row["high"]], expected, atol=0.15)
     assert row["difference"] == pytest.approx(np.concatenate(kept).mean())
@@ -162,7 +242,7 @@ def test_resampling_is_seeded_and_groups_do_not_touch_each_other(monkeypatch):
     assert (alone[["low", "high"]] == among[["low", "high"]]).all()
     # In pieces the random numbers are different.
     whole = summarize(table).loc[0, ["low", "high"]].astype(float)
-    monkeypatch.setattr(skvae.evaluation.summary, "_INDICES_AT_ONCE", 1000)
+    monkeypatch.setattr(intervals, "_INDICES_AT_ONCE", 1000)
     pieces = summarize(table).loc[0, ["low", "high"]].astype(float)
     np.testing.assert_allclose(whole, pieces, atol=0.2)
 
@@ -265,6 +345,138 @@ def test_comparison_refuses_other_utterances():
         compare(*files)
 
 
+@pytest.mark.parametrize("n", [1, 2, 4, 5])
+def test_fewer_than_five_scores_have_a_mean_and_no_interval(n):
+    rng = np.random.default_rng(n)
+    table = pandas.DataFrame({"si_sdr": rng.normal(50, 1, n)})
+    means, gains = summarize(table), compare(table, table - 50)
+    for found in (means, gains):
+        bounds = found.loc[0, ["low", "high"]].astype(float)
+        assert np.isnan(bounds).all() == (n < 5)
+        assert found.loc[0, "note"] == ("n too small" if n < 5 else "")
+        assert found.loc[0, "n"] == n
+    assert means.loc[0, "mean"] == pytest.approx(table["si_sdr"].mean())
+    # All differences are 50, but a sign is that of an interval.
+    sign = gains.loc[0, "sign"]
+    assert (sign is pandas.NA) if n < 5 else (sign == 1)
+    assert gains["sign"].dtype == "Int64"
+    for text in (format_summary(means), format_comparison(gains)):
+        assert ("[n too small]" in text) == (n < 5)
+        assert "nan" not in text
+
+
+def test_clusters_that_are_few_are_counted_and_told():
+    rng = np.random.default_rng(11)
+    noise = np.repeat(np.arange(12), 10)
+    table = pandas.DataFrame({"noise": noise, "si_sdr": rng.normal(noise, 1)})
+    other = table.assign(si_sdr=table["si_sdr"] + rng.normal(1, 1, 120))
+    for n, note in ((4, "too few clusters"), (5, "few clusters"), (9, "few clusters")):
+        rows = noise < n
+        means = summarize(table[rows], cluster="noise")
+        gains = compare(other[rows], table[rows], cluster="noise")
+        for found in (means, gains):
+            row = found.iloc[0]
+            assert row["n"] == 10 * n
+            assert row["clusters"] == n
+            assert row["note"] == note
+            assert np.isnan(row["low"]) == (n < 5)
+        text = format_summary(means)
+        assert text.splitlines()[0].split() == ["n", "clusters", "si_sdr"]
+        assert ("[too few clusters]" in text) == (n < 5)
+        told = "* fewer than 10 clusters: the interval is approximate"
+        assert (text.splitlines()[-1] == told) == (n >= 5)
+        assert text.count("]*") == (n >= 5)
+    many = summarize(table, cluster="noise")
+    assert many["note"].tolist() == [""]
+    assert "*" not in format_summary(many)
+
+
+def systems(n=12):
+    rng = np.random.default_rng(12)
+    noisy = pandas.DataFrame({"snr": np.resize([0, 5], n), "sdr": rng.normal(5, 3, n)})
+    return {
+        "noisy": noisy,
+        "one": noisy.assign(sdr=noisy["sdr"] + rng.normal(1, 0.2, n)),
+        "two": noisy.assign(sdr=noisy["sdr"] + rng.normal(-1, 0.2, n)),
+    }
+
+
+def test_a_dict_or_a_list_of_tables_is_summarized_system_by_system():
+    tables = systems()
+    found = summarize(tables, by="snr")
+    assert list(found.columns[:3]) == ["system", "snr", "metric"]
+    assert found["system"].tolist() == [name for name in tables for _ in range(3)]
+    parts = [summarize(table, by="snr") for table in tables.values()]
+    pandas.testing.assert_frame_equal(
+        found.drop(columns="system"), pandas.concat(parts, ignore_index=True)
+    )
+    numbered = summarize(list(tables.values()), by="snr")
+    assert numbered["system"].unique().tolist() == [0, 1, 2]
+    assert numbered.drop(columns="system").equals(found.drop(columns="system"))
+
+
+@pytest.mark.parametrize("by", [None, "system", ["system", "snr"], "snr"])
+def test_there_is_no_mean_over_systems(by):
+    tables = systems()
+    together = pandas.concat(
+        [table.assign(system=name) for name, table in tables.items()]
+    )
+    found = summarize(together, by=by)
+    assert "all" not in found["system"].tolist()
+    expected = summarize(tables, by=None if by in (None, "system") else "snr")
+    pandas.testing.assert_frame_equal(found, expected)
+
+
+def test_a_single_system_has_a_name_where_it_is_asked_for():
+    table = systems()["one"].assign(system="one")
+    assert "system" not in summarize(table)
+    assert "system" not in compare(table, table)
+    found = summarize(table, by=["system", "snr"])
+    assert found["system"].tolist() == ["one"] * 3
+    assert found["snr"].tolist() == ["all", 0, 5]
+
+
+def test_each_system_is_compared_with_the_one_that_is_named():
+    tables = systems()
+    found = compare(tables, "noisy")
+    assert found["system"].tolist() == ["one", "two"]
+    assert found["sign"].tolist() == [1, -1]
+    alone = compare(tables["one"], tables["noisy"])
+    pandas.testing.assert_frame_equal(found[:1].drop(columns="system"), alone)
+    # By number, and with a table from elsewhere.
+    listed = list(tables.values())
+    assert compare(listed, 0)["system"].tolist() == [1, 2]
+    assert compare(listed, listed[2])["difference"].tolist()[2] == 0
+    with pytest.raises(ValueError, match=r"name of a system.*'noisy'.*got 'three'"):
+        compare(tables, "three")
+    with pytest.raises(ValueError, match="name of a system"):
+        compare(tables, tables)
+    with pytest.raises(ValueError, match="name of a system"):
+        compare(tables["one"], "noisy")
+    for wrong in ({}, [], "scores.csv", {"one": "scores.csv"}, None):
+        with pytest.raises(ValueError, match="`table` must be a table of `evaluate`"):
+            summarize(wrong)
+
+
+def test_systems_in_one_file_are_paired_by_utterance(tmp_path):
+    labels = pandas.Index([f"{k}" for k in range(12)], name="utterance")
+    together = pandas.concat(
+        [
+            table.set_index(labels).assign(system=name, file=f"{name}.wav")
+            for name, table in systems().items()
+        ]
+    )
+    together.to_csv(tmp_path / "scores.csv")
+    expected = compare(systems(), "noisy", by="snr")
+    for options in ({}, {"index_col": 0}):
+        table = pandas.read_csv(tmp_path / "scores.csv", **options)
+        found = compare(table, "noisy", by="snr")
+        pandas.testing.assert_frame_equal(found, expected)
+        assert table["system"].nunique() == 3  # it is not changed
+    with pytest.raises(ValueError, match="`other` must contain one system"):
+        compare(table, table)
+
+
 def test_one_utterance_has_a_score_and_no_interval():
     table = pandas.DataFrame({"si_sdr": [5.0]})
     text = format_summary(summarize(table))
@@ -283,3 +495,38 @@ def test_formatted_comparison_has_signs_and_names_what_has_no_pair():
     ]
     assert "all pesq: 2 without a pair" in lines
     assert "nan" not in format_comparison(compare(table[:1], worse[:1]))
+
+
+@pytest.mark.parametrize("style", ["markdown", "latex"])
+def test_tables_for_papers_hold_the_same_cells(style):
+    tables = {"a_b|c": systems()["one"], "50 % & more": systems()["two"]}
+    means = summarize(tables, by="snr")
+    plain, table = format_summary(means), format_summary(means, style=style)
+    for cell in re.findall(r"-?\d+\.\d\d \[.*?\]", plain):
+        shown = re.sub(r"-(?=\d)", "$-$", cell) if style == "latex" else cell
+        assert shown in table
+    assert "SDR (dB)" in table
+    lines = table.splitlines()
+    if style == "markdown":
+        assert lines[0] == "| system | SNR (dB) | n | SDR (dB) |"
+        assert lines[1] == "|:---|:---|---:|---:|"
+        assert lines[2].startswith(r"| a\_b\|c | all | 12 | ")
+        assert len(lines) == 2 + 6
+    else:
+        assert lines[:2] == [r"\begin{tabular}{llrr}", r"\toprule"]
+        assert lines[2] == r"system & SNR (dB) & n & SDR (dB) \\"
+        assert r"50 \% \& more & 0 & 6 & " in table
+        assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+        assert all(line.endswith(r" \\") for line in lines[4:10])
+    small = compare(tables["a_b|c"][:3], tables["50 % & more"][:3])
+    assert "[n too small]" in format_comparison(small, style=style)
+    gaps = summarize(tables["a_b|c"].assign(sdr=np.nan))
+    assert "12 undefined, 0 errors" in format_summary(gaps, style)
+
+
+def test_styles_are_checked():
+    table = systems()["one"]
+    with pytest.raises(ValueError, match="`style` must be one of"):
+        format_summary(summarize(table), style="html")
+    with pytest.raises(ValueError, match="`style` must be one of"):
+        format_comparison(compare(table, table), style="html")

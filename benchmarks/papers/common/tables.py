@@ -111,8 +111,8 @@ def judge(claims: Iterable[Claim], tables: Tables) -> pandas.DataFrame:
     DataFrame
         The columns are those of :class:`Claim`; `difference`, `low`, `high` and `n`;
         `noises_low` and `noises_high`, the interval with the kinds of noise as clusters
-        (NaN for a single kind); `finding`; and `verdict`. The finding is "a > b" or "a
-        < b" if the first interval does not contain zero, and "a ? b" otherwise. The
+        (NaN for fewer than five); `finding`; and `verdict`. The finding is "a > b" or
+        "a < b" if the first interval does not contain zero, and "a ? b" otherwise. The
         verdict ends with "in these noises" if only the second interval contains zero.
     """
     records = []
@@ -125,8 +125,11 @@ def judge(claims: Iterable[Claim], tables: Tables) -> pandas.DataFrame:
             compare(first, second, claim.metric, cluster=cluster).iloc[0]
             for cluster in (None, "noise")
         )
-        is_general = row["sign"] in (0, elsewhere["sign"]) or np.isnan(elsewhere["low"])
-        finding, verdict = _read(claim, row["sign"])
+        # Without an interval, nothing is decided.
+        sign = 0 if pandas.isna(row["sign"]) else int(row["sign"])
+        is_general = sign == 0 or pandas.isna(elsewhere["sign"])
+        is_general = is_general or sign == elsewhere["sign"]
+        finding, verdict = _read(claim, sign)
         records.append(
             {
                 **claim._asdict(),
