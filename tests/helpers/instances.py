@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 import skvae
@@ -17,10 +18,15 @@ from skvae import (
     SpeechVAE,
     Training,
 )
+from skvae.datasets import Mixer
 
 # For scikit-learn's rows of ten samples, and for utterances of a third of a second.
 TINY_STFT = STFT(n_fft=8, hop_length=2)
 SMALL_STFT = STFT(n_fft=256)
+
+# Noise that is there: synthetic noise takes longer to make than a network to train.
+MIXER = Mixer([np.random.default_rng(0).standard_normal(16_000).astype(np.float32)])
+EPOCHS = Training(2, batch_size=64)
 
 # What is slow by default; estimators that are not named here are fast as they are.
 SMALL_SETTINGS = {
@@ -41,23 +47,31 @@ SMALL_SETTINGS = {
         "hidden_layer_sizes": (8, 8),
         "n_mels": 4,
         "context": 3,
-        "training": Training(2),
+        "mixer": MIXER,
+        "training": EPOCHS,
     },
-    "BiLSTMMask": {"hidden_layer_sizes": 4, "n_mels": 4, "training": Training(2)},
+    "BiLSTMMask": {
+        "hidden_layer_sizes": 4,
+        "n_mels": 4,
+        "mixer": MIXER,
+        "training": EPOCHS,
+    },
     "DenoisingVAE": {
         "n_latent": 2,
         "hidden_layer_sizes": 4,
         "n_mels": 4,
-        "training": Training(2),
+        "mixer": MIXER,
+        "training": EPOCHS,
     },
     "DnVAENMFEnhancer": {
-        "vae": DenoisingVAE(2, 4, n_mels=4, training=Training(2)),
+        "vae": DenoisingVAE(2, 4, n_mels=4, mixer=MIXER, training=EPOCHS),
         "inference": GradientVEM(3),
         "noise": NMFNoise(2),
     },
     "NoiseAwareVAE": {
         "vae": SpeechVAE(2, 8, training=Training(2)),
-        "training": Training(2),
+        "mixer": MIXER,
+        "training": EPOCHS,
     },
 }
 
