@@ -61,7 +61,7 @@ class MaskEnhancer(TrainedOnMixtures, TrainedEstimator, BaseEnhancer):
     def _first_network(
         self, config: MaskConfig, trainer: MixtureTrainer, part: None
     ) -> MaskNetwork:
-        network = new_network(MaskNetwork, config, torch_generator(trainer.rng))
+        network = new_network(self._network_class, config, torch_generator(trainer.rng))
         trainer.fit_bands(network.features)
         return network
 

@@ -289,7 +289,7 @@ class DenoisingVAE(MixtureModel):
 
         Its encoder starts from a mask network if there is one.
         """
-        network = new_network(DenoisingNetwork, config, torch_generator(trainer.rng))
+        network = new_network(self._network_class, config, torch_generator(trainer.rng))
         if part is None:
             trainer.fit_bands(network.features)
         else:

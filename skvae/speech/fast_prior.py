@@ -25,7 +25,8 @@ def fast_prior(
     Parameters
     ----------
     network : SpeechNetwork
-        Network whose weights no longer change.
+        Network whose weights no longer change. The functions of a subclass that defines
+        ``encode`` or ``decode`` are called as they are.
     lengths : Tensor of int, shape (B,), default=None
         Numbers of frames of padded sequences, on the CPU: a network that joins frames
         must not read the padding.
@@ -58,7 +59,9 @@ def fast_prior(
     def decode(z: Tensor) -> Tensor:
         return network.decode(z, lengths)[..., :edge]
 
-    if not isinstance(network.encoder, FeedForward):
+    cls = type(network)
+    is_own = cls.encode is SpeechNetwork.encode and cls.decode is SpeechNetwork.decode
+    if not is_own or not isinstance(network.encoder, FeedForward):
         return SpeechPrior(
             lambda power: network.encode(whole(power), lengths),
             decode,

@@ -258,7 +258,7 @@ class NoiseAwareVAE(MixtureModel):
         if part is not None:
             return self._restored_network(config, with_clean_encoder(part.state_))
         draws = torch_generator(trainer.rng)
-        network = new_network(NoiseAwareNetwork, config, draws)
+        network = new_network(self._network_class, config, draws)
 
         def batches(name: str) -> Iterator[Batch]:
             for batch in trainer.measured():

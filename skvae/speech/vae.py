@@ -275,7 +275,7 @@ class SpeechVAE(SpeechModel):
     def _first_network(
         self, config: VAEConfig, trainer: SpeechTrainer, part: None
     ) -> SpeechNetwork:
-        network = new_network(SpeechNetwork, config, torch_generator(trainer.rng))
+        network = new_network(self._network_class, config, torch_generator(trainer.rng))
         moments = measure(trainer.batches(), config.floor)
         standardize(network, moments)
         start_at_mean(network.log_variance, moments)

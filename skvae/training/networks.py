@@ -46,6 +46,11 @@ def new_network(
     Module
         On the CPU.
 
+    Raises
+    ------
+    TypeError
+        If a module registers buffers without a method ``reset_buffers()``.
+
     Examples
     --------
     >>> import torch
@@ -59,6 +64,13 @@ def new_network(
     True
     """
     network = _empty(make, config)
+    for layer in network.modules():
+        has_buffers = next(layer.buffers(recurse=False), None) is not None
+        if has_buffers and not isinstance(layer, Buffered):
+            raise TypeError(
+                f"{type(layer).__name__} registers buffers: it must define "
+                "`reset_buffers()`, which sets them to their first values."
+            )
     initialize(network, generator)
     return network
 
@@ -115,10 +127,14 @@ def _empty(make: Callable[[Any], Module], config: Any) -> Module:
 def initialize(module: nn.Module, generator: torch.Generator) -> None:
     """Draw the weights of all layers in a module, and reset its buffers.
 
+    Matrices and kernels are Glorot uniform, weights of recurrent layers uniform, scales
+    one and biases zero.
+
     Parameters
     ----------
     module : Module
-        Consists of linear layers and LSTMs; changed in place.
+        Consists of linear, convolutional, recurrent and normalization layers; changed
+        in place.
     generator : torch.Generator
         Source of the weights, on the CPU. The global generator is not used.
 
@@ -131,14 +147,17 @@ def initialize(module: nn.Module, generator: torch.Generator) -> None:
     [0.0, 0.0]
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-            layer.bias.zero_()
-        elif isinstance(layer, nn.LSTM):
+        if isinstance(layer, nn.RNNBase):
             bound = layer.hidden_size**-0.5
             for weight in layer.parameters():
                 weight.uniform_(-bound, bound, generator=generator)
-        elif isinstance(layer, Buffered):
+            continue
+        for name, weight in layer.named_parameters(recurse=False):
+            if weight.ndim > 1:
+                nn.init.xavier_uniform_(weight, generator=generator)
+            else:
+                weight.fill_(0.0 if name.endswith("bias") else 1.0)
+        if isinstance(layer, Buffered):
             layer.reset_buffers()
 
 

@@ -112,6 +112,25 @@ def test_recurrent_networks_are_taken_as_they_are():
         torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.parametrize("name", ["encode", "decode"])
+def test_functions_of_a_subclass_are_called_as_they_are(network, name):
+    class Own(SpeechNetwork):
+        pass
+
+    def own(self, x, *args):
+        found = getattr(SpeechNetwork, name)(self, x, *args)
+        return tuple(part + 1 for part in found) if name == "encode" else found + 1
+
+    setattr(Own, name, own)
+    subclass = Own(network.config).to(torch.float64)
+    subclass.load_state_dict(network.state_dict())
+    subclass.requires_grad_(False)
+    prior, V = fast_prior(subclass), power()
+    mean, log_variance = prior.encode(V)
+    torch.testing.assert_close((mean, log_variance), subclass.encode(V))
+    torch.testing.assert_close(prior.log_variance(mean), subclass.decode(mean))
+
+
 def test_batches_are_their_utterances(network):
     prior = fast_prior(network)
     z = torch.randn(2, N, 3, generator=torch.Generator().manual_seed(1)).double()

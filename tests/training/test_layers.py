@@ -154,6 +154,30 @@ def test_weights_have_the_spread_that_keeps_signals_alive():
         assert weight.abs().max().item() == pytest.approx(0.1, rel=0.05)
 
 
+def test_other_layers_are_drawn_from_the_generator_as_well():
+    def build():
+        return nn.Sequential(
+            nn.Conv1d(3, 20, 5), nn.LayerNorm(20), nn.GRU(20, 4), nn.PReLU()
+        )
+
+    before = torch.random.get_rng_state()
+    convolution, norm, recurrence, slope = one = make(build)
+    for weight, again in zip(one.parameters(), make(build).parameters(), strict=True):
+        assert torch.equal(weight, again)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert convolution.weight.var().item() == pytest.approx(2 / (5 * 23), rel=0.2)
+    assert not convolution.bias.any()
+    assert not norm.bias.any()
+    assert norm.weight.tolist() == [1.0] * 20
+    assert 0 < recurrence.weight_hh_l0.abs().max() <= 0.5
+    assert slope.weight.tolist() == [1.0]
+
+
+def test_buffers_without_first_values_are_refused():
+    with pytest.raises(TypeError, match="BatchNorm1d registers buffers"):
+        make(lambda: nn.BatchNorm1d(3))
+
+
 def test_plain_buffers_stay_and_no_weight_keeps_its_old_value():
     module = nn.Sequential(nn.Linear(3, 2), BiLSTM(2, (2,), 0.0))
     module.register_buffer("scale", torch.full((2,), 7.0))
