@@ -32,13 +32,18 @@ PUBLIC_MODULES = (
     "skvae.datasets",
     "skvae.evaluation",
     "skvae.evaluation.estimator_checks",
+    "skvae.masks.base",
     "skvae.metrics",
     "skvae.plot",
     "skvae.recordings",
+    "skvae.speech.base",
+    "skvae.speech.prior",
     "skvae.storage.recipe_files",
     "skvae.training.distributed",
     "skvae.utils.learned",
     "skvae.utils.parameters",
+    "skvae.vaenmf.inference",
+    "skvae.vaenmf.noise",
 )
 
 project = "skvae"
@@ -51,6 +56,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
+    "architecture_pictures",
     "front_picture",
     "mathml",
     "measured",

@@ -118,7 +118,7 @@ class Inference(BaseEstimator, ABC):
 class IterativeInference(Inference):
     """Base of the inferences that iterate: move z, update noise and gain, add a cost.
 
-    Subclasses return a :class:`Run` from :meth:`_begin` and have the parameters
+    Subclasses return a :class:`Run` from ``_begin`` and have the parameters
     `max_iter`, `gain` and `tol`.
     """
 

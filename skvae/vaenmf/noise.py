@@ -28,7 +28,7 @@ class Noise(ABC):
     Attributes
     ----------
     frames : Tensor of shape (B, N, 1), or None
-        Frames that count, in a padded batch; see :mod:`skvae.vaenmf.padding`.
+        Frames that count, in a padded batch; see ``skvae.vaenmf.padding``.
     """
 
     frames: Tensor | None

@@ -1,4 +1,4 @@
-"""What holds of the inferences whatever the data: descent, posteriors, recovery."""
+"""Properties of the inferences and of NMFNoise: descent, posteriors, recovery."""
 
 from __future__ import annotations
 

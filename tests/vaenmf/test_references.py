@@ -1,4 +1,4 @@
-"""Each inference against a slow version, written from the papers bin by bin."""
+"""VEM, GradientVEM, MCEM and MCMC against slow versions, written from the papers."""
 
 from __future__ import annotations
 
