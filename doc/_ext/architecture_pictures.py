@@ -271,7 +271,7 @@ def draw_transform(theme: str) -> Picture:
     note(middle + 12, 638, "limit, cross-fade")
     box(left, 662, width, 44, ["=mask of the block"], "data")
     arrow((middle, 706), (middle, 754))
-    note(middle + 12, 730, "`BlockSpectra.masked")
+    note(middle + 12, 730, "`masked")
     box(left, 754, width, 62, ["=masked spectra", "a few frames at a time"], "data")
     arrow((middle, 816), (middle, 904))
     note(middle + 12, 838, "for each block")
