@@ -84,9 +84,9 @@ def test_a_dictionary_of_real_speech_gains_on_real_noise(pairs, speech):
 
 
 def test_a_small_speech_model_gains_on_real_noise(pairs, speech):
-    noisy, clean, _ = pairs
+    noisy, clean = (part[:6] for part in pairs[:2])
     model = SpeechVAE(16, 64, training=Training(12, learning_rate=3e-3))
-    enhancer = VAENMFEnhancer(model, GradientVEM(60), random_state=0).fit(speech)
+    enhancer = VAENMFEnhancer(model, GradientVEM(60), random_state=0).fit(speech[::2])
     score = enhancer.score(noisy, clean)
     assert score > mean_si_sdr(clean, noisy) + 4
 

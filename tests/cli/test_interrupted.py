@@ -33,7 +33,7 @@ def write_noise(path, seconds):
 @pytest.fixture
 def long_files(tmp_path):
     for k in range(3):
-        write_noise(tmp_path / f"in/{k}.wav", 240)
+        write_noise(tmp_path / f"in/{k}.wav", 120)
     return tmp_path
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pandas
@@ -20,6 +21,7 @@ from skvae import (
     load_pretrained,
     save_pretrained,
 )
+from skvae.cli import main
 from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.mixing.pairs import COLUMNS
 from skvae.storage.pretrained import model_names
@@ -403,17 +405,43 @@ def test_speed_lets_slow_models_sit_out(monkeypatch):
     assert [len(spent) for spent in times.values()] == [2, 2]
 
 
-@pytest.mark.parametrize("limit", [0.0, np.inf])
-def test_cold_start_runs_the_command_line_and_is_judged(capsys, monkeypatch, limit):
+def test_cold_start_runs_the_command_line_and_is_judged(capsys, monkeypatch):
     speed = script("speed")
-    monkeypatch.setattr(speed, "LATEST_START", limit)
-    assert speed.report_cold_start(1) == (limit > 0)
-    assert "skvae enhance --model wiener" in capsys.readouterr().out
+    measured = []
+
+    def measure_once(tasks, n_rounds):
+        assert n_rounds == 1
+        if not measured:
+            for task in tasks.values():
+                task()
+            measured.append({name: np.array([1.0]) for name in tasks})
+        return measured[0]
+
+    monkeypatch.setattr(speed, "time_rounds", measure_once)
+    for limit in (0.9, 1.1):
+        monkeypatch.setattr(speed, "LATEST_START", limit)
+        assert speed.report_cold_start(1) == (limit > 1)
+        assert "skvae enhance --model wiener" in capsys.readouterr().out
 
 
-def test_scaling_judges_the_command_by_real_time_and_by_what_two_jobs_gain(capsys):
+def test_scaling_judges_the_command_by_real_time_and_by_what_two_jobs_gain(
+    capsys, monkeypatch
+):
     scaling = script("scaling")
+    jobs = []
+
+    def run_here(command, check):
+        """With one job, since what two of them do has tests of its own."""
+        assert check
+        assert command[:3] == [sys.executable, "-m", "skvae"]
+        words = [str(word) for word in command[3:]]
+        jobs.append(words[words.index("--jobs") + 1])
+        words[words.index("--jobs") + 1] = "1"
+        assert main(words) == 0
+
+    monkeypatch.setattr(scaling.subprocess, "run", run_here)
     real_times, ratio = scaling.compare_commands("wiener", 2)
+    assert jobs == ["2", "1", "1", "2"]
     assert real_times > 0 and ratio > 0
     assert "2 files of 10 s with wiener" in capsys.readouterr().out
     assert scaling.fast_enough(10.0, 0.58)
@@ -445,11 +473,28 @@ def test_devices_prints_rates_of_every_system_and_what_came_of_them(
 def test_many_files_are_done_once_and_judged(capsys, monkeypatch):
     many_files = script("many_files")
     arguments = ["--files", "101", "--jobs", "1", "--model", "spectral-subtraction"]
-    monkeypatch.setattr(many_files, "MOST_SECONDS", np.inf)
-    assert many_files.main(arguments) == 0
+    assert many_files.MOST_MEMORY == 500
+
+    def judge(memory, seconds):
+        monkeypatch.setattr(many_files, "MOST_MEMORY", memory)
+        monkeypatch.setattr(many_files, "MOST_SECONDS", seconds)
+        return many_files.main(arguments)
+
+    assert judge(500, np.inf) == 0
     assert "PASS: 101 of 101 are there" in capsys.readouterr().out
-    monkeypatch.setattr(many_files, "MOST_MEMORY", 1)
-    assert many_files.main(arguments) == 1
+
+    def measure(source, target, *options):
+        for path in source.rglob("*.wav"):
+            (target / path.relative_to(source)).parent.mkdir(
+                parents=True, exist_ok=True
+            )
+            (target / path.relative_to(source)).touch()
+        return 100.0, 2.0
+
+    monkeypatch.setattr(many_files, "measure", measure)
+    assert judge(100, 2) == 0
+    assert judge(99, 2) == 1
+    assert judge(100, 1) == 1
 
 
 def test_a_command_that_fails_is_no_figure(tmp_path):
