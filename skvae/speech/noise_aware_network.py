@@ -65,33 +65,6 @@ class NoiseAwareNetwork(SpeechNetwork):
             module.requires_grad_(False)
 
 
-def at_level(batch: Mixtures, level: float | Tensor) -> Mixtures:
-    """Scale mixtures to a level.
-
-    Parameters
-    ----------
-    batch : Mixtures
-        Mixtures whose mean power is one.
-    level : float or Tensor of shape (B, 1, 1)
-        Mean power after scaling.
-
-    Returns
-    -------
-    Mixtures
-
-    Examples
-    --------
-    >>> import torch
-    >>> one = torch.ones(1, 1, 1)
-    >>> louder = at_level(Mixtures(one, one / 2, one / 2, torch.tensor([1])), 5.0)
-    >>> louder.noisy.item(), louder.clean.item()
-    (5.0, 2.5)
-    """
-    return batch._replace(
-        noisy=batch.noisy * level, clean=batch.clean * level, cross=batch.cross * level
-    )
-
-
 def draw_levels(
     level: tuple[float, float], batch: Mixtures, generator: torch.Generator
 ) -> Tensor:

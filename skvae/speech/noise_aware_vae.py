@@ -16,7 +16,6 @@ from skvae.speech.base import MixtureModel
 from skvae.speech.noise_aware_network import (
     DIRECTIONS,
     NoiseAwareNetwork,
-    at_level,
     draw_levels,
     joint_loss,
     matching_loss,
@@ -262,7 +261,7 @@ class NoiseAwareVAE(MixtureModel):
 
         def batches(name: str) -> Iterator[Batch]:
             for batch in trainer.measured():
-                scaled = at_level(batch, draw_levels(self._level(), batch, draws))
+                scaled = batch.scaled(draw_levels(self._level(), batch, draws))
                 yield Batch(getattr(scaled, name), batch.lengths)
 
         standardize(network, measure(batches("noisy"), config.floor))
@@ -281,7 +280,7 @@ class NoiseAwareVAE(MixtureModel):
         level: float | Tensor = self.level_
         if is_training:
             level = draw_levels(self._level(), batch, generator)
-        batch = at_level(batch, level)
+        batch = batch.scaled(level)
         direction, precision = self.direction, self._training.precision
         if self.scheme == "joint":
             return joint_loss(

@@ -1,8 +1,8 @@
-"""Files that training goes on from, after whatever ended it.
+"""Checkpoints: files from which an interrupted training resumes.
 
-A file holds arrays and a line of JSON, in NumPy's format and without a pickle. It is
-written beside the one before and then takes its place, which file systems do at once:
-whenever the process is killed, one of the two is there and whole.
+A file contains arrays and a line of JSON, in NumPy's format without a pickle. It is
+written under another name and then replaces the previous file in one operation, so
+there is always a complete file, whenever the process is killed.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from torch import Tensor
 
 from skvae.utils.files import written_whole
 
-#: First of all in the JSON: what the file is, and the version of what it holds.
+#: Type of the file and version of its format, in the JSON.
 _FORMAT = "skvae training 1"
 
-#: Names of the JSON, of the generators' group, and of what a kill may leave behind.
+#: Names of the JSON and of the group of generators, and suffix of an incomplete file.
 _FACTS, _GENERATORS, _PART = "facts", "generators", ".part"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that training is written to after each epoch, and goes on from.
+    """A file that is written after each epoch, and from which training resumes.
 
-    One process at a time may use it.
+    Only one process at a time may use it.
 
     Parameters
     ----------
     path : str or path-like
-        The file; its folder must be there. While it is written, a second one with
-        ".part" after its name is there too.
+        The file, in an existing folder. While it is written, there is a second file
+        with the suffix ".part".
     fingerprint : str
-        Stands for all that the result depends on: a hash of parameters, data, device.
-        The checkpoint of another training is refused.
+        Hash of all that the result depends on, such as parameters and data. The
+        checkpoint of another training is refused.
     generators : mapping of str to Generator, default={}
-        All generators, of NumPy and PyTorch, that training draws from and does not
-        seed anew each time. Those spawned from NumPy's are no part of its state.
+        All generators of NumPy and PyTorch that training draws from and does not seed
+        again. The state of NumPy's generators excludes those that they have spawned.
 
     Examples
     --------
@@ -80,14 +80,14 @@ class Checkpoint:
         facts: Mapping[str, Any],
         tensors: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
-        """Write the file, with the states of the generators.
+        """Write the file, including the states of the generators.
 
         Parameters
         ----------
         facts : mapping
-            What JSON can hold.
+            Values for JSON.
         tensors : mapping of str to mapping of str to Tensor
-            Groups of tensors, on any device. A group's name has no "/".
+            Groups of tensors, on any device. Names of groups must not contain "/".
         """
         states = {}
         draws = {}
@@ -102,7 +102,7 @@ class Checkpoint:
             "facts": facts,
             "states": states,
         }
-        # The states of some bit generators hold arrays, and take lists as well.
+        # The states of some bit generators contain arrays; they accept lists as well.
         text = json.dumps(header, default=np.ndarray.tolist)
         arrays: dict[str, Any] = {
             f"{group}/{name}": tensor.detach().cpu().numpy()
@@ -110,31 +110,31 @@ class Checkpoint:
             for name, tensor in named.items()
         }
         arrays[_FACTS] = np.frombuffer(text.encode(), np.uint8)
-        # One name, so that the killed leave no more than one file.
+        # A fixed name, so that killed processes leave at most one file.
         with written_whole(self.path, os.fspath(self.path) + _PART) as file:
             np.savez(file, **arrays)
 
     def load(self) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:
-        """Read the file, and set the generators to where they stood.
+        """Read the file, and restore the states of the generators.
 
         Returns
         -------
         facts : dict
         tensors : dict of str to dict of str to Tensor
-            As they were saved, on the CPU. A group that was empty is so again.
+            As they were saved, on the CPU. Empty groups are restored as well.
 
-        None instead of both if there is no file yet.
+        None instead of both if there is no file.
 
         Raises
         ------
         ValueError
-            If the file is that of another training, or damaged, or no such file.
+            If the file is that of another training, damaged, or no checkpoint.
         """
         if not os.path.exists(self.path):
             folder = os.path.dirname(os.path.abspath(self.path))
-            if not os.path.isdir(folder):  # better known now than after an epoch
+            if not os.path.isdir(folder):  # found now rather than after an epoch
                 raise ValueError(
-                    f"`path` must be in a folder that is there, got {self.path}."
+                    f"`path` must be in an existing folder, got {self.path}."
                 )
             return None
         header, tensors = self._read()
@@ -159,8 +159,7 @@ class Checkpoint:
                         group, _, name = key.partition("/")
                         if key != _FACTS:
                             tensors[group][name] = torch.from_numpy(arrays[key])
-            # Bytes that are not what they should be make NumPy, the ZIP archive in its
-            # file and JSON raise nearly anything.
+            # Corrupt bytes make NumPy, ZIP and JSON raise nearly any exception.
             except Exception as error:
                 raise ValueError(
                     f"{self.path} is no checkpoint of this version, or damaged "
@@ -185,6 +184,6 @@ class Checkpoint:
                     generator.bit_generator.state = saved[name]
             except (RuntimeError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f"generator {name!r} is of another kind or device than in "
+                    f"generator {name!r} has another type or device than in "
                     f"{self.path}: {error}"
                 ) from error

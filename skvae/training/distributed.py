@@ -1,13 +1,13 @@
 """Training by several processes, each of which computes some rows of every batch.
 
-All of them read the same batches, draw the same random numbers, for whole batches, and
-move their weights alike, by the sum of their gradients: the result is that of one
-process, up to rounding, whatever the rows of each weigh.
+All processes read the same batches, draw the same random numbers for whole batches, and
+update their weights by the sum of their gradients. The result is that of one process,
+up to rounding, whatever the number of frames of each process.
 
-PyTorch's DistributedDataParallel would ask for more: it follows what goes through a
-module's ``forward``, which the losses here do not call, and takes the mean of the
-processes' gradients as if each of them had as many frames. Its gain, to send gradients
-while others are computed, is small for networks of a few megabytes.
+PyTorch's DistributedDataParallel does not fit: it requires a module's ``forward``,
+which the losses here do not call, and averages the gradients as if each process had the
+same number of frames. It sends gradients during the backward pass, which gains little
+for networks of a few megabytes.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from torch import Tensor
 
 from skvae.training.random import drawing_for_rows
 
-#: What a launcher tells each of its processes: which it is, and of how many; and which
-#: it is on its machine.
+#: Environment variables that a launcher sets: rank of the process, number of processes,
+#: and rank on the machine.
 _RANK, _SIZE, _LOCAL_RANK = "RANK", "WORLD_SIZE", "LOCAL_RANK"
 
 Batch = TypeVar("Batch", bound="Divisible")
 
 
 class Divisible(Protocol):
-    """A batch that can be divided."""
+    """A batch that can be divided between processes."""
 
     @property
     def n_rows(self) -> int:
-        """Number of rows: of frames, or of sequences."""
+        """Number of frames, or of sequences."""
 
     def part(self: Batch, rows: slice) -> Batch:
-        """Some of the rows."""
+        """Return some of the rows."""
 
 
 @dataclass(frozen=True)
 class Team:
-    """Processes that train together, as one of them sees it.
+    """Processes that train together, for one of them.
 
     Parameters
     ----------
     rank : int
-        Which one this is, from 0.
+        Number of this process, from 0.
     size : int
-        How many there are.
+        Number of processes.
 
     Examples
     --------
@@ -64,11 +64,11 @@ class Team:
 
     @property
     def is_first(self) -> bool:
-        """Whether this one writes files, and tells of progress."""
+        """Whether this process writes files and shows progress."""
         return self.rank == 0
 
     def rows(self, n_rows: int) -> slice:
-        """Rows of a batch that belong to this process.
+        """Return the rows of a batch that this process computes.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class Team:
         Returns
         -------
         slice
-            As many as the others have, or one less or more.
+            The numbers of rows of two processes differ by at most one.
         """
         return slice(
             self.rank * n_rows // self.size, (self.rank + 1) * n_rows // self.size
@@ -87,18 +87,18 @@ class Team:
     def divided(
         self, loss: Callable[[Any, bool], tuple[Tensor, int]]
     ) -> Callable[[Any, bool], tuple[Tensor, int]]:
-        """Let a loss compute the rows of this process.
+        """Restrict a loss to the rows of this process.
 
         Parameters
         ----------
         loss : callable
-            As for :func:`skvae.training.loop.train`; of a :class:`Divisible`.
+            As for :func:`skvae.training.loop.train`, of a :class:`Divisible`.
 
         Returns
         -------
         callable
-            Of a whole batch: the mean over what this process has of it, and the number
-            of items of that.
+            Function of a whole batch, which returns the mean loss over the rows of this
+            process, and their number of items.
         """
         if self.size == 1:
             return loss
@@ -106,7 +106,7 @@ class Team:
         def of_rows(batch: Divisible, training: bool) -> tuple[Tensor, int]:
             rows = self.rows(batch.n_rows)
             has_none = rows.start == rows.stop
-            if has_none:  # another one's row, so that all draw alike
+            if has_none:  # a row of another process, to draw the same numbers
                 rows = slice(0, 1)
             with drawing_for_rows(rows, batch.n_rows):
                 mean, n_items = loss(batch.part(rows), training)
@@ -115,21 +115,21 @@ class Team:
         return of_rows
 
     @torch.no_grad()
-    def gather_gradients(self, weights: Mapping[str, Tensor], n_items: int) -> None:
-        """Give all processes the gradient of the mean over all items.
+    def average_gradients(self, weights: Mapping[str, Tensor], n_items: int) -> None:
+        """Replace the gradients by those of the mean over the items of all processes.
 
         Parameters
         ----------
         weights : mapping of str to Tensor
-            Their gradients are those of a mean over some items.
+            Weights with the gradients of the mean over the items of this process.
         n_items : int
-            How many.
+            Number of items of this process.
         """
         if self.size == 1:
             return
         gradients = [w.grad for w in weights.values() if w.grad is not None]
         weight = gradients[0].new_full((1,), n_items)
-        # One message, with the weight of its sender.
+        # One message, including the number of items of its sender.
         message = torch.cat([weight, *(n_items * g.flatten() for g in gradients)])
         torch.distributed.all_reduce(message)
         n_all, *parts = message.split([1, *(g.numel() for g in gradients)])
@@ -147,21 +147,21 @@ class Team:
         Returns
         -------
         Tensor
-            The same to the bit in all processes.
+            The same bits in all processes.
         """
         if self.size > 1:
             torch.distributed.all_reduce(values)
         return values
 
     def count(self, is_so: bool, device: torch.device) -> int:
-        """In how many of the processes something is so.
+        """Count the processes in which a condition holds.
 
         Parameters
         ----------
         is_so : bool
-            Whether it is so in this one.
+            Whether it holds in this process.
         device : torch.device
-            Where the processes exchange tensors.
+            Device on which the processes exchange tensors.
 
         Returns
         -------
@@ -172,8 +172,8 @@ class Team:
         return int(self.sum(torch.tensor(int(is_so), device=device)))
 
     @torch.no_grad()
-    def start_alike(self, tensors: Mapping[str, Tensor]) -> None:
-        """Give all processes the tensors of the first.
+    def broadcast(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy the tensors of the first process to all others.
 
         Parameters
         ----------
@@ -185,14 +185,14 @@ class Team:
                 torch.distributed.broadcast(tensor, src=0)
 
 
-#: Where nothing says otherwise.
+#: The default: a single process.
 ALONE = Team()
 
 _TEAM: ContextVar[Team] = ContextVar("team", default=ALONE)
 
 
 def current_team() -> Team:
-    """Processes that training is shared by: just this one unless :func:`team` says so.
+    """Return the processes that train together: only this one outside :func:`team`.
 
     Returns
     -------
@@ -208,17 +208,17 @@ def current_team() -> Team:
 
 @contextmanager
 def team(device: str = "cpu") -> Iterator[Team]:
-    """Context in which the processes that torchrun has started train together.
+    """Return a context in which the processes started by torchrun train together.
 
-    In it every network that is trained is trained by all of them. They must do the same
-    in the same order: read the same recordings, with the same parameters and the same
-    integer `random_state`. In a process that no launcher has started nothing changes.
+    All of them train every network. They must run the same operations in the same
+    order: read the same recordings, with the same parameters and the same integer
+    `random_state`. Without a launcher the context has no effect.
 
     Parameters
     ----------
     device : str
-        Where it is trained: "cpu", or "cuda", which then is another GPU for each
-        process of a machine.
+        PyTorch device of the training: "cpu", or "cuda", with one GPU for each process
+        of a machine.
 
     Yields
     ------
@@ -259,12 +259,12 @@ def _choose_gpu(device: str) -> None:
     local_rank, n_gpus = int(os.environ[_LOCAL_RANK]), torch.cuda.device_count()
     if torch.device(device).index is not None:
         raise ValueError(
-            f'`device` must be "cuda" for several processes, got {device!r}: each has '
-            "a GPU of its own."
+            f'`device` must be "cuda" for several processes, got {device!r}: each '
+            "process has its own GPU."
         )
     if local_rank >= n_gpus:
         raise ValueError(
-            f"process {local_rank} of this machine has no GPU, which has {n_gpus}: "
-            f"start torchrun with --nproc_per_node {n_gpus}, or take the device cpu."
+            f"process {local_rank} has no GPU, since this machine has {n_gpus}: start "
+            f"torchrun with --nproc_per_node {n_gpus}, or use the device cpu."
         )
     torch.cuda.set_device(local_rank)

@@ -1,8 +1,8 @@
-"""The one training loop: Adam, validation, early stopping, the best weights.
+"""The training loop: Adam, validation, early stopping, and the best weights.
 
-It knows neither speech nor what a batch is: those who call it bring batches and a loss.
-A loss whose network computes in :func:`skvae.training.precision.autocast` trains in
-that precision. In :func:`skvae.training.distributed.team` several processes train.
+The caller provides the batches and their loss. A loss whose network computes in
+:func:`skvae.training.precision.autocast` trains in that precision. In
+:func:`skvae.training.distributed.team` several processes train.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from skvae.training.checkpoint import Checkpoint
 from skvae.training.distributed import ALONE, Team, current_team
 from skvae.utils.parameters import check_real
 
-#: A step is shortened to this norm of the gradient, a hundred times what spectra give:
-#: an impossible batch must not fill Adam's averages, let alone with infinity.
+#: Maximum norm of the gradient of a step, a hundred times the norm of typical spectra.
+#: It protects Adam's averages from a corrupt batch.
 MAX_GRADIENT_NORM = 1e5
 
 #: ``loss(batch, training)``: mean loss of the items of a batch, and their number.
@@ -30,24 +30,23 @@ Loss = Callable[[Any, bool], tuple[Tensor, int]]
 
 @dataclass(frozen=True)
 class Optimization:
-    """How weights are moved: by Adam, at a rate that may rise first and fall at last.
+    """Parameters of the steps of Adam.
 
     Parameters
     ----------
     learning_rate : float
-        Of Adam, between the rise and the fall.
+        Learning rate between warm-up and decay.
     warm_up : int
-        Steps in which the rate rises to it on a line from zero.
+        Number of steps over which the rate rises linearly from zero.
     decay : float
-        Share of all epochs, the last ones, in which it falls on a line to zero. Inside
-        an epoch the line goes on as if it had as many batches as the one before; the
-        first epoch has a single rate.
+        Fraction of the epochs, at the end, over which the rate decays linearly to zero.
+        Inside an epoch the rate assumes as many batches as in the previous epoch; it is
+        constant in the first epoch.
     averaging : float
-        How much of the averaged weights each step leaves; the rest is the new weights.
-        These averages are validated and kept, while training goes on with the weights
-        themselves. Zero means no average.
+        Decay of the exponential moving average of the weights, which is validated and
+        kept; 0 disables it. Training continues from the weights themselves.
     max_gradient_norm : float
-        A step is shortened to this norm of the gradient.
+        Maximum norm of the gradient of a step; longer gradients are scaled.
 
     Examples
     --------
@@ -72,14 +71,14 @@ class Optimization:
         check_real("max_gradient_norm", self.max_gradient_norm, low=0, open_low=True)
 
     def rate(self, n_steps: int, progress: float) -> float:
-        """Learning rate of a step.
+        """Return the learning rate of a step.
 
         Parameters
         ----------
         n_steps : int
-            Steps before it.
+            Number of steps before it.
         progress : float
-            Share of training that is over, in [0, 1].
+            Fraction of the training before it, in [0, 1].
 
         Returns
         -------
@@ -95,20 +94,20 @@ class Optimization:
 
 @dataclass
 class History:
-    """What happened in training.
+    """Losses of a training run.
 
     Attributes
     ----------
     loss : list of float
-        Mean training loss of each epoch, taken while it went on.
+        Mean training loss of each epoch, over its steps.
     validation_loss : list of float
         Validation loss after each epoch; empty without validation.
     best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0 stands for the start.
+        Epoch whose weights are kept, counted from 1; 0 means the first weights.
     best_loss : float
         Validation loss of these weights; the last training loss without validation.
     n_steps : list of int
-        Steps of each epoch: its batches.
+        Number of steps of each epoch.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -133,37 +132,39 @@ def train(
 ) -> History:
     """Train a module by Adam.
 
-    Processes of a :func:`skvae.training.distributed.team` each compute a part of every
-    batch, and end with the same weights and history. The first one writes checkpoints.
+    Each process of a :func:`skvae.training.distributed.team` computes a part of every
+    batch. All of them end with the same weights and history, and the first one writes
+    checkpoints.
 
     Parameters
     ----------
     module : Module
-        Its weights are changed in place; in the end they are the best ones.
+        The network. Its weights are changed in place; at the end they are the best.
     loss : callable
-        Of a batch and whether it is trained on: the mean loss of the batch's items, a
-        Tensor of shape (), and their number.
+        Function of a batch and of whether to train on it. It returns the mean loss over
+        the items of the batch, a Tensor of shape (), and their number.
     batches : callable
-        Gives the batches of an epoch; called once an epoch.
+        Function that returns the batches of an epoch; called once per epoch.
     validation_batches : callable, default=None
-        Gives those to validate on. They, and what `loss` draws, should be the same each
-        time. Without it the last weights are kept and nothing stops early.
+        Function that returns the batches for validation. They, and the random numbers
+        of `loss`, should be the same each time. Without validation the last weights are
+        kept, and training does not stop early.
     max_iter : int
-        Epochs at most.
+        Maximum number of epochs.
     optimization : Optimization, default=None
-        Rates, averages and limits of the steps; None means ``Optimization()``.
+        Parameters of the steps; None means ``Optimization()``.
     n_iter_no_change : int
-        Training stops after so many epochs without a lower validation loss.
+        Number of epochs without improvement of the validation loss before training
+        stops.
     start_counts : bool
-        Whether the weights at the start are kept if no epoch improves on them.
+        Whether the first weights are kept if no epoch improves on them.
     on_epoch : callable, default=None
-        Called with the history after each epoch, the module's weights being those that
-        were validated; true stops training.
+        Function of the history, called after each epoch while the module has the
+        weights that were validated. Training stops if it returns True.
     checkpoint : Checkpoint, default=None
-        Written after each epoch. If its file is there, training goes on from it as if
-        it had not been interrupted: on a CPU, with as many threads and processes, to
-        the same bits.
-        `on_epoch` is then called first of all, for the epoch that was the last one.
+        Checkpoint, written after each epoch. If its file exists, training resumes from
+        it, on a CPU with the same number of threads and processes to the same bits.
+        `on_epoch` is then first called for the last epoch in it.
 
     Returns
     -------
@@ -174,7 +175,7 @@ def train(
     FloatingPointError
         If the loss becomes NaN or infinite.
     ValueError
-        If the checkpoint is not one of this training.
+        If the checkpoint is that of another training.
 
     Examples
     --------
@@ -200,16 +201,16 @@ def train(
     if checkpoint is not None and n_found not in (0, team.size):
         raise ValueError(
             f"{n_found} of {team.size} processes have found the checkpoint "
-            f"{checkpoint.path}: it must be in a folder that all of them see."
+            f"{checkpoint.path}: it must be in a folder that all of them can read."
         )
-    team.start_alike(module.state_dict())
+    team.broadcast(module.state_dict())
     if saved is not None:
         facts, tensors = saved
         history = History(**facts)
         step.load_state(tensors, sum(history.n_steps))
         best = tensors["best"]
     elif start_counts and validation_batches is not None:
-        history.best_loss = evaluate(loss, validation_batches())
+        history.best_loss = mean_loss(loss, validation_batches())
         best = _copy(module)
 
     def is_over() -> bool:
@@ -235,7 +236,7 @@ def train(
         latest = history.loss[-1]
         with step.averaged():
             if validation_batches is not None:
-                latest = evaluate(loss, validation_batches())
+                latest = mean_loss(loss, validation_batches())
                 history.validation_loss.append(latest)
                 _check_finite(latest, epoch)
             if validation_batches is None or latest < history.best_loss:
@@ -254,18 +255,18 @@ class TrainingStep:
     Parameters
     ----------
     module : Module
-        Its weights are changed in place.
+        The network, whose weights are changed in place.
     loss : callable
         As for :func:`train`.
     optimization : Optimization
-        Rates, averages and limits.
+        Parameters of the steps.
     team : Team, default=Team()
-        Processes that take the step together, by a loss that they divide.
+        Processes that take the step together, each with a part of the loss.
 
     Attributes
     ----------
     n_steps : int
-        Steps so far.
+        Number of steps taken.
 
     Examples
     --------
@@ -298,7 +299,7 @@ class TrainingStep:
             for name, weight in module.named_parameters()
             if weight.requires_grad
         }
-        # One pass over the weights, where PyTorch has it.
+        # One pass over the weights, if PyTorch supports it.
         self._fused = all(
             weight.device.type in ("cpu", "cuda") for weight in self._weights.values()
         )
@@ -315,23 +316,23 @@ class TrainingStep:
         Parameters
         ----------
         batch : object
-            What the loss takes.
+            Argument of the loss.
         progress : float
-            Share of training that is over before it.
+            Fraction of the training before the step.
 
         Returns
         -------
         mean : Tensor of shape ()
-            Mean loss before the step, over what this process has of the batch.
+            Mean loss before the step, over the part of the batch of this process.
         n_items : int
-            How many items that is.
+            Number of items of that part.
         """
         [group] = self._adam.param_groups
         group["lr"] = self._optimization.rate(self.n_steps, progress)
         self._adam.zero_grad(set_to_none=True)
         mean, n_items = self._loss(batch, True)
         mean.backward()
-        self._team.gather_gradients(self._weights, n_items)
+        self._team.average_gradients(self._weights, n_items)
         nn.utils.clip_grad_norm_(
             group["params"],
             self._optimization.max_gradient_norm,
@@ -345,14 +346,14 @@ class TrainingStep:
     @torch.no_grad()
     def _average(self) -> None:
         kept = self._optimization.averaging
-        # No bias towards the start: the shares of all steps so far sum to one.
+        # No bias toward the first weights: the weights of all steps sum to one.
         share = (1 - kept) / (1 - kept**self.n_steps)
         for name, average in self._averages.items():
             average.lerp_(self._weights[name], share)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Context in which the module has the averaged weights, if there are any."""
+        """Return a context in which the module has the averaged weights, if any."""
         own = _detached(self._weights) if self._averages else {}
         self._set_weights(self._averages)
         try:
@@ -366,12 +367,12 @@ class TrainingStep:
             self._weights[name].copy_(weight)
 
     def state(self) -> dict[str, Mapping[str, Tensor]]:
-        """All that the next step depends on, in groups.
+        """Return all that the next step depends on, in groups.
 
         Returns
         -------
         dict of str to mapping of str to Tensor
-            Not copied.
+            The tensors themselves, not copies.
         """
         return {
             "weights": self._module.state_dict(),
@@ -386,14 +387,14 @@ class TrainingStep:
     def load_state(
         self, state: Mapping[str, Mapping[str, Tensor]], n_steps: int
     ) -> None:
-        """Go back to where another one of the same kind stood.
+        """Restore the state of another step of the same module.
 
         Parameters
         ----------
         state : mapping of str to mapping of str to Tensor
-            What :meth:`state` gave.
+            Result of :meth:`state`.
         n_steps : int
-            The other one's.
+            Number of steps taken.
         """
         self.n_steps = n_steps
         self._module.load_state_dict(state["weights"])
@@ -408,8 +409,8 @@ class TrainingStep:
 
 
 @torch.no_grad()
-def evaluate(loss: Loss, batches: Iterable[Any]) -> float:
-    """Mean loss over batches, and over the processes of a team.
+def mean_loss(loss: Loss, batches: Iterable[Any]) -> float:
+    """Return the mean loss over batches, and over the processes of a team.
 
     Parameters
     ----------
@@ -427,7 +428,7 @@ def evaluate(loss: Loss, batches: Iterable[Any]) -> float:
     >>> import torch
     >>> def mean(batch, training):
     ...     return batch.mean(), len(batch)
-    >>> evaluate(mean, [torch.ones(3), torch.zeros(1)])
+    >>> mean_loss(mean, [torch.ones(3), torch.zeros(1)])
     0.75
     """
     return _mean(loss(batch, False) for batch in batches)
@@ -441,8 +442,8 @@ def _mean(results: Iterable[tuple[Tensor, int]]) -> float:
             # Apple's GPUs have no double precision.
             dtype = torch.float32 if mean.device.type == "mps" else torch.float64
             total = torch.zeros((), dtype=dtype, device=mean.device)
-        # Summed where it is, as reading a number back waits for a GPU; and in place,
-        # as a list of small tensors would hold the heap open between large ones.
+        # Summed on the device, since reading a number waits for a GPU; and in place,
+        # since many small tensors between large ones would fragment the heap.
         total.add_(mean.detach(), alpha=n_items)
         n_total += n_items
     if total is None:
@@ -464,7 +465,7 @@ def _check_finite(loss: float, epoch: int) -> None:
 def _with_progress(
     batches: Iterable[Any], n_steps: list[int]
 ) -> Iterator[tuple[Any, float]]:
-    """Batches, each with the share of their epoch that is likely to be over."""
+    """Yield batches with the estimated fraction of their epoch before them."""
     n_expected = n_steps[-1] if n_steps else math.inf
     for k, batch in enumerate(batches):
         yield batch, min(k / n_expected, 1.0)

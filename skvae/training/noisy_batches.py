@@ -71,6 +71,29 @@ class Mixtures(NamedTuple):
         """Return some of the sequences, with their padding."""
         return Mixtures(*(tensor[rows] for tensor in self))
 
+    def scaled(self, level: float | Tensor) -> Mixtures:
+        """Return the mixtures, multiplied by a level.
+
+        Parameters
+        ----------
+        level : float or Tensor of shape (B, 1, 1)
+            Mean power after scaling.
+
+        Returns
+        -------
+        Mixtures
+
+        Examples
+        --------
+        >>> one = torch.ones(1, 1, 1)
+        >>> louder = Mixtures(one, one / 2, one / 2, torch.tensor([1])).scaled(5.0)
+        >>> louder.noisy.item(), louder.clean.item()
+        (5.0, 2.5)
+        """
+        return self._replace(
+            noisy=self.noisy * level, clean=self.clean * level, cross=self.cross * level
+        )
+
     def packing(self) -> Tensor | None:
         """Return lengths for networks; None without padding, which is twice as fast."""
         whole = bool((self.lengths == self.noisy.shape[1]).all())

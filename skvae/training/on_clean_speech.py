@@ -21,7 +21,7 @@ from skvae.training.trainer import Trainer
 
 
 class SpeechTrainer(Trainer):
-    """Trains the network of an estimator on clean speech.
+    """Training run of an estimator's network on clean speech.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class TrainedOnMixtures:
 
 
 class MixtureTrainer(Trainer):
-    """Trains the network of an estimator on mixtures.
+    """Training run of an estimator's network on mixtures.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 class Training(BaseEstimator):
-    """How an estimator trains its network.
+    """Parameters of the training of a network.
 
     Every parameter is None by default, which means the default of the estimator; the
     notes list these. An estimator refuses a parameter that it does not use.

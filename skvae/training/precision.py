@@ -1,4 +1,4 @@
-"""How many bits a network computes with: half of them where the hardware gains."""
+"""Arithmetic of networks in training: float32, or bfloat16 on hardware for it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from skvae.utils.parameters import check_option
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager:
-    """Context in which a network computes, its loss left outside.
+    """Return a context for the forward pass of a network, without its loss.
 
-    Weights, gradients and Adam's averages are float32 in both cases, and so are LSTMs
-    on CUDA: see :class:`skvae.training.layers.BiLSTM`.
+    Weights, gradients and Adam's averages are always float32, and so are LSTMs on CUDA;
+    see :class:`skvae.training.layers.BiLSTM`.
 
     Parameters
     ----------
     device : str
-        Where the network is.
+        PyTorch device of the network.
     precision : {"float32", "bfloat16"}
-        With "bfloat16" products have eight bits of mantissa, and so may what comes out:
-        ``.float()`` is due before it goes into a loss. On a processor that does not
-        know it, this is float32.
+        Arithmetic of the products. bfloat16 has eight bits of mantissa, and outputs may
+        be bfloat16, so convert them by ``.float()`` before computing a loss. Processors
+        that do not support it use float32.
 
     Returns
     -------
@@ -49,15 +49,15 @@ def autocast(device: str, precision: str) -> AbstractContextManager:
 
 @cache
 def knows_bfloat16(device: str) -> bool:
-    """Whether bfloat16 is worth asking for.
+    """Return whether bfloat16 is faster than float32.
 
-    A processor without instructions for it, such as one with AVX2 alone, multiplies
+    A processor without instructions for it, such as one with AVX2 only, multiplies
     fifty times slower in bfloat16 than in float32, and oneDNN has no LSTM for it.
 
     Parameters
     ----------
     device : str
-        Where the network is.
+        PyTorch device of the network.
 
     Returns
     -------

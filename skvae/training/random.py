@@ -1,4 +1,4 @@
-"""What networks draw, from generators that are passed: never from the global one."""
+"""Random numbers of networks, from explicit generators, never from the global one."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-#: The rows of a batch that are computed here, and how many the batch has.
+#: Rows of a batch that this process computes, and the number of rows of the batch.
 _ROWS: ContextVar[tuple[slice, int] | None] = ContextVar("rows", default=None)
 
 
 @contextmanager
 def drawing_for_rows(rows: slice, n_rows: int) -> Iterator[None]:
-    """Context in which some rows of a batch get the numbers that they get in all of it.
+    """Return a context in which rows have the random numbers of a whole batch.
 
     Parameters
     ----------
     rows : slice
-        The rows: the first dimension of what is drawn.
+        Rows to draw for, in the first dimension.
     n_rows : int
-        How many the whole batch has.
+        Number of rows of the whole batch.
 
     Examples
     --------
@@ -44,20 +44,19 @@ def drawing_for_rows(rows: slice, n_rows: int) -> Iterator[None]:
 def draw_rows(
     shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Tensor]
 ) -> Tensor:
-    """Draw for the rows of a batch that are computed here.
+    """Draw for the rows of a batch that this process computes.
 
     Parameters
     ----------
     shape : tuple of int
-        What to draw, the rows first.
+        Shape of the result, with the rows first.
     draw : callable
-        Draws a tensor of a shape.
+        Function that draws a tensor of a shape.
 
     Returns
     -------
     Tensor
-        Of that shape. The generator moves on as if all rows had been drawn for, which
-        they have.
+        The rows, out of a draw for the whole batch.
 
     Examples
     --------
@@ -73,14 +72,14 @@ def draw_rows(
 
 
 def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw from Gaussians in a way that gradients pass through.
+    """Draw from Gaussians by reparameterization, which passes gradients.
 
     Parameters
     ----------
     mean, log_variance : Tensor of shape (..., L)
-        Of independent Gaussians.
+        Parameters of independent Gaussians.
     generator : torch.Generator
-        On the device of the tensors.
+        Source of the draws, on the device of the tensors.
 
     Returns
     -------
@@ -104,7 +103,7 @@ def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tens
 
 
 def dropped_out(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Leave out units at random, those that stay made larger.
+    """Set units to zero at random, and scale the others up.
 
     PyTorch's own dropout draws from the global generator.
 
@@ -113,9 +112,9 @@ def dropped_out(x: Tensor, share: float, generator: torch.Generator | None) -> T
     x : Tensor
         Outputs of units.
     share : float
-        How many to leave out, in [0, 1).
+        Fraction of the units to drop, in [0, 1).
     generator : torch.Generator or None
-        On the device of `x`; None leaves out none.
+        Source of the draws, on the device of `x`; None disables dropout.
 
     Returns
     -------

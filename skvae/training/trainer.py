@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 
 class Trainer(ABC):
-    """Trains the network of an estimator, in one call of `fit`.
+    """Training run of an estimator's network, in one call of `fit`.
 
     A subclass yields the batches; the estimator computes their loss in
     ``_loss(network, batch, generator, is_training)``.

@@ -11,7 +11,6 @@ from skvae.speech.losses import kl_between, negative_bound
 from skvae.speech.noise_aware_network import (
     DIRECTIONS,
     NoiseAwareNetwork,
-    at_level,
     draw_levels,
     joint_loss,
     matching_loss,
@@ -67,7 +66,7 @@ def random_batch(lengths, seed=0, dtype=torch.complex128):
     )
     for k, n in enumerate(lengths):
         speech[k, n:] = noise[k, n:] = 0
-    return at_level(mixtures(speech, noise, torch.tensor(lengths)), 5.0)
+    return mixtures(speech, noise, torch.tensor(lengths)).scaled(5.0)
 
 
 def slow_divergence(one, other):
@@ -228,8 +227,8 @@ def test_levels_are_drawn_between_the_bounds_and_scale_all_parts_alike():
     assert 2 < levels.min() < 2.1
     assert 5.9 < levels.max() <= 6
     assert levels.mean().item() == pytest.approx(4, abs=0.2)
-    unit = at_level(batch, 0.2)
-    scaled = at_level(unit, levels)
+    unit = batch.scaled(0.2)
+    scaled = unit.scaled(levels)
     torch.testing.assert_close(scaled.noisy.mean((1, 2)), levels[:, 0, 0].double())
     for one, other in zip(scaled[:3], unit[:3], strict=True):
         torch.testing.assert_close(one / levels, other)

@@ -98,20 +98,20 @@ def test_other_generators_are_refused(path):
     for generators, message in (
         ({}, r"must be \['order'\] .*, got \[\]"),
         ({"z": torch.Generator()}, r"must be \['order'\] .*, got \['z'\]"),
-        ({"order": torch.Generator()}, "'order' is of another kind or device"),
-        ({"order": np.random.Generator(np.random.SFC64())}, "'order' is of another"),
+        ({"order": torch.Generator()}, "'order' has another type or device"),
+        ({"order": np.random.Generator(np.random.SFC64())}, "'order' has another"),
     ):
         with pytest.raises(ValueError, match=message):
             Checkpoint(path, "this one", generators).load()
     save(path, generators={"order": torch.Generator()})
-    with pytest.raises(ValueError, match="'order' is of another kind"):
+    with pytest.raises(ValueError, match="'order' has another type"):
         Checkpoint(path, "this one", {"order": np.random.default_rng(0)}).load()
     with pytest.raises(ValueError, match=r"`generators` must be .* 'order' is 0"):
         Checkpoint(path, "this one", {"order": 0})
 
 
 def test_a_folder_that_is_not_there_is_told_at_once(tmp_path):
-    with pytest.raises(ValueError, match="`path` must be in a folder that is there"):
+    with pytest.raises(ValueError, match="`path` must be in an existing folder"):
         Checkpoint(tmp_path / "nowhere" / "training.npz", "this one").load()
     with pytest.raises(IsADirectoryError if os.name == "posix" else OSError):
         Checkpoint(tmp_path, "this one").load()

@@ -21,7 +21,7 @@ from skvae.datasets import make_speech
 from skvae.training.checkpoint import Checkpoint
 from skvae.training.clean_batches import Batch
 from skvae.training.distributed import ALONE, Team, current_team, team
-from skvae.training.loop import evaluate, train
+from skvae.training.loop import mean_loss, train
 from skvae.training.noisy_batches import Mixtures
 
 SMALL = STFT(n_fft=128)
@@ -299,7 +299,7 @@ def test_without_a_launcher_nothing_is_shared(monkeypatch, size):
             return batch.mean(), len(batch)
 
         # Alone, a batch may be anything.
-        assert evaluate(mean, [torch.ones(3), torch.zeros(1)]) == 0.75
+        assert mean_loss(mean, [torch.ones(3), torch.zeros(1)]) == 0.75
 
 
 def test_a_process_without_a_gpu_is_told_so(monkeypatch):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from skvae.training.checkpoint import Checkpoint
-from skvae.training.loop import Optimization, TrainingStep, evaluate, train
+from skvae.training.loop import Optimization, TrainingStep, mean_loss, train
 from skvae.utils.threads import one_thread
 
 
@@ -133,9 +133,9 @@ def test_batches_count_by_their_items():
         return batch.mean(), len(batch)
 
     batches = [torch.zeros(1), torch.ones(99)]
-    assert evaluate(mean, batches) == pytest.approx(0.99)
+    assert mean_loss(mean, batches) == pytest.approx(0.99)
     with pytest.raises(ValueError, match="at least one batch"):
-        evaluate(mean, [])
+        mean_loss(mean, [])
 
 
 def test_validation_takes_no_gradient_and_is_told_so():
