@@ -6,7 +6,7 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,34 +15,41 @@ import pandas
 
 from skvae.cli.enhancers import Settings, choose_model, make_enhancer
 from skvae.cli.errors import CommandError
+from skvae.cli.evaluate_report import FORMATS, NOISY, format_report, make_sections
+from skvae.cli.evaluate_settings import (
+    collect_settings,
+    describe_model,
+    settings_path,
+    write_scores,
+)
 from skvae.cli.files import check_output, find_recordings, shown
 from skvae.cli.options import STATUS, add_model, add_workers, describe
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import EXTENSIONS
 from skvae.datasets.mixing.pairs import SYNTHETIC, TABLE
 from skvae.evaluation.scores import evaluate
-from skvae.evaluation.summary import (
-    compare,
-    format_comparison,
-    format_summary,
-    summarize,
-)
 from skvae.metrics import METRICS
-from skvae.utils.files import written_whole
 from skvae.utils.workers import workers
 
-#: Names of the systems that are no models.
-_NOISY, _ENHANCED = "noisy", "enhanced"
+#: Name of the system that another tool has enhanced.
+ENHANCED = "enhanced"
 
 #: Number of folders above the recordings in which a table of pairs is searched.
 _N_ABOVE = 2
 
-#: Ratios are rounded to half a decibel; with more groups than these, to ranges.
-_SNR_DIGIT, _MAX_GROUPS, _SNR_RANGE = 0.5, 8, 5.0
-
 
 class System(NamedTuple):
-    """A model, or None for files that are scored as they are, and the files."""
+    """What is scored.
+
+    Attributes
+    ----------
+    model : Settings or None
+        Model; None for files that are scored as they are.
+    folder : Path
+        Folder of the files.
+    files : dict of str to AudioFile
+        Files by their names in the folder.
+    """
 
     model: Settings | None
     folder: Path
@@ -61,15 +68,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "Score recordings against the clean ones of the same names: the noisy input, "
         "and the output of models or of another tool. Prints means with 95 % "
-        "confidence intervals, and paired differences to the noisy input: for all "
-        "files, by signal-to-noise ratio, and by kind of noise. Both are read from a "
-        "pairs.csv, as skvae mix writes it, next to the files or in a folder above "
-        "them; without one, the ratio is measured, and kinds of noise are not "
-        "distinguished.",
+        "confidence intervals, and paired differences to the noisy input and to a "
+        "--reference: for all files, by signal-to-noise ratio, and by kind of noise. "
+        "Both are read from a pairs.csv, as skvae mix writes it, next to the files or "
+        "in a folder above them; without one, the ratio is measured, and kinds of "
+        "noise are not distinguished.",
         [
             "  skvae mix --clean speech/ --noise noise/ --snr 0 5 10 -o pairs/",
             "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\",
             "      --model wiener --model log-mmse -o scores.csv",
+            "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\",
+            "      --model best --reference vae-nmf --format latex",
             "  skvae evaluate --clean pairs/clean --enhanced theirs/ --metrics pesq",
             "  skvae evaluate --clean pairs/clean --noisy pairs/noisy \\",
             "      --enhanced theirs/ --dask tcp://192.168.0.7:8786",
@@ -83,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model(parser, several=True)
     parser.add_argument(
+        "--reference",
+        metavar="MODEL",
+        help="model with which the others are compared, file by file, and which is "
+        f"scored as well; or {ENHANCED}, the files of --enhanced",
+    )
+    parser.add_argument(
         "--metrics",
         default="si_sdr,sdr,pesq,estoi",
         metavar="NAMES",
@@ -94,10 +109,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         "--csv",
         metavar="CSV",
-        help="table of all scores, with a row for each file and system",
+        help="table of all scores, with a row for each file and system; a file with "
+        "the same name and the ending .json gets the settings: models and their "
+        "checksums, versions, seeds",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace the table if it exists"
+        "--overwrite", action="store_true", help="replace these files if they exist"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="format of what is printed: text, tables for Markdown or for LaTeX with "
+        "booktabs, or all values as CSV or JSON (default: text)",
     )
     add_workers(parser, "score", "scored")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -122,19 +146,20 @@ def run(arguments: argparse.Namespace) -> int:
     models = _check(arguments)
     clean = _find(arguments.clean)
     systems = _choose_systems(arguments, models, clean)
-    _check_output(arguments, [clean, *(system.files for system in systems.values())])
+    inputs = [clean, *(system.files for system in systems.values())]
+    _check_output(arguments, inputs, models)
     known = _read_known(arguments, [*next(iter(systems.values())).files])
 
-    tables = {}
+    tables, enhancers = {}, {}
     try:
         with workers(arguments.jobs, arguments.dask) as options:
             for name, system in systems.items():
-                tables[name] = _score(
+                tables[name], enhancers[name] = _score(
                     system,
                     clean,
                     # The ratio is that of the noisy input.
                     [*metrics, snr]
-                    if name == _NOISY and "snr" not in known
+                    if name == NOISY and "snr" not in known
                     else metrics,
                     n_jobs=options["n_jobs"],
                     arguments=arguments,
@@ -148,13 +173,33 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         raise CommandError(f"--dask: {error}") from error
 
-    if _NOISY in tables and "snr" not in known:
-        known["snr"] = tables[_NOISY].pop("snr").to_numpy()
+    if NOISY in tables and "snr" not in known:
+        known["snr"] = tables[NOISY].pop("snr").to_numpy()
     for name, table in tables.items():
         tables[name] = _with_known(table, known)
-    print(_report(tables, metrics))
-    failed = _write(tables, arguments.output, arguments.overwrite)
-    return 1 if failed else 0
+    rows = pandas.concat([table.assign(system=name) for name, table in tables.items()])
+    failed = rows[rows["error"].notna()]
+    settings = collect_settings(
+        arguments,
+        metrics=metrics,
+        n_failed=len(failed),
+        systems={
+            name: {"folder": str(system.folder), **enhancers[name]}
+            for name, system in systems.items()
+        },
+    )
+    sections = make_sections(tables, metrics, arguments.reference)
+    report = format_report(sections, arguments.format, settings)
+    try:
+        if arguments.output is not None:
+            write_scores(
+                rows, arguments.output, settings, overwrite=arguments.overwrite
+            )
+    finally:  # after the table, which is kept if nobody reads the report
+        print(report)
+    for file, reason in zip(failed["file"], failed["error"], strict=True):
+        print(f"failed: {shown(file)}: {reason}", file=sys.stderr)
+    return 0 if failed.empty else 1
 
 
 def snr(clean: np.ndarray, noisy: np.ndarray) -> float:
@@ -187,26 +232,42 @@ def _check(arguments: argparse.Namespace) -> dict[str, Settings]:
         raise CommandError("--jobs must not be 0.", status=2)
     if arguments.noisy is None and arguments.enhanced is None:
         raise CommandError("give --noisy DIR, --enhanced DIR, or both.", status=2)
-    if arguments.model and arguments.noisy is None:
-        raise CommandError("--model needs --noisy DIR, the files to enhance.", status=2)
+    for name in (NOISY, ENHANCED):
+        if arguments.reference == name and getattr(arguments, name) is None:
+            raise CommandError(f"--reference {name} needs --{name} DIR.", status=2)
+    names = [*arguments.model, arguments.reference]
+    names = [name for name in names if name not in (None, NOISY, ENHANCED)]
+    if names and arguments.noisy is None:
+        raise CommandError(
+            "--model and --reference need --noisy DIR, the files to enhance.", status=2
+        )
     # Processes do not share a GPU.
     alone = arguments.jobs == 1 and arguments.dask is None
     return {
         name: choose_model(name, arguments.allow_class)._replace(
             device="auto" if alone else "cpu"
         )
-        for name in arguments.model
+        for name in dict.fromkeys(names)
     }
 
 
 def _check_output(
-    arguments: argparse.Namespace, inputs: Sequence[dict[str, AudioFile]]
+    arguments: argparse.Namespace,
+    inputs: Sequence[dict[str, AudioFile]],
+    models: Iterable[str],
 ) -> None:
-    """Check that the table does not replace what must be kept."""
+    """Check that the table and the settings do not replace what must be kept."""
     output = arguments.output
     if output is None:
         return
-    if Path(output).suffix.lower() in EXTENSIONS:
+    ending = Path(output).suffix.lower()
+    if ending == ".json":
+        raise CommandError(
+            f"-o {shown(output)}: .json is the ending of the file with the settings: "
+            "use .csv. --format json prints the summary as JSON.",
+            status=2,
+        )
+    if ending in EXTENSIONS:
         raise CommandError(
             f"-o {shown(output)} ends like a recording, and the table is a CSV file.",
             status=2,
@@ -214,8 +275,9 @@ def _check_output(
     read: list[str | Path] = [
         audio.path for files in inputs for audio in files.values()
     ]
-    read += [*_tables_of_pairs(arguments), *filter(os.path.isfile, arguments.model)]
+    read += [*_tables_of_pairs(arguments), *filter(os.path.isfile, models)]
     check_output("-o", output, arguments.overwrite, read)
+    check_output("-o", settings_path(output), arguments.overwrite, read)
 
 
 def _choose_systems(
@@ -224,7 +286,7 @@ def _choose_systems(
     clean: dict[str, AudioFile],
 ) -> dict[str, System]:
     systems = {}
-    for name, folder in ((_NOISY, arguments.noisy), (_ENHANCED, arguments.enhanced)):
+    for name, folder in ((NOISY, arguments.noisy), (ENHANCED, arguments.enhanced)):
         if folder is None:
             continue
         files = _find(folder)
@@ -243,7 +305,7 @@ def _choose_systems(
                 f"files: only one has {_some(sorted(noisy ^ enhanced))}."
             )
     for name, model in models.items():
-        systems[name] = systems[_NOISY]._replace(model=model)
+        systems[name] = systems[NOISY]._replace(model=model)
     return systems
 
 
@@ -310,17 +372,21 @@ def _score(
     metrics: list[Any],
     n_jobs: int | None,
     arguments: argparse.Namespace,
-) -> pandas.DataFrame:
-    """Score files by the enhancer for their sample rate, as `enhance` chooses it."""
+) -> tuple[pandas.DataFrame, dict[str, Any]]:
+    """Score files by the enhancer for their sample rate, as `enhance` chooses it.
+
+    The dict describes the model for the settings.
+    """
     groups: dict[int | None, list[str]] = {}
     for name, audio in system.files.items():
         groups.setdefault(_rate(audio), []).append(name)
-    tables = []
+    tables, enhancers = [], []
     for rate, names in groups.items():
         enhancer = None
         if system.model is not None and rate is not None:
             made_for = None if system.model.has_own_rate else rate
             enhancer = make_enhancer(system.model, made_for)
+            enhancers.append(enhancer)
             rate = enhancer.stft_.sample_rate
         noisy, target = (
             # Workers on other machines have another current folder.
@@ -341,7 +407,8 @@ def _score(
         # Show the paths as the user gave them.
         table["file"] = [system.files[name].path for name in names]
         tables.append(table.set_index(pandas.Index(names, name="utterance")))
-    return pandas.concat(tables).reindex(list(system.files))
+    about = {} if system.model is None else describe_model(system.model, enhancers)
+    return pandas.concat(tables).reindex(list(system.files)), about
 
 
 def _rate(audio: AudioFile) -> int | None:
@@ -357,87 +424,6 @@ def _with_known(
     for place, (name, values) in enumerate(known.items(), start=1):
         table.insert(place, name, values)
     return table
-
-
-def _report(tables: dict[str, pandas.DataFrame], metrics: list[str]) -> str:
-    """Format the means of each system, and its gains over the noisy input."""
-    parts = []
-    for name, table in tables.items():
-        groups = _groups(table)
-        summary = _by_groups(groups, lambda rows: summarize(rows, metrics=metrics))
-        parts += [name, format_summary(summary), ""]
-        if name != _NOISY and _NOISY in tables:
-            noisy = tables[_NOISY].drop(columns="file")
-
-            def gain(
-                rows: pandas.DataFrame, noisy: pandas.DataFrame = noisy
-            ) -> pandas.DataFrame:
-                rows = rows.drop(columns="file")
-                return compare(rows, noisy.loc[rows.index], metrics)
-
-            parts += [
-                f"{name} minus noisy",
-                format_comparison(_by_groups(groups, gain)),
-            ]
-            parts.append("")
-    parts.append("Means with 95 % confidence intervals from a bootstrap.")
-    return "\n".join(parts)
-
-
-def _groups(table: pandas.DataFrame) -> list[tuple[str, pandas.DataFrame]]:
-    """Group the rows: all, by ratio, and by kind of noise."""
-    groups = [("all", table)]
-    for labels in (
-        _snr_labels(table["snr"].to_numpy()) if "snr" in table else [],
-        [(noise, noise) for noise in table["noise"]] if "noise" in table else [],
-    ):
-        groups += [
-            (name, table[[own == name for _, own in labels]])
-            for _, name in sorted(set(labels))
-        ]
-    return groups
-
-
-def _snr_labels(ratios: np.ndarray) -> list[tuple[float, str]]:
-    """Label each ratio with the sort key and the name of its group."""
-    rounded = np.round(ratios / _SNR_DIGIT) * _SNR_DIGIT + 0.0  # no -0
-    if len(set(rounded[np.isfinite(ratios)].tolist())) <= _MAX_GROUPS:
-        known = [(x, f"{x:g} dB") for x in rounded.tolist()]
-    else:
-        low = np.floor(ratios / _SNR_RANGE) * _SNR_RANGE + 0.0
-        known = [(x, f"{x:g} to {x + _SNR_RANGE:g} dB") for x in low.tolist()]
-    return [
-        pair if np.isfinite(pair[0]) else (np.inf, "no ratio known") for pair in known
-    ]
-
-
-def _by_groups(
-    groups: list[tuple[str, pandas.DataFrame]],
-    summarized: Callable[[pandas.DataFrame], pandas.DataFrame],
-) -> pandas.DataFrame:
-    parts = []
-    for name, rows in groups:
-        part = summarized(rows)
-        part.insert(0, "", name)
-        parts.append(part)
-    return pandas.concat(parts, ignore_index=True)
-
-
-def _write(
-    tables: dict[str, pandas.DataFrame], output: str | None, overwrite: bool
-) -> bool:
-    """Write all rows, print the failures, and return whether there are any."""
-    rows = pandas.concat([table.assign(system=name) for name, table in tables.items()])
-    if output is not None:
-        try:
-            with written_whole(output, overwrite=overwrite) as file:
-                rows.to_csv(file)
-        except OSError as error:
-            raise CommandError(f"-o {output}: {error.strerror}.") from error
-    failed = rows[rows["error"].notna()]
-    for file, reason in zip(failed["file"], failed["error"], strict=True):
-        print(f"failed: {file}: {reason}", file=sys.stderr)
-    return not failed.empty
 
 
 def _some(names: list[str]) -> str:

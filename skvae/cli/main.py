@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     arguments = make_parser(words[:1]).parse_args(words)
+    arguments.words = list(words)
     warnings.showwarning = _show_warning
     try:
         status: int = _module(arguments.command).run(arguments)

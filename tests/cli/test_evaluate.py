@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
+import json
 import os
+import shlex
+import shutil
 import stat
+import sys
 
 import numpy as np
+import pandas
 import pytest
 import soundfile
 
-from skvae.cli import evaluate
+import skvae as package
+from skvae import compare, load_pretrained, save_pretrained
+from skvae.cli import evaluate, evaluate_report, main
 from skvae.datasets import make_dataset
 from skvae.metrics import si_sdr
 from skvae.utils import workers
@@ -176,15 +185,15 @@ def test_many_ratios_are_told_in_ranges():
     ratios = np.array(
         [-7.3, -5.0, -0.1, 0.0, 1.2, 2.6, 4.9, 5.0, 11.0, 14.6, 17, np.inf]
     )
-    names = [name for _, name in evaluate._snr_labels(ratios)]
+    names = [name for _, name in evaluate_report._snr_labels(ratios)]
     assert names == [
         *("-10 to -5 dB", "-5 to 0 dB", "-5 to 0 dB"),
         *4 * ["0 to 5 dB"],
         *("5 to 10 dB", "10 to 15 dB", "10 to 15 dB", "15 to 20 dB", "no ratio known"),
     ]
-    few = [name for _, name in evaluate._snr_labels(ratios[[1, 2, 6, -1]])]
+    few = [name for _, name in evaluate_report._snr_labels(ratios[[1, 2, 6, -1]])]
     assert few == ["-5 dB", "0 dB", "5 dB", "no ratio known"]
-    order = sorted(set(evaluate._snr_labels(ratios)))
+    order = sorted(set(evaluate_report._snr_labels(ratios)))
     assert [name for _, name in order][:2] == ["-10 to -5 dB", "-5 to 0 dB"]
     assert order[-1][1] == "no ratio known"
 
@@ -246,6 +255,9 @@ def test_names_that_mean_two_files_are_refused(corpus, skvae):
         (["-o", "."], "is a folder"),
         (["-o", ""], "the name of the file is empty"),
         (["-o", "rows.wav"], "ends like a recording"),
+        (["-o", "rows.json"], "--format json prints the summary"),
+        (["--reference", "nothing"], "there is no such model"),
+        (["--reference", "enhanced"], "needs --enhanced DIR"),
         (["--jobs", "0"], "--jobs must not be 0"),
         (["--model", "nothing"], "there is no such model"),
         (["--metrics", "loudness"], "si_sdr"),
@@ -260,14 +272,16 @@ def test_mistakes_are_found_before_the_work(corpus, skvae, words, message):
 
 def test_nothing_that_exists_is_replaced_without_a_word(corpus, skvae):
     output = corpus / "rows.csv"
-    output.write_text("kept")
     words = (*both(corpus), "--metrics", "si_sdr", "--quiet", "-o", output)
-    status, out, err = skvae(*words)
-    assert (status, out) == (2, "")
-    assert f"-o {output}: it exists: choose another name, or replace it with" in err
-    assert output.read_text() == "kept"
-    assert skvae(*words, "--overwrite")[0] == 0
-    assert len(read(output)) == 3
+    for kept in (output, corpus / "rows.json"):
+        kept.write_text("kept")
+        status, out, err = skvae(*words)
+        assert (status, out) == (2, "")
+        assert f"-o {kept}: it exists: choose another name, or replace it with" in err
+        assert kept.read_text() == "kept"
+        assert skvae(*words, "--overwrite")[0] == 0
+        assert len(read(output)) == 3
+        output.unlink()
 
 
 def test_an_input_is_never_replaced(corpus, skvae):
@@ -300,18 +314,147 @@ def test_pipes_and_devices_are_not_replaced(corpus, skvae):
 
 def test_a_table_that_another_run_wrote_meanwhile_stays(corpus, skvae, monkeypatch):
     output = corpus / "rows.csv"
-    report = evaluate._report
+    report = evaluate.format_report
 
     def write_and_report(*arguments):
         output.write_text("theirs")
         return report(*arguments)
 
-    monkeypatch.setattr(evaluate, "_report", write_and_report)
+    monkeypatch.setattr(evaluate, "format_report", write_and_report)
     status, out, err = skvae(*both(corpus), "--metrics", "si_sdr", "-o", output)
     assert status == 1
     assert "it exists" in err
     assert "noisy" in out
     assert output.read_text() == "theirs"
+    assert not (corpus / "rows.json").exists()
+
+
+def test_the_table_is_kept_if_nobody_reads_the_report(corpus, skvae, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    output = corpus / "rows.csv"
+    with monkeypatch.context() as context:
+        context.setattr(sys, "stdout", Closed())
+        context.setattr(sys, "stderr", io.StringIO())
+        words = (*both(corpus), "--metrics", "si_sdr", "--quiet", "-o", output)
+        assert main([str(word) for word in words]) == 1
+    assert len(read(output)) == 3
+
+
+def test_models_are_compared_with_models(pairs, skvae):
+    folder, _, _ = pairs
+    output = folder / "rows.csv"
+    words = (*both(folder), "--metrics", "si_sdr", "--quiet", "-o", output)
+    status, out, _ = skvae(*words, "--model", "log-mmse", "--reference", "wiener")
+    assert status == 0
+    assert list(tables(out)) == [
+        *("noisy", "log-mmse", "log-mmse minus noisy", "log-mmse minus wiener"),
+        *("wiener", "wiener minus noisy"),
+    ]
+    # Paired, from the rows of the table.
+    rows = pandas.read_csv(output)
+    scores = rows.pivot(index="utterance", columns="system", values="si_sdr")
+    gains = scores["log-mmse"] - scores["wiener"]
+    n, mean, low, high = (
+        float(word.strip("[],"))
+        for word in tables(out)["log-mmse minus wiener"][1]["all"]
+    )
+    assert n == 5
+    assert mean == pytest.approx(gains.mean(), abs=0.006)
+    assert low < mean < high
+    # The same from the table of the file.
+    [row] = (
+        compare(rows, "wiener", "si_sdr")
+        .query("system == 'log-mmse'")
+        .to_dict("records")
+    )
+    assert row["low"] == pytest.approx(low, abs=0.006)
+    # A reference that is a model already is not scored twice.
+    models = ("--model", "wiener", "--reference", "wiener", "--overwrite")
+    _, out, _ = skvae(*words, *models)
+    assert list(tables(out)) == ["noisy", "wiener", "wiener minus noisy"]
+
+
+def test_models_are_compared_with_the_files_of_another_tool(corpus, skvae):
+    shutil.copytree(corpus / "noisy", corpus / "theirs")
+    words = ("--enhanced", corpus / "theirs", "--metrics", "si_sdr", "--quiet")
+    models = ("--model", "wiener", "--reference", "enhanced")
+    status, out, _ = skvae(*both(corpus), *words, *models)
+    assert status == 0
+    found = tables(out)
+    assert list(found)[-1] == "wiener minus enhanced"
+    assert found["wiener minus enhanced"] == found["wiener minus noisy"]
+
+
+def test_groups_that_are_too_small_have_no_interval(pairs, skvae):
+    folder, _, _ = pairs
+    _, out, _ = skvae(*both(folder), "--metrics", "si_sdr", "--quiet")
+    _, rows = tables(out)["noisy"]
+    for name, (_, _, *bounds) in rows.items():
+        assert (bounds == ["[n", "too", "small]"]) == (name != "all")
+
+
+def test_the_report_has_the_format_that_is_asked_for(pairs, skvae):
+    folder, _, _ = pairs
+    words = (*both(folder), "--model", "wiener", "--metrics", "si_sdr", "--quiet")
+    found = {
+        style: skvae(*words, "--format", style)[1]
+        for style in ("text", "markdown", "latex", "csv", "json")
+    }
+    _, [_, mean, low, high] = next(iter(tables(found["text"])["noisy"][1].items()))
+    cell = f"{mean} {low} {high}"
+    assert f"| all | 5 | {cell} |" in found["markdown"]
+    assert "### wiener minus noisy\n\n| group | n | SI-SDR (dB) |" in found["markdown"]
+    assert found["latex"].count(r"\begin{tabular}") == 3
+    assert r"group & n & SI-SDR (dB) \\" in found["latex"]
+    rows = list(csv.DictReader(io.StringIO(found["csv"])))
+    assert [row["system"] for row in rows] == ["noisy"] * 6 + ["wiener"] * 12
+    assert {row["reference"] for row in rows} == {"", "noisy"}
+    assert f"{float(rows[0]['value']):.2f}" == mean
+    report = json.loads(found["json"])
+    assert list(report) == ["settings", "means", "differences"]
+    assert [row["system"] for row in report["means"]] == ["noisy"] * 6 + ["wiener"] * 6
+    [first, *_, last] = report["differences"]
+    assert (first["reference"], first["group"], first["sign"]) == ("noisy", "all", 1)
+    assert first["difference"] == pytest.approx(float(rows[12]["value"]))
+    assert (last["n"], last["low"], last["sign"]) == (2, None, None)
+    assert last["note"] == "n too small"
+    assert report["settings"]["systems"]["wiener"]["model"] == "wiener"
+
+
+def test_the_settings_travel_with_the_table(corpus, skvae):
+    model, table = corpus / "mine.safetensors", corpus / "rows.csv"
+    save_pretrained(load_pretrained("wiener", smoothing=0.5), model)
+    words = (
+        *(*both(corpus), "--model", model, "--reference", "log-mmse"),
+        *("--metrics", "si_sdr,stoi", "-o", table, "--quiet"),
+    )
+    assert skvae(*words)[0] == 0
+    settings = json.loads((corpus / "rows.json").read_text())
+    assert settings["command"] == shlex.join(["skvae", *map(str, words)])
+    assert settings["metrics"] == ["si_sdr", "stoi"]
+    assert settings["reference"] == "log-mmse"
+    assert settings["versions"]["skvae"] == package.__version__
+    assert settings["versions"]["numpy"] == np.__version__
+    assert settings["intervals"]["random_state"] == 0
+    assert settings["errors"] == 0
+    assert settings["table"] == {
+        "name": "rows.csv",
+        "rows": 9,
+        "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
+    }
+    ours, method = settings["systems"][str(model)], settings["systems"]["log-mmse"]
+    assert ours["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    [enhancer] = ours["enhancers"]
+    assert enhancer["class"].endswith("WienerFilter")
+    assert enhancer["parameters"]["smoothing"] == 0.5
+    assert enhancer["sample_rate"] == RATE
+    assert isinstance(enhancer["seed"], int)
+    assert (method["file"], method["sha256"]) == (None, None)
+    assert method["enhancers"][0]["class"].endswith("LogMMSE")
+    assert settings["systems"]["noisy"] == {"folder": str(corpus / "noisy")}
 
 
 def test_something_must_be_scored_and_models_need_noise(corpus, skvae):
