@@ -34,7 +34,8 @@ class Separation:
     mask : ndarray of shape (n_bins, n_frames)
         Gain of each bin, in [0, 1].
     mask_std : ndarray of shape (n_bins, n_frames), or None
-        Posterior standard deviation of the mask, for methods with a posterior.
+        Standard deviation of the mask over the draws of a method that draws. It ranks
+        bins by their uncertainty; it is no error bar (see the user guide).
     n_iter : int
         Number of iterations, summed over the blocks of a long recording.
     history : list of float
@@ -71,7 +72,7 @@ class MaskEstimate:
     mask : ndarray of shape (n_frames, n_bins)
         Gain of each bin, in [0, 1].
     mask_std : ndarray of shape (n_frames, n_bins), or None
-        Posterior standard deviation of the mask.
+        Standard deviation of the mask over the method's draws.
     n_iter : int
         Number of iterations.
     history : sequence of float

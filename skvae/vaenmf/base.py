@@ -245,7 +245,7 @@ class GenerativeEnhancer(BaseEnhancer):
         found = zip(
             _unpadded(mask, lengths),
             _unpadded(posterior.mask_std, lengths),
-            posterior.history,
+            posterior.history or [[]] * len(powers),
             guides,
             strict=True,
         )
