@@ -69,6 +69,16 @@ class RPCA(BaseEnhancer):
     --------
     ISNMF : Learns a dictionary of speech.
 
+    Notes
+    -----
+    The parts come close to the minimum of the convex objective, and not closer with a
+    smaller `tol`, which bounds their sum only. The penalty grows by half in each
+    iteration [3]_, and the iterate stops moving. On synthetic speech and on random
+    matrices the objective ends 0.04 to 0.24 % above its minimum, the low-rank part is 3
+    to 10 % from the optimal one (Frobenius norm), and 99 % of the bins have the binary
+    mask of the optimum. :func:`skvae.factorization.rpca_splitting.rpca` has a parameter `rho`: 1.1
+    comes within 0.001 % of the minimum, in three times as many iterations.
+
     References
     ----------
     .. [1] E. J. Candès, X. Li, Y. Ma and J. Wright, "Robust principal component
@@ -76,6 +86,8 @@ class RPCA(BaseEnhancer):
     .. [2] P.-S. Huang, S. D. Chen, P. Smaragdis and M. Hasegawa-Johnson, "Singing-voice
        separation from monaural recordings using robust principal component analysis",
        ICASSP 2012.
+    .. [3] Z. Lin, M. Chen and Y. Ma, "The augmented Lagrange multiplier method for
+       exact recovery of corrupted low-rank matrices", arXiv:1009.5055, 2010.
 
     Examples
     --------

@@ -49,7 +49,8 @@ class MCMC(Inference):
         Whether to draw from the exact conditionals of an augmented model.
     average : {"parameters", "masks"}, default="parameters"
         What is averaged over the sweeps: W, H and z, which give one mask, (26) of [1]_,
-        or the masks.
+        or the masks. With either, `mask_std` is the standard deviation of the masks of
+        the sweeps about their own mean.
 
     See Also
     --------

@@ -150,6 +150,25 @@ def test_objective_is_nearly_the_optimum(factor):
         assert optimum * (1 - 1e-5) < reached < optimum * (1 + excess)
 
 
+def test_the_distance_from_the_optimum_is_what_the_docstring_of_rpca_says():
+    M = spectrogram()
+    lam = 1 / np.sqrt(max(M.shape))
+    best = patient_rpca(M, lam, 3000)
+    optimum = objective(*best, lam)
+
+    def excess(tol, rho):
+        found = rpca(M, lam, tol=tol, rho=rho)
+        agreement = np.mean(rpca_mask(found.L, found.S) == rpca_mask(*best))
+        return objective(found.L, found.S, lam) / optimum - 1, agreement
+
+    default, agreement = excess(1e-5, 1.5)
+    assert 1e-4 < default < 3e-3
+    assert agreement > 0.98
+    # Not a matter of the tolerance, but of the growth of the penalty.
+    assert excess(1e-8, 1.5)[0] > 0.9 * default
+    assert abs(excess(1e-5, 1.1)[0]) < 0.1 * default
+
+
 @pytest.mark.parametrize("tol", [1e-3, 1e-7])
 def test_parts_sum_to_the_matrix_within_tolerance(tol):
     M = spectrogram()
