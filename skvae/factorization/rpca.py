@@ -76,8 +76,9 @@ class RPCA(BaseEnhancer):
     iteration [3]_, and the iterate stops moving. On synthetic speech and on random
     matrices the objective ends 0.04 to 0.24 % above its minimum, the low-rank part is 3
     to 10 % from the optimal one (Frobenius norm), and 99 % of the bins have the binary
-    mask of the optimum. :func:`skvae.factorization.rpca_splitting.rpca` has a parameter `rho`: 1.1
-    comes within 0.001 % of the minimum, in three times as many iterations.
+    mask of the optimum. The function ``rpca`` of ``skvae.factorization.rpca_splitting``
+    has a parameter `rho`: 1.1 comes within 0.001 % of the minimum, in three times as
+    many iterations.
 
     References
     ----------
