@@ -288,7 +288,7 @@ def exp_expected_log(k: Tensor) -> Tensor:
     # Beyond the bound the value is k, and the fraction would overflow.
     large = k.clamp(min=1.0, max=_MOST_CORRECTED)
     fraction = _horner(large, _E1_NUMERATOR) / _horner(large, _E1_DENOMINATOR)
-    tail = k.clamp(min=1.0) * (fraction * (-large).exp() / large).exp()
+    tail = k * (fraction * (-large).exp() / large).exp()
     return torch.where(k < 1, series.exp(), tail)
 
 
