@@ -300,10 +300,11 @@ def test_a_difference_of_few_pairs_is_a_hollow_marker_without_an_interval():
     found = compare(given["one"], given["noisy"], by="snr").iloc[1]
     assert found["note"] == "n too small"
     np.testing.assert_allclose(hollow.get_ydata(), [found["difference"]])
-    # The other groups have intervals, this one has none.
-    _, _, [bars] = display.ax_.containers[0].lines
+    # It covers the filled marker. The other groups have intervals, this one has none.
+    filled, _, [bars] = display.ax_.containers[0].lines
     lengths = [len(segment) for segment in bars.get_segments()]
     assert lengths == [0, 2, 2]
+    assert hollow.get_zorder() > filled.get_zorder()
     assert "fewer than 5 pairs" in display.ax_.texts[0].get_text()
     whole = EvaluationDisplay.from_tables(tables(), by="snr", kind="difference")
     assert not whole.ax_.texts

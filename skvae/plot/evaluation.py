@@ -366,15 +366,20 @@ class EvaluationDisplay:
             bare = np.isnan(low)
             if bare.any():
                 self.ax_.plot(
-                    where[bare], mean[bare], marker, color=tint, markerfacecolor="white"
+                    where[bare],
+                    mean[bare],
+                    marker,
+                    color=tint,
+                    markerfacecolor="white",
+                    zorder=3,
                 )
                 has_bare = True
         self._label_places(names, shown, handles)
         if has_bare:
             self.ax_.annotate(
                 _HOLLOW,
-                (1, 0),
-                xytext=(-3, 3),
+                (1, 1),
+                xytext=(0, 3),
                 xycoords="axes fraction",
                 textcoords="offset points",
                 ha="right",
