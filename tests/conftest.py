@@ -15,6 +15,25 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 #: A user whom nothing belongs to.
 NOBODY = 65534
 
+#: Examples that train a network for seconds.
+SLOW_EXAMPLES = {
+    "BiLSTMMask",
+    "DNNMask",
+    "DnVAENMFEnhancer",
+    "EvaluationDisplay",
+    "NoiseAwareVAE",
+    "VAENMFEnhancer",
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the examples that are slow: pages of documentation, and networks."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and (
+            item.path.suffix == ".rst" or item.name.split(".")[-1] in SLOW_EXAMPLES
+        ):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture
 def unprivileged():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers.instances import TINY_STFT, public_enhancers, public_estimators, small
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -43,6 +44,7 @@ QUICK = {
 }
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         small(cls, TINY_STFT).set_params(**QUICK.get(cls.__name__, {}))

@@ -33,6 +33,7 @@ from skvae.metrics import mean_si_sdr, si_sdr
 DATA = os.environ.get("SKVAE_DATA")
 pytestmark = [
     pytest.mark.data,
+    pytest.mark.slow,
     pytest.mark.skipif(
         not DATA, reason="SKVAE_DATA does not say where real recordings are"
     ),

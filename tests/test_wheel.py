@@ -16,6 +16,8 @@ from helpers import scripts
 from skvae.storage.pretrained import list_models
 from skvae.storage.recipe_files import recipe_names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):

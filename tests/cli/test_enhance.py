@@ -98,6 +98,7 @@ def test_an_output_folder_inside_the_input_folder_is_no_input(corpus, skvae):
     assert not (corpus / "noisy/enhanced/enhanced").exists()
 
 
+@pytest.mark.slow
 def test_two_jobs_give_what_one_gives(corpus, skvae):
     for jobs in (1, 2):
         skvae(
@@ -110,6 +111,7 @@ def test_two_jobs_give_what_one_gives(corpus, skvae):
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_learns_is_fitted_once_for_all_rates_and_workers(
     corpus, capfd, monkeypatch
 ):
@@ -360,6 +362,7 @@ def run_process(corpus, *words, **options):
     )
 
 
+@pytest.mark.slow
 def test_pipes_take_wav_and_give_wav(corpus):
     noisy = (corpus / "noisy/one.wav").read_bytes()
     done = run_process(corpus, "-", "-o", "-", input=noisy)
@@ -428,6 +431,7 @@ def test_mistakes_get_a_sentence_and_a_status(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_classical_method_loads_neither_torch_nor_librosa(corpus):
     script = (
         "import sys; from skvae.cli import main; "

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytestmark = pytest.mark.slow
+
 RATE = 16000
 
 #: Timeout in seconds that is ample on a busy machine.

@@ -35,6 +35,7 @@ def enhanced(folder):
     }
 
 
+@pytest.mark.slow
 def test_enhance_takes_a_file(corpus, skvae, model):
     for jobs in (1, 2):
         words = ("enhance", corpus / "noisy", "-o", corpus / f"out{jobs}")
@@ -47,6 +48,7 @@ def test_enhance_takes_a_file(corpus, skvae, model):
         np.testing.assert_array_equal(samples, two[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_model_that_cannot_be_loaded_is_told_once(corpus, skvae, clean, jobs):
     model = corpus / "quiet.safetensors"
@@ -211,6 +213,7 @@ def test_a_noise_profile_is_for_methods(corpus, skvae, model):
     assert "has been fitted already" in err
 
 
+@pytest.mark.slow
 def test_a_classical_model_in_a_file_loads_no_torch(corpus, clean):
     save_pretrained(LogMMSE().fit(clean), corpus / "quiet.safetensors")
     script = (

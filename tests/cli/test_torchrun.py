@@ -49,6 +49,7 @@ def test_one_of_several_processes_ends_without_a_teardown(
     assert ended == [0] * (size - 1)
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_model_which_is_that_of_one(tmp_path, skvae):
     (tmp_path / "clean").mkdir()
     for k in range(4):

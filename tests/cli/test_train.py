@@ -151,6 +151,7 @@ def test_it_is_what_fit_makes_in_python(sounds, skvae, fitted):
             np.testing.assert_array_equal(got.state_[name], array)
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_to_the_same_file(sounds, skvae):
     whole = skvae(*words(sounds, "whole.safetensors"))
     assert whole[0] == 0

@@ -25,6 +25,8 @@ from skvae.cli import main
 from skvae.datasets import make_dataset
 from skvae.utils.workers import run_tasks, workers
 
+pytestmark = pytest.mark.slow
+
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from helpers import scripts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def corpora():

@@ -10,6 +10,8 @@ from helpers import scripts
 
 from skvae.datasets import make_speech
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def script(monkeypatch):

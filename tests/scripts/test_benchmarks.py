@@ -27,6 +27,8 @@ from skvae.datasets.mixing.pairs import COLUMNS
 from skvae.storage.pretrained import model_names
 from skvae.storage.recipe_files import read_recipe, recipe_names
 
+pytestmark = pytest.mark.slow
+
 FOLDER = scripts.ROOT / "benchmarks"
 
 

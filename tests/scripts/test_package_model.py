@@ -9,6 +9,8 @@ from skvae import BiLSTMMask, SpeechVAE, Training, load_pretrained, save_pretrai
 from skvae.datasets import make_dataset, make_speech
 from skvae.storage.model_files import read_summary
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = """\
 path,kind,split,group,source,seconds,licence,attribution
 a,speech,train,ann,corpus,120,CC0,Ann

@@ -21,9 +21,10 @@ FOLDER = scripts.ROOT / "benchmarks/papers"
 SAMPLE_RATE = 16_000
 
 # Half a second is too short for the intelligibility of some.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.UndefinedMetricWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning"),
+]
 
 #: What a network is trained with here: nothing, nearly.
 TRAINING = {

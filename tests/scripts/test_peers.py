@@ -12,6 +12,8 @@ from helpers import scripts
 
 from skvae.datasets import make_dataset
 
+pytestmark = pytest.mark.slow
+
 FOLDER = scripts.ROOT / "benchmarks"
 
 SAMPLE_RATE = 16_000

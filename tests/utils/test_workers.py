@@ -67,6 +67,7 @@ def test_results_come_as_they_are_ready():
     assert [*results] == [*range(1, 50)]
 
 
+@pytest.mark.slow
 def test_local_workers_are_processes_of_their_own_with_a_thread_each():
     with workers(2) as options:
         assert effective_n_jobs(options["n_jobs"]) == 2
@@ -86,6 +87,7 @@ def is_there(pid):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
 def test_local_workers_without_work_end(monkeypatch):
     """Workers end even if their parent process is killed."""
@@ -99,6 +101,7 @@ def test_local_workers_without_work_end(monkeypatch):
         assert not any(map(is_there, pids))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
 def test_local_workers_end_with_their_context_and_others_begin_after_it():
     pids = []
@@ -139,6 +142,7 @@ def test_an_address_where_nobody_answers_is_named(address):
         pass
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers_is_told_so():
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
