@@ -19,6 +19,7 @@ from skvae.training.networks import new_network
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.on_mixtures import MixtureTrainer, TrainedOnMixtures
 from skvae.training.parameters import LayerSizes
+from skvae.training.parts import Data
 from skvae.training.precision import autocast
 from skvae.utils.device import torch_generator
 from skvae.utils.parameters import Number
@@ -56,7 +57,7 @@ class MaskEnhancer(TrainedOnMixtures, TrainedEstimator, BaseEnhancer):
         config = self._make_config(self.stft_.framing().n_bins)
         self._check_start(config)
         with one_thread():
-            self._fit_network(noisy, clean, config, rng)
+            self._fit_network(Data(noisy, clean), config, rng)
 
     def _first_network(
         self, config: MaskConfig, trainer: MixtureTrainer, part: None

@@ -109,9 +109,7 @@ class MaskNetwork(nn.Module):
         Tensor of shape (..., N, F)
             In [0, 1].
         """
-        # Logarithms of quiet bands need more digits than bfloat16 has.
-        with torch.autocast(power.device.type, enabled=False):
-            features = self.features(power)
+        features = self.features(power)
         if self.config.context > 1:
             features = with_context(features, self.config.context, lengths)
         return self.mask(self.hidden(features, lengths, generator)).sigmoid()

@@ -22,6 +22,7 @@ from skvae.training.clean_batches import Utterance
 from skvae.training.estimator import TrainedEstimator
 from skvae.training.noisy_batches import Pair, mixtures_in_order
 from skvae.training.on_mixtures import TrainedOnMixtures
+from skvae.training.parts import Data
 from skvae.utils.device import check_device, torch_generator
 from skvae.utils.learned import Scalar
 from skvae.utils.parameters import check_real
@@ -62,12 +63,7 @@ class SpeechModel(TrainedEstimator):
     def _reads_sequences(self) -> bool:
         """Return whether an utterance must be encoded as a whole."""
 
-    def _fit_part(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> Any:
+    def _fit_part(self, data: Data, rng: np.random.Generator) -> Any:
         """Return the fitted estimator that the network starts from, if there is one."""
         return None
 
@@ -99,16 +95,16 @@ class SpeechModel(TrainedEstimator):
         config = self._make_config(stft.framing().n_bins)
         self._check_start(config)
         self.stft_ = stft
-        noisy, clean = None, self._open(items)
-        clean_items = read_clean(y, len(clean))
+        data = Data(None, self._open(items))
+        clean_items = read_clean(y, len(data.clean))
         if clean_items is not None:
-            noisy, clean = clean, self._open_clean(clean_items, clean)
+            data = Data(data.clean, self._open_clean(clean_items, data.clean))
         self.seed_ = draw_seed(self.random_state)
         self.level_ = self._choose_level()
         rng = np.random.default_rng(self.seed_)
         with one_thread():
-            part = self._fit_part(noisy, clean, rng)
-            self._fit_network(noisy, clean, config, rng, part)
+            part = self._fit_part(data, rng)
+            self._fit_network(data, config, rng, part)
         return self
 
     def transform(self, X: Any) -> Any:

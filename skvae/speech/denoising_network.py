@@ -143,10 +143,7 @@ class DenoisingNetwork(nn.Module):
         -------
         Estimate
         """
-        # Logarithms of quiet bands need more digits than bfloat16 has.
-        with torch.autocast(power.device.type, enabled=False):
-            features = self.features(power)
-        hidden = self.encoder(features, lengths, generator)
+        hidden = self.encoder(self.features(power), lengths, generator)
         return Estimate(
             self.latent_mean(hidden),
             bounded(self.latent_log_variance(hidden)),

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from skvae.masks.bilstm_mask import BiLSTMMask
 from skvae.masks.losses import TARGETS
-from skvae.signal.spectrogram import Spectrogram
 from skvae.speech.base import LEAST_FLOOR, MixtureModel
 from skvae.speech.denoising_network import (
     BALANCED_ALPHA,
@@ -28,7 +27,7 @@ from skvae.training.networks import new_network
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.on_mixtures import MixtureTrainer
 from skvae.training.parameters import LayerSizes, Training, layer_sizes
-from skvae.training.parts import fitted_part
+from skvae.training.parts import Data, fitted_part
 from skvae.utils.device import torch_generator
 from skvae.utils.parameters import Number, Option
 
@@ -265,22 +264,11 @@ class DenoisingVAE(MixtureModel):
     def _reads_sequences(self) -> bool:
         return True
 
-    def _fit_part(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> Any:
+    def _fit_part(self, data: Data, rng: np.random.Generator) -> Any:
         if self.encoder is None or self._continues():
             return None
-        return fitted_part(
-            "encoder",
-            self.encoder,
-            noisy=noisy,
-            clean=clean,
-            device=self.device,
-            rng=rng,
-        )
+        encoder = self.encoder
+        return fitted_part("encoder", encoder, data, device=self.device, rng=rng)
 
     def _first_network(
         self, config: DenoisingConfig, trainer: MixtureTrainer, part: Any

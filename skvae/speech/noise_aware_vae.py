@@ -11,7 +11,6 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
-from skvae.signal.spectrogram import Spectrogram
 from skvae.speech.base import MixtureModel
 from skvae.speech.noise_aware_network import (
     DIRECTIONS,
@@ -29,7 +28,7 @@ from skvae.training.networks import new_network, restored_network
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.on_mixtures import MixtureTrainer
 from skvae.training.parameters import Training
-from skvae.training.parts import fitted_part
+from skvae.training.parts import Data, fitted_part
 from skvae.utils.device import torch_generator
 from skvae.utils.learned import Part
 from skvae.utils.parameters import Number, Option
@@ -224,23 +223,12 @@ class NoiseAwareVAE(MixtureModel):
         low, high = self._speech_model().level
         return float(low), float(high)
 
-    def _fit_part(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> Any:
+    def _fit_part(self, data: Data, rng: np.random.Generator) -> Any:
         if self.scheme == "joint":
             self.vae_ = None
         elif not self._continues():
-            self.vae_ = fitted_part(
-                "vae",
-                self._speech_model(),
-                noisy=noisy,
-                clean=clean,
-                device=self.device,
-                rng=rng,
-            )
+            model = self._speech_model()
+            self.vae_ = fitted_part("vae", model, data, device=self.device, rng=rng)
         return self.vae_
 
     def _restored_network(
@@ -281,22 +269,11 @@ class NoiseAwareVAE(MixtureModel):
         if is_training:
             level = draw_levels(self._level(), batch, generator)
         batch = batch.scaled(level)
-        direction, precision = self.direction, self._training.precision
-        if self.scheme == "joint":
-            return joint_loss(
-                network,
-                batch,
-                generator,
-                is_training,
-                weights=(self.clean_weight, self.noisy_weight, self.divergence_weight),
-                direction=direction,
-                precision=precision,
-            )
-        return matching_loss(
-            network,
-            batch,
-            generator,
-            is_training,
-            direction=direction,
-            precision=precision,
+        precision = self._training.precision
+        options = {"direction": self.direction, "precision": precision}
+        if self.scheme == "two-step":
+            return matching_loss(network, batch, generator, is_training, **options)
+        weights = self.clean_weight, self.noisy_weight, self.divergence_weight
+        return joint_loss(
+            network, batch, generator, is_training, weights=weights, **options
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,26 @@ from skvae.speech.vae_network import (
     standardize,
     start_at_mean,
 )
-from skvae.training.clean_batches import Batch, Utterance
+from skvae.training.audio_cache import AudioCache
+from skvae.training.clean_batches import (
+    Batch,
+    Utterance,
+    frames_in_order,
+    shuffled_frames,
+    shuffled_sequences,
+)
 from skvae.training.layers import ACTIVATIONS
+from skvae.training.loop import Optimization
 from skvae.training.moments import measure
 from skvae.training.networks import new_network
-from skvae.training.on_clean_speech import SpeechTrainer
 from skvae.training.parameters import (
     LayerSizes,
     Training,
     TrainingValues,
     layer_sizes,
 )
+from skvae.training.parts import Data
+from skvae.training.trainer import Trainer
 from skvae.utils.device import torch_generator
 from skvae.utils.parameters import Number, Option, check_real
 
@@ -256,21 +266,8 @@ class SpeechVAE(SpeechModel):
     def _reads_sequences(self) -> bool:
         return self.config_.architecture == "bilstm"
 
-    def _make_trainer(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> SpeechTrainer:
-        low, high = self.level
-        return SpeechTrainer(
-            self,
-            clean,
-            rng,
-            level=(float(low), float(high)),
-            validation_level=self.level_,
-            with_sequences=self.architecture == "bilstm",
-        )
+    def _make_trainer(self, data: Data, rng: np.random.Generator) -> SpeechTrainer:
+        return SpeechTrainer(self, data.clean, rng)
 
     def _first_network(
         self, config: VAEConfig, trainer: SpeechTrainer, part: None
@@ -289,3 +286,45 @@ class SpeechVAE(SpeechModel):
         is_training: bool,
     ) -> tuple[Tensor, int]:
         return vae_loss(network, batch, generator, is_training)
+
+
+class SpeechTrainer(Trainer):
+    """Training run of a :class:`SpeechVAE`, on frames or on sequences of frames.
+
+    Parameters
+    ----------
+    estimator : SpeechVAE
+        The estimator, which has `stft_`, `seed_` and `level_`.
+    clean : list of Spectrogram
+        Clean speech.
+    rng : Generator
+        Source of all random numbers.
+    """
+
+    estimator: SpeechVAE
+
+    def __init__(
+        self, estimator: SpeechVAE, clean: list[Spectrogram], rng: np.random.Generator
+    ):
+        cache = AudioCache(estimator._training.max_cache_mb * 1e6)
+        utterances = [Utterance(cache.wrap_spectrogram(s)) for s in clean]
+        super().__init__(estimator, utterances, clean, rng)
+        self.with_sequences = estimator.architecture == "bilstm"
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of an epoch, in another order each time."""
+        low, high = self.estimator.level
+        level, size = (float(low), float(high)), self.values.batch_size
+        if self.with_sequences:
+            length = self.values.sequence_length
+            return shuffled_sequences(self.training, level, size, length, self.rng)
+        return shuffled_frames(self.training, level, size, self.rng)
+
+    def validation_batches(self, seed: int) -> Iterator[Batch]:
+        """Yield the batches for validation, the same ones each time."""
+        length = self.values.sequence_length if self.with_sequences else None
+        return frames_in_order(self.validation, self.estimator.level_, length)
+
+    def optimization(self) -> Optimization:
+        """Return how weights are updated."""
+        return Optimization(self.values.learning_rate)

@@ -57,5 +57,7 @@ class BandFeatures(nn.Module):
         return (power @ self.filters).add_(BAND_FLOOR).log_()
 
     def forward(self, power: Tensor) -> Tensor:
-        """Return the features (..., M) of power (..., F)."""
-        return (self.logarithms(power) - self.mean) / self.scale
+        """Return the features (..., M) of power (..., F), always in full precision."""
+        # Logarithms of quiet bands need more digits than bfloat16 has.
+        with torch.autocast(power.device.type, enabled=False):
+            return (self.logarithms(power) - self.mean) / self.scale

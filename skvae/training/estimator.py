@@ -19,7 +19,7 @@ from skvae.signal.stft import STFT
 from skvae.training.learned import Config, Weights
 from skvae.training.networks import restored_network
 from skvae.training.parameters import Training, TrainingValues
-from skvae.training.parts import agreed_stft
+from skvae.training.parts import Data, agreed_stft
 from skvae.utils.device import check_device
 from skvae.utils.learned import Scalar, Scalars
 from skvae.utils.parameters import Number, Range, check_option, check_ranges
@@ -97,13 +97,8 @@ class TrainedEstimator(SpeechEstimator):
         """Return the sizes of the network."""
 
     @abstractmethod
-    def _make_trainer(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> Trainer:
-        """Return the trainer of the network on the data of `fit`."""
+    def _make_trainer(self, data: Data, rng: np.random.Generator) -> Trainer:
+        """Return the trainer of the network."""
 
     @abstractmethod
     def _first_network(self, config: Any, trainer: Any, part: Any) -> nn.Module:
@@ -215,15 +210,10 @@ class TrainedEstimator(SpeechEstimator):
             )
 
     def _fit_network(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        config: Any,
-        rng: np.random.Generator,
-        part: Any = None,
+        self, data: Data, config: Any, rng: np.random.Generator, part: Any = None
     ) -> None:
         """Train the network, and set `state_` and the attributes beside it."""
-        trainer = self._make_trainer(noisy, clean, rng)
+        trainer = self._make_trainer(data, rng)
         if self._continues():
             network = self._restored_network(config, self.state_)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -32,8 +32,8 @@ _WITHOUT_EFFECT = frozenset(
 
 def fingerprint(
     estimator: TrainedEstimator,
-    data: Sequence[Spectrogram],
-    first_weights: Mapping[str, np.ndarray] | None,
+    recordings: Sequence[Spectrogram],
+    continues: bool,
 ) -> str:
     """Return a hash of all that the result of training depends on.
 
@@ -41,18 +41,19 @@ def fingerprint(
     ----------
     estimator : TrainedEstimator
         The estimator, which has `stft_` and `seed_`.
-    data : list of Spectrogram
+    recordings : list of Spectrogram
         All recordings for training and validation, in order.
-    first_weights : mapping of str to ndarray, or None
-        Weights that training continues from.
+    continues : bool
+        Whether training continues from the weights of the estimator.
 
     Returns
     -------
     str
     """
     analysis = estimator.stft_.framing(), estimator.stft_.sample_rate
-    parts = [facts(estimator), estimator.seed_, first_weights, analysis, facts(data)]
-    return str(joblib.hash(parts))
+    first_weights = estimator.state_ if continues else None
+    parts = facts(estimator), estimator.seed_, first_weights, analysis
+    return str(joblib.hash([*parts, facts(recordings)]))
 
 
 def facts(value: Any) -> Any:

@@ -28,6 +28,7 @@ from skvae.training.noisy_batches import (
     shuffled_mixtures,
 )
 from skvae.training.parameters import Training, TrainingValues
+from skvae.training.parts import Data
 from skvae.training.trainer import Trainer
 from skvae.utils.parameters import Range
 
@@ -80,13 +81,8 @@ class TrainedOnMixtures:
         n_iter_no_change=20,
     )
 
-    def _make_trainer(
-        self,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
-        rng: np.random.Generator,
-    ) -> MixtureTrainer:
-        return MixtureTrainer(self, self.mixer, noisy, clean, rng)  # type: ignore[arg-type]
+    def _make_trainer(self, data: Data, rng: np.random.Generator) -> MixtureTrainer:
+        return MixtureTrainer(self, self.mixer, data, rng)  # type: ignore[arg-type]
 
 
 class MixtureTrainer(Trainer):
@@ -98,10 +94,9 @@ class MixtureTrainer(Trainer):
         The estimator, which has `stft_` and `seed_`.
     mixer : Mixer or None
         Source of noise for clean speech; None means ``Mixer()``.
-    noisy : list of Spectrogram, or None
-        Noisy speech. None means that clean speech is mixed anew in each epoch.
-    clean : list of Spectrogram
-        Clean speech.
+    data : Data
+        Pairs of noisy and clean speech, or clean speech, which is mixed anew in each
+        epoch.
     rng : Generator
         Source of all random numbers.
     """
@@ -110,21 +105,20 @@ class MixtureTrainer(Trainer):
         self,
         estimator: TrainedEstimator,
         mixer: Any,
-        noisy: list[Spectrogram] | None,
-        clean: list[Spectrogram],
+        data: Data,
         rng: np.random.Generator,
     ):
-        data = clean if noisy is None else [*noisy, *clean]
         cache = AudioCache(estimator._training.max_cache_mb * 1e6)
-        clean = [cache.wrap_spectrogram(spectrogram) for spectrogram in clean]
+        clean = [cache.wrap_spectrogram(s) for s in data.clean]
         sources: list[Source]
-        if noisy is None:
+        if data.noisy is None:
             mixer = _cached_mixer(mixer, clean[0], cache)
             sources = [DynamicMixture(_without_frames(s), mixer) for s in clean]
         else:
-            noisy = [cache.wrap_spectrogram(spectrogram) for spectrogram in noisy]
+            noisy = [cache.wrap_spectrogram(x) for x in data.noisy]
             sources = [Pair(x, s) for x, s in zip(noisy, clean, strict=True)]
-        super().__init__(estimator, sources, data, rng)
+        recordings = [*(data.noisy or []), *data.clean]
+        super().__init__(estimator, sources, recordings, rng)
 
     def batches(self) -> Iterator[Mixtures]:
         """Yield the batches of an epoch, in another order each time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -14,14 +14,23 @@ from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 
 
+class Data(NamedTuple):
+    """Speech that an estimator is fitted on.
+
+    Attributes
+    ----------
+    noisy : list of Spectrogram, or None
+        Noisy speech, if there is any.
+    clean : list of Spectrogram
+        Clean speech.
+    """
+
+    noisy: list[Spectrogram] | None
+    clean: list[Spectrogram]
+
+
 def fitted_part(
-    name: str,
-    part: Any,
-    *,
-    noisy: list[Spectrogram] | None,
-    clean: list[Spectrogram],
-    device: str,
-    rng: np.random.Generator,
+    name: str, part: Any, data: Data, *, device: str, rng: np.random.Generator
 ) -> Any:
     """Return a part of an estimator, fitted unless it is frozen.
 
@@ -31,10 +40,8 @@ def fitted_part(
         Parameter that holds the part.
     part : estimator or FrozenEstimator
         Value of the parameter, or what None stands for.
-    noisy : list of Spectrogram, or None
-        Noisy speech to fit it on.
-    clean : list of Spectrogram
-        Clean speech to fit it on.
+    data : Data
+        Speech to fit it on.
     device : str
         PyTorch device for it, if it uses one.
     rng : Generator
@@ -64,7 +71,7 @@ def fitted_part(
         part.set_params(device=device)
     if part.random_state is None:
         part.set_params(random_state=int(rng.integers(2**31)))
-    return part.fit(clean) if noisy is None else part.fit(noisy, clean)
+    return part.fit(data.clean) if data.noisy is None else part.fit(*data)
 
 
 def agreed_stft(name: str, part: Any, chosen: STFT, *, is_default: bool) -> STFT:

@@ -33,8 +33,8 @@ class Trainer(ABC):
         The estimator, which has `stft_` and `seed_`.
     sources : list
         One object for each utterance, from which the batches are made.
-    data : list of Spectrogram
-        All recordings for training and validation, in order.
+    recordings : list of Spectrogram
+        All recordings of the sources, in order.
     rng : Generator
         Source of all random numbers.
 
@@ -52,13 +52,13 @@ class Trainer(ABC):
         self,
         estimator: TrainedEstimator,
         sources: Sequence[Any],
-        data: Sequence[Spectrogram],
+        recordings: Sequence[Spectrogram],
         rng: np.random.Generator,
     ):
         self.estimator = estimator
         self.values = estimator._training
         self.device = check_device(estimator.device)
-        self.data = data
+        self.recordings = recordings
         self.rng = rng
         fraction = self.values.validation_fraction
         self.training, self.validation = split(sources, fraction, rng)
@@ -104,9 +104,7 @@ class Trainer(ABC):
         if values.checkpoint is not None:
             checkpoint = Checkpoint(
                 values.checkpoint,
-                fingerprint(
-                    estimator, self.data, estimator.state_ if continues else None
-                ),
+                fingerprint(estimator, self.recordings, continues),
                 {"batches": self.rng, "draws": draws},
             )
         with estimator._iterations(values.max_iter, "epoch") as advance:

@@ -21,7 +21,7 @@ from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
 from skvae.speech.base import SpeechModel
 from skvae.speech.prior import SpeechPrior
-from skvae.training.parts import agreed_stft, fitted_part
+from skvae.training.parts import Data, agreed_stft, fitted_part
 from skvae.utils.device import as_tensor, check_device, torch_generator
 from skvae.utils.learned import Part
 from skvae.utils.threads import one_thread
@@ -114,9 +114,8 @@ class GenerativeEnhancer(BaseEnhancer):
         rng: np.random.Generator,
     ) -> Any:
         part = self._make_part(name, getattr(self, name))
-        return fitted_part(
-            name, part, noisy=noisy, clean=clean, device=self.device, rng=rng
-        )
+        data = Data(noisy, clean)
+        return fitted_part(name, part, data, device=self.device, rng=rng)
 
     def _fit_guide(
         self,

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 import skvae.training.estimator as estimators
 from skvae import ISTFT, STFT, SpeechVAE
 from skvae.datasets import make_noise, make_speech
-from skvae.training import on_clean_speech
+from skvae.speech import vae as vae_module
 from skvae.training.clean_batches import Utterance
 from skvae.training.trainer import split
 
@@ -110,8 +110,8 @@ def test_whole_utterances_are_held_out(speech, monkeypatch):
         ("training", "shuffled_frames"),
         ("validation", "frames_in_order"),
     ):
-        original = getattr(on_clean_speech, stream)
-        monkeypatch.setattr(on_clean_speech, stream, spy(name, original))
+        original = getattr(vae_module, stream)
+        monkeypatch.setattr(vae_module, stream, spy(name, original))
     make(validation_fraction=0.25).fit(speech)
     assert not seen["training"] & seen["validation"]
     assert len(seen["training"]) == 18

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skvae import STFT, LogMMSE, SpeechVAE
 from skvae.datasets import make_speech
-from skvae.training.parts import agreed_stft, fitted_part
+from skvae.training.parts import Data, agreed_stft, fitted_part
 
 SMALL = STFT(n_fft=256)
 
@@ -26,8 +26,7 @@ def make(**parameters):
 
 def fit(model, clean, noisy=None, seed=0):
     rng = np.random.default_rng(seed)
-    parts = {"noisy": noisy, "clean": clean}
-    return fitted_part("vae", model, **parts, device="cpu", rng=rng)
+    return fitted_part("vae", model, Data(noisy, clean), device="cpu", rng=rng)
 
 
 def test_a_seed_comes_from_the_generator_unless_the_model_has_one(clean):
