@@ -92,7 +92,7 @@ class DNNMask(MaskEnhancer):
     >>> from skvae import DNNMask, Training
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
-    >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
+    >>> noisy, clean = make_dataset(8, (0.5, 1.0), snr=0, random_state=0)
     >>> training = Training(max_iter=30, learning_rate=5e-3, averaging=0.9)
     >>> enhancer = DNNMask((64, 64), training=training, random_state=0)
     >>> _ = enhancer.fit(noisy[2:], clean[2:])

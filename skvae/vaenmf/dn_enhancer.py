@@ -106,7 +106,7 @@ class DnVAENMFEnhancer(GenerativeEnhancer):
     >>> from skvae import DenoisingVAE, DnVAENMFEnhancer, NMFNoise, Training
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
-    >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
+    >>> noisy, clean = make_dataset(8, (0.5, 1.0), snr=0, random_state=0)
     >>> training = Training(
     ...     max_iter=15,
     ...     batch_size=2,

@@ -101,8 +101,9 @@ class VAENMFEnhancer(GenerativeEnhancer):
     >>> from skvae import MCEM, NMFNoise, SpeechVAE, Training, VAENMFEnhancer
     >>> from skvae.datasets import make_dataset
     >>> from skvae.metrics import mean_si_sdr
-    >>> noisy, clean = make_dataset(8, snr=0, random_state=0)
-    >>> speech = SpeechVAE(4, 64, training=Training(batch_size=32, max_iter=30))
+    >>> noisy, clean = make_dataset(8, (0.5, 1.0), snr=0, random_state=0)
+    >>> training = Training(batch_size=16, learning_rate=3e-3, max_iter=30)
+    >>> speech = SpeechVAE(4, 64, training=training)
     >>> inference = MCEM(20, n_burn_in=5, n_samples=5)
     >>> enhancer = VAENMFEnhancer(speech, inference, noise=NMFNoise(2), random_state=0)
     >>> _ = enhancer.fit(clean[2:])
