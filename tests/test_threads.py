@@ -15,6 +15,7 @@ from skvae.datasets import make_dataset
 NOISY, _ = make_dataset(8, (0.2, 0.4), 0.0, random_state=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["best", "vae-nmf"])
 def test_eight_threads_share_a_model(name):
     model = load_pretrained(name)

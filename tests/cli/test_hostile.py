@@ -252,6 +252,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="names that only POSIX has")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_names_of_any_kind_are_kept_and_told_on_a_line(tmp_path, skvae, jobs):
@@ -529,6 +530,7 @@ def test_damaged_files_are_enhanced_or_refused(originals, tmp_path, damage):
     check_damaged(originals, tmp_path, damage, "spectral-subtraction")
 
 
+@pytest.mark.slow
 @settings(FUZZ, max_examples=100)
 @given(damage=DAMAGES)
 def test_damaged_files_are_enhanced_by_the_best_model_or_refused(
@@ -563,6 +565,7 @@ def check_damaged(originals, tmp_path, damage, model):
         assert "\n" not in outcome.error
 
 
+@pytest.mark.slow
 def test_a_classical_method_still_loads_no_torch_to_refuse(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"no audio")
     script = (

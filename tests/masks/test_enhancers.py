@@ -46,6 +46,7 @@ SIZES = "hidden_layer_sizes"
 MARGIN = 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [(CLEAN,), (NOISY, CLEAN)], ids=["mixed", "pairs"])
 @pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS.keys())
 def test_a_second_of_training_wins_three_decibels(learner, data):

@@ -176,6 +176,7 @@ def test_gradients_of_both_parts_meet_in_the_encoder():
     assert all(name.startswith(("encoder.", "mask.")) for name in reached)
 
 
+@pytest.mark.slow
 def test_gradient_equals_finite_differences():
     network, batch = random_network().double(), random_batch([4, 2])
 

@@ -131,6 +131,7 @@ def test_the_direction_decides_how_sure_the_posterior_is(name, request, pairs):
     assert widths[1] > widths[0] + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["feedforward", "bilstm"])
 def test_joint_training_teaches_both_encoders(pairs, architecture):
     noisy, clean = (part[2:] for part in pairs)
@@ -264,6 +265,7 @@ def test_it_takes_the_place_of_a_speech_model(name, request, pairs, inference):
         assert not np.array_equal(x, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["two-step", "joint"])
 def test_training_wins_two_decibels_over_none_and_over_the_mixture(
     scheme, nae, vae, pairs

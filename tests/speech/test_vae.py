@@ -71,6 +71,7 @@ def test_training_lowers_the_loss_by_a_third_and_noise_scores_below_speech(
         assert vae.score([noise]) < after - 20
 
 
+@pytest.mark.slow
 def test_features_of_all_kinds_and_both_architectures_learn(speech):
     for parameters in (
         {"features": "power"},

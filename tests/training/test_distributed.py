@@ -225,6 +225,7 @@ def assert_close(found, wanted):
         np.testing.assert_allclose(found[key], array, rtol=1e-5, atol=1e-5, err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_two_processes_learn_what_one_does(name, results):
     alone = fit(name)
@@ -232,6 +233,7 @@ def test_two_processes_learn_what_one_does(name, results):
     assert_close(part(results[0], name), alone)
 
 
+@pytest.mark.slow
 def test_both_processes_end_with_the_same_bits(results):
     first, second = results
     assert first.keys() == second.keys()
@@ -239,6 +241,7 @@ def test_both_processes_end_with_the_same_bits(results):
         np.testing.assert_array_equal(first[key], second[key], err_msg=key)
 
 
+@pytest.mark.slow
 def test_interrupted_training_goes_on_with_two_and_with_one(folder, results):
     uninterrupted, resumed = (part(results[0], name) for name in (RESUMED, "resumed"))
     assert uninterrupted.keys() == resumed.keys()
@@ -247,16 +250,19 @@ def test_interrupted_training_goes_on_with_two_and_with_one(folder, results):
     assert_close(fit(RESUMED, folder / "for one.checkpoint"), uninterrupted)
 
 
+@pytest.mark.slow
 def test_rows_count_by_what_they_weigh(results):
     np.testing.assert_allclose(results[0]["uneven/"], descend(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_all_stop_when_one_wants_to(results):
     wanted = descend(lambda history: len(history.loss) == 3)
     assert len(wanted) == 7
     np.testing.assert_allclose(results[0]["stopped/"], wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_first_one_writes_and_a_file_that_not_all_see_is_refused(folder, results):
     assert (folder / "0.checkpoint").exists()
     assert not (folder / "1.checkpoint").exists()

@@ -117,6 +117,7 @@ def killed_example(path):
     return make(MODELS["BiLSTMMask"], mixer=mixer, max_iter=9, checkpoint=path)
 
 
+@pytest.mark.slow
 def test_killed_training_ends_as_if_it_had_not_been(tmp_path):
     path = str(tmp_path / "training.npz")
     command = [sys.executable, __file__, path]

@@ -455,6 +455,7 @@ N_KILLED = 3000
 WITHOUT_END = Optimization(0.01, warm_up=50, averaging=0.8)
 
 
+@pytest.mark.slow
 def test_killed_training_ends_as_if_it_had_not_been(tmp_path):
     path = tmp_path / "training.npz"
     for n_lines in (1, 40):

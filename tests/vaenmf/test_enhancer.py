@@ -122,6 +122,7 @@ def test_what_is_above_the_edge_of_a_narrow_band_does_not_count(
     np.testing.assert_allclose(one.mask[:edge], other.mask[:edge], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_narrow_band_is_enhanced_nearly_as_well_as_the_whole():
     """Of weights that are the same everywhere, trained for longer than seconds.
 
@@ -489,6 +490,7 @@ def test_pipeline_and_enhancer_give_the_same(pairs, speech):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_inferences_and_their_parameters_can_be_searched(pairs, speech):
     noisy, clean = (part[:6] for part in pairs)
     search = GridSearchCV(

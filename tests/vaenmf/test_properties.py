@@ -431,6 +431,7 @@ def test_components_given_the_mixture_have_the_gaussian_posterior():
         assert power.mean().item() == pytest.approx(wanted, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("exact", "n_repeats"), [(True, 50), (False, 300)])
 def test_exact_gibbs_has_uniform_ranks_and_the_bound_has_not(exact, n_repeats):
     """Simulation-based calibration (Talts et al., 2018) on a small model.
