@@ -181,7 +181,7 @@ def test_models_of_the_package_are_listed_with_what_is_known(
     [
         ("missing.safetensors", "there is no such model file"),
         ("./missing", "there is no such model file"),
-        ("noisy", "choose from spectral-subtraction"),
+        ("clean", "choose from spectral-subtraction"),
         ("./noisy", "is a folder"),
         ("text.safetensors", "no safetensors file"),
         ("speech.safetensors", "holds a SpeechVAE, which does not enhance"),
