@@ -32,6 +32,7 @@ from skvae.signal.utterances import (
     require_clean,
 )
 from skvae.utils.device import check_device
+from skvae.utils.modes import default_modes, each_in_default_modes
 from skvae.utils.parameters import Number, Range
 from skvae.utils.progress import Progress
 from skvae.utils.random import draw_seed
@@ -179,6 +180,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         """Learn from clean speech and, if there is any, from the noisy speech."""
 
     @with_callbacks
+    @default_modes()
     def fit(self, X: Utterances, y: Utterances | None = None) -> Self:
         """Fit the enhancer.
 
@@ -220,6 +222,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
     @overload
     def transform(self, X: Sequence[Waveform]) -> list[NDArray[Any]]: ...
 
+    @default_modes()
     def transform(self, X: Any) -> Any:
         """Enhance utterances.
 
@@ -246,6 +249,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             SpectrogramArray(enhanced) if kind is Kind.SPECTROGRAM_ARRAY else enhanced
         )
 
+    @default_modes()
     def separate(self, X: Utterances) -> list[Separation]:
         """Separate utterances into speech and noise, and return the masks too.
 
@@ -268,6 +272,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
             method = Enhancement.separated_spectrograms
         return self._collect(method, self._open(items), label="separating")
 
+    @default_modes()
     def score(self, X: Utterances, y: Utterances | None = None) -> float:
         """Return the mean SI-SDR of the enhanced utterances in dB; higher is better.
 
@@ -292,6 +297,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         scores = self._collect(Enhancement.score, utterances, opened, label="scoring")
         return mean_defined(scores)
 
+    @default_modes()
     def estimate_mask(
         self,
         V: np.ndarray,
@@ -395,8 +401,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
                 "`channels` must have equal lengths, got "
                 f"{[spectrogram.length for spectrogram in spectrograms]}."
             )
-        for pieces in Enhancement(self, spectrograms).pieces():
-            yield np.stack(pieces)
+        pieces = each_in_default_modes(Enhancement(self, spectrograms).pieces())
+        yield from map(np.stack, pieces)
 
     def _block_frames(self, spectrogram: Spectrogram) -> tuple[int, int]:
         """Number of frames in a block, and of those that the next block shares."""

@@ -62,20 +62,22 @@ def spectral_subtraction_gain(
     >>> spectral_subtraction_gain(V, noise, over_subtraction=2, floor=0.02)
     array([[0.70710678, 0.1       ]])
     """
+    if over_subtraction == 0:
+        return np.ones_like(V)
     # Relative to the noisy power: max(1 - alpha r, beta r) with r = |N|^2p / |X|^2p, at
     # most 1, since bins below the floor stay as they are. Infinite ratios give 1, too.
     with np.errstate(divide="ignore", over="ignore"):
         ratio = noise / V
         if exponent != 1:
             ratio **= exponent
-    share = ratio * -over_subtraction
-    share += 1
-    if floor > 0:
-        ratio *= floor
-        np.maximum(share, ratio, out=share)
-        np.minimum(share, 1, out=share)
-    else:
-        np.maximum(share, 0, out=share)
+        share = ratio * -over_subtraction
+        share += 1
+        if floor > 0:
+            ratio *= floor
+            np.maximum(share, ratio, out=share)
+            np.minimum(share, 1, out=share)
+        else:
+            np.maximum(share, 0, out=share)
     return np.sqrt(share, out=share) if exponent == 1 else share ** (0.5 / exponent)
 
 

@@ -25,6 +25,7 @@ from skvae.training.on_mixtures import TrainedOnMixtures
 from skvae.training.parts import Data
 from skvae.utils.device import check_device, torch_generator
 from skvae.utils.learned import Scalar
+from skvae.utils.modes import default_modes
 from skvae.utils.parameters import check_real
 from skvae.utils.random import check_generator, draw_seed
 from skvae.utils.threads import one_thread
@@ -73,6 +74,7 @@ class SpeechModel(TrainedEstimator):
         return tags
 
     @with_callbacks
+    @default_modes()
     def fit(self, X: Utterances, y: Utterances | None = None) -> Self:
         """Fit the speech model.
 
@@ -107,6 +109,7 @@ class SpeechModel(TrainedEstimator):
             self._fit_network(data, config, rng, part)
         return self
 
+    @default_modes()
     def transform(self, X: Any) -> Any:
         """Encode speech: return the posterior means of the latent variables.
 
@@ -132,6 +135,7 @@ class SpeechModel(TrainedEstimator):
         with one_thread(), torch.inference_mode():
             return collect([means(utterance) for utterance in utterances], kind)
 
+    @default_modes()
     def inverse_transform(self, Z: Any) -> Any:
         """Decode latent variables: return the variances of speech.
 
@@ -169,6 +173,7 @@ class SpeechModel(TrainedEstimator):
                 variances.append(log_variance.exp_().cpu().numpy())
         return np.stack(variances) if getattr(Z, "ndim", 0) == 3 else variances
 
+    @default_modes()
     def sample(self, n_frames: int = 100, random_state: Any = None) -> Spectrogram:
         """Draw spectra from the model, each with its own latent variables.
 
@@ -322,6 +327,7 @@ class MixtureModel(TrainedOnMixtures, SpeechModel):
 
     reads_mixtures = True
 
+    @default_modes()
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean evidence lower bound of a frame of clean speech.
 

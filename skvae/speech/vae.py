@@ -41,6 +41,7 @@ from skvae.training.parameters import (
 from skvae.training.parts import Data
 from skvae.training.trainer import Trainer
 from skvae.utils.device import torch_generator
+from skvae.utils.modes import default_modes
 from skvae.utils.parameters import Number, Option, check_real
 
 
@@ -198,6 +199,7 @@ class SpeechVAE(SpeechModel):
         self.random_state = random_state
         self.verbose = verbose
 
+    @default_modes()
     def score_samples(self, X: Any) -> Any:
         """Return the evidence lower bound of each frame.
 
@@ -214,6 +216,7 @@ class SpeechVAE(SpeechModel):
         utterances, kind = self._utterances(X)
         return collect(self._score_clean(utterances), kind)
 
+    @default_modes()
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean evidence lower bound of a frame.
 

@@ -22,6 +22,7 @@ from skvae.training.parameters import Training, TrainingValues
 from skvae.training.parts import Data, agreed_stft
 from skvae.utils.device import check_device
 from skvae.utils.learned import Scalar, Scalars
+from skvae.utils.modes import default_modes
 from skvae.utils.parameters import Number, Range, check_option, check_ranges
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ class TrainedEstimator(SpeechEstimator):
         """Return a network with given weights, on the CPU."""
         return restored_network(self._network_class, config, state)
 
+    @default_modes()
     def _network(self, device: str = "cpu", dtype: str = "float32") -> Any:
         """Return the fitted network with constant weights, built once per device."""
         check_is_fitted(self)

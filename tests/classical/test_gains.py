@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -51,6 +52,22 @@ def test_subtraction_does_not_write_to_its_input():
     for exponent in (1.0, 0.5):
         spectral_subtraction_gain(V, noise, exponent=exponent)
     assert np.array_equal(V, copies[0]) and np.array_equal(noise, copies[1])
+
+
+@pytest.mark.parametrize("over_subtraction", [0.0, 3.0])
+@pytest.mark.parametrize("floor", [0.0, 0.01])
+def test_subtraction_of_far_more_than_there_is_gives_no_warning(
+    over_subtraction, floor
+):
+    # Three times the ratio of the second bin is more than single precision holds.
+    V = np.array([[0.0, 1.0, 4.0]], np.float32)
+    noise = np.array([1.0, 2e38, 1.0], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gain = spectral_subtraction_gain(V, noise, over_subtraction, floor)
+    assert np.isfinite(gain).all()
+    if over_subtraction == 0:
+        assert (gain == 1).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
