@@ -22,7 +22,7 @@ from skvae.datasets.audio import QUALITY, resampled_length
 _PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
 #: Encodings that libsndfile 1.2.2 writes wrong: loud noise comes back as other noise.
-_WRONG_WHEN_WRITTEN = frozenset({"ALAC_32"})
+_WRONG_WHEN_WRITTEN = frozenset({"ALAC_20", "ALAC_24", "ALAC_32"})
 
 #: Range of sample rates in Hz of recordings of speech. Damaged headers contain others.
 _LEAST_RATE, _MOST_RATE = 1000, 1_000_000
@@ -390,6 +390,11 @@ class RecordingWriter:
 
     def write(self, samples: np.ndarray) -> None:
         """Append samples of shape (n_samples, n_channels)."""
+        if not np.isfinite(samples).all():
+            raise ValueError(
+                "the enhanced recording contains NaN or inf, which is not written: "
+                "the model file may be damaged; use another model."
+            )
         try:
             self._file.write(encode(samples, self._like.subtype))
         except (soundfile.SoundFileError, AssertionError) as error:
