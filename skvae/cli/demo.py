@@ -12,12 +12,16 @@ import soundfile
 
 from skvae.cli.enhancers import choose_model, make_enhancer
 from skvae.cli.errors import CommandError
+from skvae.cli.files import check_folder_name, check_output, shown
 from skvae.cli.options import add_model, describe
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import get_metric
+from skvae.utils.files import written_whole
 
 _SAMPLE_RATE = 16000
 _SECONDS = 5
+_WAVEFORMS = ("noisy", "enhanced", "clean")
+_PICTURE = "spectrograms.png"
 _METRICS = {
     "si_sdr": "SI-SDR (dB)",
     "sdr": "SDR (dB)",
@@ -66,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="seed; another one gives another utterance (default: 0)",
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the results of an earlier run"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,12 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"--snr must be finite, got {arguments.snr}.", status=2)
     if arguments.seed < 0:
         raise CommandError(f"--seed must not be negative, got {arguments.seed}.", 2)
-    folder = Path(arguments.output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"-o {folder}: {error.strerror}.") from error
-
+    folder = _make_folder(arguments.output, arguments.overwrite)
     clean, noisy = make_utterance(arguments.snr, arguments.seed)
     enhancer = make_enhancer(settings, None)
     if enhancer.stft_.sample_rate != _SAMPLE_RATE:
@@ -102,14 +104,34 @@ def run(arguments: argparse.Namespace) -> int:
         )
     [separation] = enhancer.separate([noisy])
     waveforms = {"noisy": noisy, "enhanced": separation.enhanced, "clean": clean}
-    for name, waveform in waveforms.items():
-        path = folder / f"{name}.wav"
-        soundfile.write(path, waveform, _SAMPLE_RATE, subtype="PCM_16")
-        print(f"wrote {path}")
-    print(_draw(noisy, separation, folder / "spectrograms.png"))
+    try:
+        for name, waveform in waveforms.items():
+            path = folder / f"{name}.wav"
+            with written_whole(path, overwrite=arguments.overwrite) as file:
+                soundfile.write(
+                    file, waveform, _SAMPLE_RATE, subtype="PCM_16", format="WAV"
+                )
+            print(f"wrote {path}")
+        print(_draw(noisy, separation, folder / _PICTURE, arguments.overwrite))
+    except (OSError, soundfile.SoundFileError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CommandError(f"-o {shown(folder)}: {reason}.") from error
     print()
     print(_table(clean, noisy, separation.enhanced, model))
     return 0
+
+
+def _make_folder(name: str, overwrite: bool) -> Path:
+    """Make the folder for the results, if nothing in it would be lost."""
+    check_folder_name("-o", name)
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"-o {shown(folder)}: {error.strerror}.") from error
+    for file in (*(f"{name}.wav" for name in _WAVEFORMS), _PICTURE):
+        check_output("-o", str(folder / file), overwrite)
+    return folder
 
 
 def make_utterance(snr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +162,7 @@ def make_utterance(snr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return clean * scale, noisy * scale
 
 
-def _draw(noisy: np.ndarray, separation: Any, path: Path) -> str:
+def _draw(noisy: np.ndarray, separation: Any, path: Path, overwrite: bool) -> str:
     try:
         import matplotlib
     except ImportError:
@@ -154,7 +176,8 @@ def _draw(noisy: np.ndarray, separation: Any, path: Path) -> str:
     from skvae.plot import EnhancementDisplay
 
     EnhancementDisplay.from_separation(separation, sample_rate=_SAMPLE_RATE)
-    pyplot.savefig(path, dpi=120)
+    with written_whole(path, overwrite=overwrite) as file:
+        pyplot.savefig(file, dpi=120, format="png")
     pyplot.close()
     return f"wrote {path}"
 

@@ -20,7 +20,7 @@ import soundfile
 from skvae.cli.enhancers import Settings, choose_model
 from skvae.cli.enhancing import Outcome, enhance_all, is_done, try_model
 from skvae.cli.errors import CommandError
-from skvae.cli.files import Job, find_jobs, shown
+from skvae.cli.files import Job, check_folder_name, find_jobs, shown
 from skvae.cli.options import (
     STATUS,
     add_device,
@@ -176,6 +176,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> Settings:
     """Check the options before any recording is read."""
+    for option in ("output", "noise_output"):
+        if (name := getattr(arguments, option)) is not None:
+            check_folder_name("-o" if option == "output" else "--noise-output", name)
     settings = choose_model(arguments.model, arguments.allow_class)
     if arguments.jobs == 0:
         raise CommandError("--jobs must not be 0.", status=2)
@@ -347,7 +350,10 @@ def _summarize(
         f"{_factor(done, seconds)} times real time"
     ]
     if n_there:
-        parts.append(f"{n_there} already there (--overwrite replaces them)")
+        parts.append(
+            f"{n_there} already there, perhaps from another model or other options "
+            "(--overwrite replaces them)"
+        )
     if n_failed:
         parts.append(f"{n_failed} failed")
     print("; ".join(parts), file=sys.stderr)

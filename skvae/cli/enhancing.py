@@ -213,6 +213,8 @@ def _enhance_one(
             )
     # A failure of one file does not stop the others.
     except Exception as error:
+        if isinstance(error, FileExistsError) and not overwrite and is_done(job):
+            return Outcome(job, skipped=True)
         return Outcome(
             job,
             seconds=time.monotonic() - begin,
@@ -235,7 +237,7 @@ def _begin(path: Path | None, overwrite: bool, stack: ExitStack) -> str | None:
     if path is None or (path.is_file() and not overwrite):
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    return stack.enter_context(written_whole(path)).name
+    return stack.enter_context(written_whole(path, overwrite=overwrite)).name
 
 
 def _reason(error: Exception, job: Job) -> str:

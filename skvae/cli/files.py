@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from skvae.cli.errors import CommandError
-from skvae.utils.files import check_writable
+from skvae.utils.files import check_writable, ignores_case
 
 if TYPE_CHECKING:
     from skvae.datasets.audio import AudioFile
+
+#: Ends of a name that make it one of a folder.
+_SEPARATORS = ("/", os.sep)
 
 
 class Job(NamedTuple):
@@ -89,9 +93,9 @@ def find_jobs(
         If an input is missing or has no audio, if two inputs have the same output, if
         an input would be lost, or if a file would be written outside `output`.
     """
-    destinations = [_destination("-o", output)]
+    destinations = [_destination("-o", output, inputs)]
     if noise_output is not None:
-        destinations.append(_destination("--noise-output", noise_output))
+        destinations.append(_destination("--noise-output", noise_output, inputs))
     if Path(f"name{suffix}").name != f"name{suffix}" or "\0" in suffix:
         raise CommandError(
             f"--suffix {shown(suffix)} must be part of a file name.", status=2
@@ -125,6 +129,7 @@ def find_jobs(
                 status=2,
             )
     _refuse_collisions(jobs, overwrite)
+    _refuse_equal_but_for_case(jobs)
     _refuse_ways_out(jobs, destinations)
     return jobs
 
@@ -214,6 +219,32 @@ def check_output(
         raise CommandError(f"{option} {name!r}: {text}.", status=2) from error
 
 
+def check_folder_name(option: str, name: str) -> None:
+    """Raise an error if an option names no folder, like a variable that is not set.
+
+    Parameters
+    ----------
+    option : str
+        Option that names the folder.
+    name : str
+        Its argument.
+
+    Raises
+    ------
+    CommandError
+        If the name is empty.
+
+    Examples
+    --------
+    >>> check_folder_name("-o", "")
+    Traceback (most recent call last):
+        ...
+    skvae.cli.errors.CommandError: -o '': the name is empty.
+    """
+    if not name:
+        raise CommandError(f"{option} {name!r}: the name is empty.", status=2)
+
+
 def shown(name: str | os.PathLike[str]) -> str:
     r"""Return the name of a file on one line.
 
@@ -236,13 +267,25 @@ def shown(name: str | os.PathLike[str]) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _destination(option: str, name: str) -> _Destination:
+def _destination(option: str, name: str, inputs: Sequence[str]) -> _Destination:
     from skvae.datasets.audio_folder import EXTENSIONS
 
+    check_folder_name(option, name)
     path = Path(name)
-    names_file = path.suffix.lower() in EXTENSIONS and not path.is_dir()
+    ending = path.suffix.lower()
+    # A single file of another ending has an output of the same ending.
+    is_like_input = len(inputs) == 1 and (
+        ending == Path(inputs[0]).suffix.lower() and os.path.isfile(inputs[0])
+    )
+    names_file = (
+        not name.endswith(_SEPARATORS)
+        and not path.is_dir()
+        and (ending in EXTENSIONS or (ending != "" and is_like_input))
+    )
     if path.is_file() and not names_file:
         raise CommandError(f"{option} {shown(name)} is a file: name a folder.", 2)
+    if names_file and path.exists():
+        check_output(option, name, overwrite=True)  # no device, pipe or socket
     return _Destination(option, path, names_file)
 
 
@@ -327,6 +370,21 @@ def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
                     f"{shown(path)}: enhance them in two runs with different -o."
                 )
             writers[target] = job
+
+
+def _refuse_equal_but_for_case(jobs: Sequence[Job]) -> None:
+    """Raise an error for outputs that are one file where case does not count."""
+    writers: dict[str, tuple[Path, Job]] = {}
+    for job in jobs:
+        for path in job.outputs:
+            name = unicodedata.normalize("NFC", os.fspath(path)).casefold()
+            other, owner = writers.setdefault(name, (path, job))
+            if other != path and ignores_case(path.parent):
+                raise CommandError(
+                    f"{owner.name} and {job.name} would both write {shown(path)}: "
+                    "that disk does not distinguish the case of letters. Enhance them "
+                    "in two runs with different -o."
+                )
 
 
 def _refuse_ways_out(jobs: Sequence[Job], destinations: Sequence[_Destination]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from skvae.cli.errors import CommandError
-from skvae.cli.files import find_recordings
+from skvae.cli.files import check_folder_name, find_recordings
 from skvae.cli.options import describe
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import by_folder
@@ -115,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         Exit status.
     """
     _check(arguments)
+    check_folder_name("-o", arguments.output)
     target = Path(arguments.output).resolve()
     inputs = [name for name in (arguments.clean, arguments.noise) if name is not None]
     _check_target(target, arguments.output, inputs, arguments.overwrite)
@@ -127,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = []
     try:
         with (
-            _folder_written_whole(target) as folder,
+            _folder_written_whole(target, arguments.overwrite) as folder,
             Progress(len(order), "mixed", enabled=not arguments.quiet) as progress,
         ):
             pairs = mix_pairs(
@@ -223,8 +224,11 @@ def _find(name: str, target: Path) -> list[AudioFile]:
 
 
 @contextmanager
-def _folder_written_whole(target: Path) -> Iterator[Path]:
-    """Yield a new folder, which replaces the target at the end."""
+def _folder_written_whole(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield a new folder, which takes the place of the target at the end.
+
+    Without `overwrite` the target is missing or empty, then as now.
+    """
     token = secrets.token_hex(4)
     part, old = (
         target.with_name(f".{target.name}.{token}.{end}") for end in ("part", "old")
@@ -233,7 +237,10 @@ def _folder_written_whole(target: Path) -> Iterator[Path]:
     try:
         yield part
         if target.exists():
-            target.rename(old)
+            if overwrite:
+                target.rename(old)
+            else:
+                target.rmdir()
         part.rename(target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)

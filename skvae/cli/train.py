@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skvae.cli.errors import CommandError
-from skvae.cli.files import find_recordings
+from skvae.cli.files import check_output, find_recordings
 from skvae.cli.options import add_allowed, add_device, add_volume, describe
 from skvae.datasets.audio import AudioFile
 from skvae.estimator import SpeechEstimator
@@ -240,8 +240,7 @@ def _check_target(output: str, overwrite: bool) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"-o {output}: {error.strerror}.") from error
-    if not os.access(target.parent, os.W_OK):
-        raise CommandError(f"-o {output}: its folder is not writable.")
+    check_output("-o", output, overwrite=True)  # also no device, pipe or socket
     return target
 
 

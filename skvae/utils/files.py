@@ -190,6 +190,37 @@ def remove_parts(folder: str | os.PathLike[str]) -> int:
     return n_removed
 
 
+def ignores_case(folder: str | os.PathLike[str]) -> bool:
+    """Return whether names that differ by case only are one file in a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder. If it is missing, the nearest folder above it is asked.
+
+    Returns
+    -------
+    bool
+        Also True if no file can be written there, and so nothing can be found out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> isinstance(ignores_case(tempfile.mkdtemp()), bool)
+    True
+    """
+    place = Path(folder).absolute()
+    place = next(path for path in (place, *place.parents) if path.is_dir())
+    try:
+        with _create(place / "case") as file:
+            try:
+                return os.path.exists(place / os.path.basename(file.name).upper())
+            finally:
+                os.unlink(file.name)
+    except OSError:
+        return True
+
+
 def _is_same(path: str, other: str | os.PathLike[str]) -> bool:
     try:
         return os.path.samefile(path, other)

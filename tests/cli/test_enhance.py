@@ -14,10 +14,11 @@ import pytest
 import soundfile
 
 from skvae import WienerFilter
-from skvae.cli import enhancers, enhancing, main, models
+from skvae.cli import enhancers, enhancing, files, main, models
 from skvae.cli.files import Job
 from skvae.metrics import si_sdr
 from skvae.storage import pretrained
+from skvae.utils.files import ignores_case
 
 W = ["--model", "wiener"]
 MODELS = ["spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca"]
@@ -86,7 +87,7 @@ def test_a_second_run_does_only_what_is_missing(corpus, skvae):
     assert (corpus / "out/one.wav").exists()
     assert kept.stat().st_mtime == 0
     assert "enhanced 1 file " in err
-    assert "2 already there" in err
+    assert "2 already there, perhaps from another model" in err
     skvae(*words, "--overwrite", "--quiet")
     assert kept.stat().st_mtime > 0
 
@@ -309,6 +310,69 @@ def test_an_input_is_replaced_only_if_that_is_asked_for(corpus, skvae):
     )
     assert status == 1
     assert "choose another folder with -o." in err
+
+
+def test_what_appears_while_a_file_is_enhanced_is_not_replaced(
+    corpus, skvae, monkeypatch
+):
+    target = corpus / "out/one.wav"
+
+    def enhance_slowly(*arguments, **options):
+        target.write_bytes(b"of another program")
+        return 1.0
+
+    monkeypatch.setattr(enhancing, "enhance_file", enhance_slowly)
+    words = ("enhance", corpus / "noisy/one.wav", "-o", corpus / "out")
+    status, _, err = skvae(*words, "--model", "wiener")
+    assert status == 0
+    assert "done by another run" in err
+    assert target.read_bytes() == b"of another program"
+    assert files_below(corpus / "out") == ["one.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+@pytest.mark.parametrize("option", ["-o", "--noise-output"])
+def test_a_pipe_is_not_replaced(corpus, skvae, option):
+    pipe = corpus / "pipe.wav"
+    os.mkfifo(pipe)
+    words = ("enhance", corpus / "noisy/one.wav", "-o", corpus / "out.wav")
+    for more in ((), ("--overwrite",)):
+        status, _, err = skvae(*words, option, pipe, "--model", "wiener", *more)
+        assert status == 2
+        assert f"{option} {pipe}: it is a device, a pipe or a socket" in err
+    assert pipe.is_fifo()
+    assert not (corpus / "out.wav").exists()
+
+
+def test_a_name_with_a_slash_at_its_end_is_a_folder(corpus, skvae):
+    words = ("enhance", corpus / "noisy/one.wav", "--model", "wiener", "--quiet")
+    assert skvae(*words, "-o", f"{corpus}/new.wav/")[0] == 0
+    assert files_below(corpus / "new.wav") == ["one.wav"]
+
+
+def test_an_output_that_ends_like_the_only_input_is_a_file(corpus, skvae):
+    (corpus / "noisy/one.wav").rename(corpus / "one.sound")
+    words = ("enhance", corpus / "one.sound", "--model", "wiener", "--quiet")
+    assert skvae(*words, "-o", corpus / "out.sound")[0] == 0
+    assert soundfile.info(corpus / "out.sound").format == "WAV"
+
+
+def test_names_that_differ_by_case_only_are_refused_where_they_are_one_file(
+    corpus, skvae, monkeypatch
+):
+    other = corpus / "other/ONE.wav"
+    other.parent.mkdir()
+    other.write_bytes((corpus / "noisy/one.wav").read_bytes())
+    words = ("enhance", corpus / "noisy/one.wav", other, "-o", corpus / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "ignores_case", lambda folder: True)
+        status, _, err = skvae(*words, "--model", "wiener", "--quiet")
+        assert status == 1
+        assert "does not distinguish the case of letters" in err
+        assert not (corpus / "out").exists()
+    if not ignores_case(corpus):
+        assert skvae(*words, "--model", "wiener", "--quiet")[0] == 0
+        assert files_below(corpus / "out") == ["ONE.wav", "one.wav"]
 
 
 def test_a_file_that_another_run_has_done_meanwhile_is_left_to_it(corpus, skvae):

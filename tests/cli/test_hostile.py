@@ -402,7 +402,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(
     tmp_path, skvae, monkeypatch, number
 ):
     # Root may write everywhere, so the error is simulated.
-    def refuse(path):
+    def refuse(path, overwrite=True):
         raise OSError(number, os.strerror(number), f"{path}.part")
 
     monkeypatch.setattr(enhancing, "written_whole", refuse)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from skvae.cli import mix as mix_verb
 from skvae.datasets import make_noise, make_speech
 
 
@@ -126,6 +127,22 @@ def test_pairs_that_are_there_are_replaced_only_when_asked(sounds, skvae):
     status, _, _ = mix(skvae, sounds, "--snr", "5", "--overwrite", "--quiet")
     assert status == 0
     assert {row["snr_db"] for row in rows(sounds / "pairs")} == {"5"}
+    assert left(sounds) == {"speech", "noise", "pairs"}
+
+
+def test_what_appears_while_pairs_are_made_is_not_replaced(sounds, skvae, monkeypatch):
+    write_pairs = mix_verb.write_pairs
+
+    def write_slowly(*arguments):
+        yield from write_pairs(*arguments)
+        (sounds / "pairs").mkdir()
+        (sounds / "pairs/mine.txt").write_text("mine")
+
+    monkeypatch.setattr(mix_verb, "write_pairs", write_slowly)
+    status, _, err = mix(skvae, sounds, "--snr", "0")
+    assert status == 1
+    assert "nothing was written" in err
+    assert contents(sounds / "pairs") == {"mine.txt": b"mine"}
     assert left(sounds) == {"speech", "noise", "pairs"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -51,6 +52,60 @@ def test_demo_says_where_it_cannot_write(tmp_path, skvae):
     status, _, err = skvae("demo", "-o", tmp_path / "file")
     assert status == 1
     assert str(tmp_path / "file") in err
+
+
+def test_demo_replaces_nothing_unless_asked(tmp_path, skvae):
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    for name in ("noisy.wav", "spectrograms.png"):
+        mine = folder / name
+        mine.write_bytes(b"mine")
+        status, _, err = skvae("demo", "-o", folder, "--model", "wiener")
+        assert status == 2
+        assert f"{mine}: it exists" in err
+        assert "--overwrite" in err
+        assert list(folder.iterdir()) == [mine]
+        assert mine.read_bytes() == b"mine"
+        mine.unlink()
+    (folder / "noisy.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (tmp_path / "elsewhere.wav").write_bytes(b"mine")
+    words = ("demo", "-o", folder, "--model", "wiener", "--overwrite")
+    assert skvae(*words)[0] == 0
+    assert (tmp_path / "elsewhere.wav").read_bytes() == b"mine"
+    assert soundfile.info(folder / "noisy.wav").duration == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_demo_replaces_no_pipe(tmp_path, skvae):
+    os.mkfifo(tmp_path / "clean.wav")
+    status, _, err = skvae("demo", "-o", tmp_path, "--overwrite", "--model", "wiener")
+    assert status == 2
+    assert "it is a device, a pipe or a socket" in err
+    assert (tmp_path / "clean.wav").is_fifo()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("demo",),
+        ("mix", "--clean", "speech", "--snr", "0", "--synthetic", "1"),
+        ("enhance", "speech/a.wav"),
+        ("enhance", "-"),
+        ("train", "--recipe", "best", "--clean", "speech"),
+        ("evaluate", "--clean", "speech", "--noisy", "speech"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_an_empty_name_of_the_output_is_an_error(tmp_path, skvae, monkeypatch, words):
+    (tmp_path / "speech").mkdir()
+    soundfile.write(tmp_path / "speech/a.wav", [0.1] * 800, 16000)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    words = [word.replace("speech", str(tmp_path / "speech")) for word in words]
+    status, _, err = skvae(*words, "-o", "")
+    assert status == 2
+    assert "-o " in err
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_the_command_and_the_module_are_one():

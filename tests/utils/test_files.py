@@ -10,7 +10,12 @@ import sys
 import pytest
 
 from skvae.utils import files
-from skvae.utils.files import check_writable, remove_parts, written_whole
+from skvae.utils.files import (
+    check_writable,
+    ignores_case,
+    remove_parts,
+    written_whole,
+)
 
 
 def test_the_file_appears_when_all_is_written(tmp_path):
@@ -301,3 +306,19 @@ def test_a_folder_without_permission_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match="its folder cannot be written to"):
         check_writable(tmp_path / "a")
+
+
+def test_whether_case_counts_is_tried_out_and_nothing_is_left(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    assert ignores_case(tmp_path / "missing/too") == (tmp_path / "A").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    monkeypatch.setattr(os.path, "exists", lambda path: True)
+    assert ignores_case(tmp_path)
+
+
+def test_where_nothing_can_be_tried_out_case_does_not_count(monkeypatch, tmp_path):
+    def refuse(path):
+        raise PermissionError
+
+    monkeypatch.setattr(files, "_create", refuse)
+    assert ignores_case(tmp_path)
