@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.evaluation.summary import summarize as summarize
     from skvae.factorization.isnmf import ISNMF as ISNMF
     from skvae.factorization.rpca import RPCA as RPCA
+    from skvae.masks.band_split_mask import BandSplitMask as BandSplitMask
     from skvae.masks.bilstm_mask import BiLSTMMask as BiLSTMMask
     from skvae.masks.dnn_mask import DNNMask as DNNMask
     from skvae.recordings import enhance_file as enhance_file
@@ -68,6 +69,7 @@ _EXPORTS = {
     "RPCA": "skvae.factorization.rpca",
     "DNNMask": "skvae.masks.dnn_mask",
     "BiLSTMMask": "skvae.masks.bilstm_mask",
+    "BandSplitMask": "skvae.masks.band_split_mask",
     "SpeechVAE": "skvae.speech.vae",
     "DenoisingVAE": "skvae.speech.denoising_vae",
     "NoiseAwareVAE": "skvae.speech.noise_aware_vae",

@@ -17,6 +17,7 @@ NOBODY = 65534
 
 #: Examples that train a network for seconds.
 SLOW_EXAMPLES = {
+    "BandSplitMask",
     "BiLSTMMask",
     "DNNMask",
     "DnVAENMFEnhancer",

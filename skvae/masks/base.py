@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skvae.base import BaseEnhancer
 from skvae.enhancement import MaskEstimate
-from skvae.masks.networks import MaskConfig, MaskNetwork
 from skvae.signal.framing import at_level
 from skvae.signal.spectrogram import Spectrogram
 from skvae.training.estimator import TrainedEstimator
@@ -22,27 +21,23 @@ from skvae.training.parameters import LayerSizes
 from skvae.training.parts import Data
 from skvae.training.precision import autocast
 from skvae.utils.device import torch_generator
-from skvae.utils.parameters import Number
 from skvae.utils.threads import one_thread
 
 
 class MaskEnhancer(TrainedOnMixtures, TrainedEstimator, BaseEnhancer):
     """Base of the enhancers whose mask is the output of a network.
 
-    A subclass defines ``_make_config`` and ``_error``.
+    A subclass defines ``_network_class``, ``_make_config`` and ``_error``.
     """
 
     _block_overlap = 1.0
     _fills_band = True
     _takes_device = True
-    _network_class = MaskNetwork
     _parameter_ranges = {
         "hidden_layer_sizes": LayerSizes(),
-        "n_mels": Number(low=1, integer=True),
     }
 
     hidden_layer_sizes: Any
-    n_mels: int
 
     @abstractmethod
     def _error(self, mask: Tensor, batch: Mixtures) -> tuple[Tensor, int]:
@@ -60,15 +55,21 @@ class MaskEnhancer(TrainedOnMixtures, TrainedEstimator, BaseEnhancer):
             self._fit_network(Data(noisy, clean), config, rng)
 
     def _first_network(
-        self, config: MaskConfig, trainer: MixtureTrainer, part: None
-    ) -> MaskNetwork:
-        network = new_network(self._network_class, config, torch_generator(trainer.rng))
-        trainer.fit_bands(network.features)
+        self, config: Any, trainer: MixtureTrainer, part: None
+    ) -> nn.Module:
+        network: Any = new_network(
+            self._network_class, config, torch_generator(trainer.rng)
+        )
+        trainer.fit_bands(network.features, self._filters())
         return network
+
+    def _filters(self) -> np.ndarray | None:
+        """Weights of the bins in the bands that the network reads; None means mel."""
+        return None
 
     def _loss(
         self,
-        network: MaskNetwork,
+        network: nn.Module,
         batch: Mixtures,
         generator: torch.Generator,
         is_training: bool,

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from skvae.masks.base import MaskEnhancer
 from skvae.masks.losses import TARGETS, mask_error
-from skvae.masks.networks import MaskConfig
+from skvae.masks.networks import MaskConfig, MaskNetwork
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
-from skvae.utils.parameters import Option
+from skvae.utils.parameters import Number, Option
 
 
 class BiLSTMMask(MaskEnhancer):
@@ -74,6 +74,7 @@ class BiLSTMMask(MaskEnhancer):
 
     See Also
     --------
+    BandSplitMask : Bands share an LSTM, which takes fewer weights.
     DNNMask : Reads a few frames.
 
     References
@@ -96,7 +97,11 @@ class BiLSTMMask(MaskEnhancer):
     True
     """
 
-    _parameter_ranges = {"target": Option(*TARGETS)}
+    _network_class = MaskNetwork
+    _parameter_ranges = {
+        "target": Option(*TARGETS),
+        "n_mels": Number(low=1, integer=True),
+    }
 
     def __init__(
         self,

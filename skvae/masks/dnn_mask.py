@@ -8,7 +8,7 @@ from torch import Tensor
 
 from skvae.masks.base import MaskEnhancer
 from skvae.masks.losses import ratio_error
-from skvae.masks.networks import MaskConfig
+from skvae.masks.networks import MaskConfig, MaskNetwork
 from skvae.training.layers import frame_mean
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
@@ -100,7 +100,9 @@ class DNNMask(MaskEnhancer):
     True
     """
 
+    _network_class = MaskNetwork
     _parameter_ranges = {
+        "n_mels": Number(low=1, integer=True),
         "context": Number(low=1, integer=True),
         "exponent": Number(low=0, open_low=True),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -94,24 +96,53 @@ class BiLSTM(nn.Module):
         leading = x.shape[:-2]
         x = x.reshape(-1, *x.shape[-2:])
         for layer in self.layers:
-            if x.is_cuda:
-                # Autocast runs cuDNN's LSTMs in float16 whatever dtype it is given, and
-                # small gradients vanish in float16.
-                with torch.autocast("cuda", enabled=False):
-                    x = _run(layer, x.to(next(layer.parameters()).dtype), lengths)
-            else:
-                x = _run(layer, x, lengths)
+            x = run_lstm(layer, x, lengths)
             x = dropped_out(x, self.dropout, generator)
         return x.reshape(*leading, *x.shape[-2:])
 
 
-def _run(layer: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Outputs (B, N, n_out) of inputs (B, N, n_in)."""
+def run_lstm(layer: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Return the output of an LSTM for sequences, which may be padded.
+
+    Parameters
+    ----------
+    layer : LSTM
+        The layer.
+    x : Tensor of shape (B, N, n_in), or (N, B, n_in)
+        Input, in the order of the layer's `batch_first`.
+    lengths : Tensor of int, shape (B,), default=None
+        Number of frames of each sequence; None means that there is no padding. The
+        output for the padding is zero.
+
+    Returns
+    -------
+    Tensor of shape (B, N, n_out), or (N, B, n_out)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> output = run_lstm(nn.LSTM(3, 4), torch.ones(7, 2, 3), torch.tensor([7, 5]))
+    >>> output.shape, output[5:, 1].any().item()
+    (torch.Size([7, 2, 4]), False)
+    """
+    if x.is_cuda:
+        # Autocast runs cuDNN's LSTMs in float16 whatever dtype it is given, and small
+        # gradients vanish in float16.
+        with torch.autocast("cuda", enabled=False):
+            return _run(layer, x.to(next(layer.parameters()).dtype), lengths)
+    return _run(layer, x, lengths)
+
+
+def _run(layer: Any, x: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
-        return layer(x)[0]
+        output: Tensor = layer(x)[0]
+        return output
+    first = layer.batch_first
     # Packed, so that the backward direction starts at the end, not in the padding.
-    packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
-    return pad_packed_sequence(layer(packed)[0], True, total_length=x.shape[1])[0]
+    packed = pack_padded_sequence(x, lengths, first, enforce_sorted=False)
+    n_frames = x.shape[1 if first else 0]
+    return pad_packed_sequence(layer(packed)[0], first, total_length=n_frames)[0]
 
 
 def frame_mean(values: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, int]:

@@ -144,19 +144,24 @@ class MixtureTrainer(Trainer):
         """Yield some batches, to measure statistics of the input from."""
         return islice(self._shuffled("cpu"), N_MEASURED)
 
-    def fit_bands(self, features: BandFeatures) -> None:
+    def fit_bands(
+        self, features: BandFeatures, filters: np.ndarray | None = None
+    ) -> None:
         """Fit the bands to the STFT, and their standardization to the data.
 
         Parameters
         ----------
         features : BandFeatures
             On the CPU; changed in place.
+        filters : ndarray of shape (F, M), default=None
+            Weights of the bins in each band. None means mel bands.
         """
-        stft = self.estimator.stft_
-        n_bands = features.filters.shape[1]
-        filters = mel_filters(stft.framing(), stft.sample_rate, n_bands, 0.0, None)
-        # A band between two bins is empty, and stays so.
-        filters = filters / filters.sum(0).clip(np.finfo(float).tiny)
+        if filters is None:
+            stft = self.estimator.stft_
+            n_bands = features.filters.shape[1]
+            filters = mel_filters(stft.framing(), stft.sample_rate, n_bands, 0.0, None)
+            # A band between two bins is empty, and stays so.
+            filters = filters / filters.sum(0).clip(np.finfo(float).tiny)
         with torch.no_grad():
             features.filters.copy_(torch.from_numpy(filters))
             logarithms = torch.cat(

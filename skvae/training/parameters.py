@@ -61,7 +61,7 @@ class Training(BaseEstimator):
 
     See Also
     --------
-    DNNMask, BiLSTMMask : Enhancers by masks, which use it.
+    DNNMask, BiLSTMMask, BandSplitMask : Enhancers by masks, which use it.
     SpeechVAE, DenoisingVAE, NoiseAwareVAE : Speech models, which use it.
 
     Notes
@@ -69,8 +69,8 @@ class Training(BaseEstimator):
     The defaults of the estimators:
 
     =================== ========= ==========================================
-    parameter           SpeechVAE DNNMask, BiLSTMMask, DenoisingVAE,
-                                  NoiseAwareVAE
+    parameter           SpeechVAE DNNMask, BiLSTMMask, BandSplitMask,
+                                  DenoisingVAE, NoiseAwareVAE
     =================== ========= ==========================================
     max_iter            200       100
     batch_size          128       12

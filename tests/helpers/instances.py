@@ -56,6 +56,13 @@ SMALL_SETTINGS = {
         "mixer": MIXER,
         "training": EPOCHS,
     },
+    "BandSplitMask": {
+        "hidden_layer_sizes": 4,
+        "n_channels": 4,
+        "bottleneck_size": 4,
+        "mixer": MIXER,
+        "training": EPOCHS,
+    },
     "DenoisingVAE": {
         "n_latent": 2,
         "hidden_layer_sizes": 4,
