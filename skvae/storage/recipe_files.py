@@ -39,10 +39,10 @@ its other keys are the parameters. A table `training` needs no `class`, which is
 `Training`. A class outside skvae is named as `class = "package.module:Class"`; the user
 must allow it. A table with `frozen` is the estimator of a model file, named relative to
 the recipe, or a model of the package; it is not trained. A table of `low` and `high` is
-a pair, which parameters such as `snr` take as a range. The string "none" is None, which
-TOML does not have. A mixer uses the recordings of noise that the user passes, or, with
-`noise = "synthetic"`, synthetic noise. Parameters of a single training, such as files
-and devices (:data:`NOT_SAID`), are not part of a recipe.
+a pair, which parameters such as `snr` take as a range; a list may hold such tables. The
+string "none" is None, which TOML does not have. A mixer uses the recordings of noise
+that the user passes, or, with `noise = "synthetic"`, synthetic noise. Parameters of a
+single training, such as files and devices (:data:`NOT_SAID`), are not part of a recipe.
 """
 
 from __future__ import annotations
@@ -387,9 +387,7 @@ class _Reader:
             if value.keys() == {"frozen"}:
                 return self.frozen(value["frozen"], f"{where}.frozen")
             if value.keys() == {"low", "high"}:
-                return tuple(
-                    self.plain(value[key], f"{where}.{key}") for key in ("low", "high")
-                )
+                return self.range(value, where)
             raise self.error(
                 where,
                 "a table with `class` and parameters, with `frozen`, or with `low` and "
@@ -397,8 +395,17 @@ class _Reader:
                 value,
             )
         if isinstance(value, list):
-            return [self.plain(item, f"{where}[{k}]") for k, item in enumerate(value)]
+            return [self.item(item, f"{where}[{k}]") for k, item in enumerate(value)]
         return None if value == NONE else self.plain(value, where)
+
+    def item(self, value: Any, where: str) -> Any:
+        if isinstance(value, dict) and value.keys() == {"low", "high"}:
+            return self.range(value, where)
+        return self.plain(value, where)
+
+    def range(self, value: Mapping[str, Any], where: str) -> tuple[Any, Any]:
+        low, high = (self.plain(value[k], f"{where}.{k}") for k in ("low", "high"))
+        return low, high
 
     def plain(self, value: Any, where: str) -> Any:
         if not isinstance(value, str | bool | int | float):

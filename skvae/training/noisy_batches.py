@@ -349,8 +349,9 @@ def recombined(speech: Tensor, noise: Tensor, rng: np.random.Generator) -> Tenso
     Returns
     -------
     Tensor of complex, shape (B, N, F)
-        Noise. The SNRs are those of the sequences, in another order. Where speech or
-        noise is silent, the noise is not scaled.
+        Noise. The SNRs are those of the sequences, in another order. Silent noise stays
+        silent, so the fraction of clean speech stays as well. Where the speech is
+        silent, the noise is not scaled.
 
     Examples
     --------
@@ -363,9 +364,13 @@ def recombined(speech: Tensor, noise: Tensor, rng: np.random.Generator) -> Tenso
     n = len(speech)
     of_speech, of_noise = _power(speech).sum((1, 2)), _power(noise).sum((1, 2))
     ratio = of_noise / of_speech
-    ratio = ratio[torch.from_numpy(rng.permutation(n)).to(ratio.device)]
+    order = torch.from_numpy(rng.permutation(n)).to(ratio.device)
     shift = int(rng.integers(1, n))
     rolled, of_rolled = noise.roll(shift, 0), of_noise.roll(shift, 0)
+    # Silent noise has no SNR to give, and takes none: it comes last on both sides.
+    order = order[(of_noise[order] <= 0).to(torch.uint8).argsort(stable=True)]
+    takers = (of_rolled <= 0).to(torch.uint8).argsort(stable=True)
+    ratio = torch.empty_like(ratio).index_copy_(0, takers, ratio[order])
     gain = (ratio * of_speech / of_rolled).sqrt()
     # No division by silence, and no noise becomes silent.
     gain = torch.where(gain.isfinite() & (gain > 0), gain, 1.0)

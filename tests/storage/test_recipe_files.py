@@ -56,7 +56,8 @@ learning_rate = 0.01
 [estimator.guide.mixer]
 class = "Mixer"
 snr = { low = -5.0, high = 15.0 }
-level = [0, 3.0]
+level = [0, 3.0, { low = -6.0, high = 6.0 }]
+noiseless = 0.05
 
 [estimator.guide.mixer.augment]
 class = "Augmentation"
@@ -121,7 +122,7 @@ def test_a_recipe_makes_what_it_says(tmp_path):
     wanted = Training(4, learning_rate=0.01)
     assert estimator.guide.training.get_params() == wanted.get_params()
     assert estimator.guide.mixer.snr == (-5.0, 15.0)
-    assert estimator.guide.mixer.level == [0, 3.0]
+    assert estimator.guide.mixer.level == [0, 3.0, (-6.0, 6.0)]
     assert isinstance(estimator.guide.mixer.augment, Augmentation)
     assert estimator.guide.mixer.augment.sums == 0.5
     assert mixers == ("guide__mixer",)
@@ -150,7 +151,7 @@ def test_parts_that_would_be_made_in_fit_are_made_outright(tmp_path, name, part)
 
 
 def test_a_mixer_may_stay_synthetic(tmp_path):
-    text = FULL.replace("level = [0, 3.0]", 'noise = "synthetic"')
+    text = FULL.replace("noiseless = 0.05", 'noise = "synthetic"')
     recipe = read_recipe(written(tmp_path, text))
     assert recipe.estimator.guide.mixer.noise is None
     assert recipe.mixers == ()
@@ -206,7 +207,7 @@ def test_parameters_may_be_changed(tmp_path):
     assert estimator.vae.stft.n_fft == 256
     assert estimator.guide.mixer.snr == (0, 1)
     assert estimator.guide.mixer.augment is False
-    assert estimator.guide.mixer.level == [0, 3.0]
+    assert estimator.guide.mixer.level == [0, 3.0, (-6.0, 6.0)]
 
 
 HEAD = 'name = "x"\n'

@@ -409,6 +409,20 @@ def test_silence_has_no_ratio():
             assert other.abs().max() < 1e6
 
 
+def test_clean_speech_stays_as_frequent_and_takes_no_ratio_away():
+    speech, noise = complex_tensors(6, 5, 4)
+    noise *= torch.arange(1, 7)[:, None, None]
+    noise[[1, 2]] = 0
+    wanted = sorted(ratios(speech, noise))
+    assert wanted[:2] == [0, 0] < wanted[2:3]
+    without = set()
+    for seed in range(40):
+        other = recombined(speech, noise, rng(seed))
+        assert sorted(ratios(speech, other)) == pytest.approx(wanted, rel=1e-4)
+        without.add(tuple(k for k, r in enumerate(ratios(speech, other)) if r == 0))
+    assert len(without) == 5
+
+
 def test_batches_are_made_on_a_device():
     """The device that computes nothing shows that all is asked of it."""
     here = list(shuffled_mixtures(pairs(), 3, 10, rng(), 3))

@@ -44,15 +44,18 @@ class Mixer(BaseEstimator):
         Noises, all equally likely: waveforms, :class:`AudioFile` objects, or all audio
         of a folder. None means new synthetic noise of a random kind for each mixture
         (:func:`make_noise`).
-    snr : float, (float, float), list of float or distribution, default=(-5.0, 10.0)
+    snr : float, (float, float), list or distribution, default=(-5.0, 10.0)
         SNR in dB: a number; a tuple (low, high) for a uniform distribution; a list of
-        equally likely values; or a frozen distribution of scipy.stats.
+        equally likely numbers or tuples; or a frozen distribution of scipy.stats.
     level : None or one of the forms of `snr`, default=None
         Gain in dB of both the mixture and the clean speech. None keeps the level of the
         speech.
     synthetic : float, default=0.0
         Fraction of mixtures with synthetic noise (:func:`make_noise`) although `noise`
         is given.
+    noiseless : float, default=0.0
+        Fraction of mixtures without noise, from which a network learns to leave clean
+        speech alone.
     augment : bool or Augmentation, default=False
         Random changes of speech and noise before they are mixed. True means
         :class:`Augmentation` with its defaults. The clean speech of the pair is the
@@ -77,6 +80,10 @@ class Mixer(BaseEstimator):
     >>> noisy, clean = mixer.pairs([np.sin(np.arange(800.0)), np.ones(500)])
     >>> [waveform.shape for waveform in noisy]
     [(800,), (500,)]
+
+    One mixture in five at an SNR above 18 dB:
+
+    >>> mixer = Mixer(snr=4 * [(-10.0, 18.0)] + [(18.0, 45.0)], noiseless=0.05)
     """
 
     def __init__(
@@ -86,6 +93,7 @@ class Mixer(BaseEstimator):
         level: Any = None,
         *,
         synthetic: float = 0.0,
+        noiseless: float = 0.0,
         augment: bool | Augmentation = False,
         random_state: RandomState = None,
     ) -> None:
@@ -93,6 +101,7 @@ class Mixer(BaseEstimator):
         self.snr = snr
         self.level = level
         self.synthetic = synthetic
+        self.noiseless = noiseless
         self.augment = augment
         self.random_state = random_state
 
@@ -212,7 +221,8 @@ class Mixer(BaseEstimator):
         n_samples: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         augmentation = self._check_augmentation()
-        check_real("synthetic", self.synthetic, low=0, high=1)
+        for share in ("synthetic", "noiseless"):
+            check_real(share, getattr(self, share), low=0, high=1)
         speech = clean if isinstance(clean, AudioFile) else open_waveform(clean, name)
         if n_samples is None:
             n_samples = len(speech)
@@ -223,6 +233,8 @@ class Mixer(BaseEstimator):
         speech = open_waveform(cut_at_random(speech, needed, rng), name)
         snr = _draw("snr", self.snr, rng)
         check_snr(snr)
+        if self.noiseless > 0 and rng.random() < self.noiseless:
+            snr = math.inf
         level = 0.0 if self.level is None else _draw("level", self.level, rng)
         if not abs(level) <= LARGEST_LEVEL:
             raise ValueError(
@@ -242,6 +254,9 @@ class Mixer(BaseEstimator):
 
         if augmentation:
             speech = augmentation.change_speech(speech, n_samples, rng)
+        if snr == math.inf:
+            noise = np.zeros_like(speech)
+        elif augmentation:
             rate = _tell_rate(clean, noises)
             noise = augmentation.change_noise(take, n_samples, rate, rng)
         else:
@@ -297,6 +312,9 @@ def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
     """Draw a value in dB from one of the forms of `snr` and `level`."""
     if hasattr(choice, "rvs"):
         return float(np.asarray(choice.rvs(random_state=rng)).item())
+    if isinstance(choice, list) and any(isinstance(item, tuple) for item in choice):
+        drawn = [_draw(name, item, rng) for item in choice]
+        return drawn[int(rng.integers(len(drawn)))]
     values = choice if isinstance(choice, list | tuple) else [choice]
     are_numbers = all(isinstance(v, Real) and not isinstance(v, bool) for v in values)
     is_range = isinstance(choice, tuple)
@@ -310,7 +328,7 @@ def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:
     if wrong:
         raise ValueError(
             f"`{name}` must be a number, a tuple (low, high) with low <= high, a list "
-            f"of numbers or a frozen distribution of scipy.stats, got {choice!r}."
+            f"of these or a frozen distribution of scipy.stats, got {choice!r}."
         )
     if is_range:
         return float(rng.uniform(values[0], values[1]))

@@ -59,16 +59,34 @@ def test_the_pair_is_speech_and_speech_with_noise(clean, noise):
             lambda r: min(r) < -3 and max(r) > 8 and min(r) > -5.01 and max(r) < 10.01,
         ),
         ([0, 20.0], lambda r: set(np.round(r)) == {0, 20}),
+        (
+            [(-5.0, 0.0), (20.0, 25.0), 40],
+            lambda r: (
+                set(np.digitize(r, [-5.01, 0.01, 19.99, 25.01, 39.9, 40.1]))
+                == {1, 3, 5}
+            ),
+        ),
         (stats.uniform(5, 1), lambda r: 4.99 < min(r) < 5.2 < 5.8 < max(r) < 6.01),
         (stats.randint(2, 4), lambda r: set(np.round(r)) == {2, 3}),
     ],
-    ids=["number", "range", "list", "distribution", "discrete"],
+    ids=["number", "range", "list", "ranges", "distribution", "discrete"],
 )
 def test_ratios_are_drawn_as_asked(clean, noise, snr, possible):
     mixer = Mixer([noise], snr=snr)
     noisy, kept = mixer.pairs([clean[1800:2200]] * 60, random_state=0)
     ratios = [decibels(s, x - s) for x, s in zip(noisy, kept, strict=True)]
     assert possible(ratios)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_some_mixtures_have_no_noise(clean, noise, augment):
+    mixer = Mixer([noise], noiseless=0.25, level=-6.0, augment=augment)
+    noisy, kept = mixer.pairs([clean] * 200, random_state=0)
+    same = [np.array_equal(x, s) for x, s in zip(noisy, kept, strict=True)]
+    assert 0.15 < np.mean(same) < 0.35
+    never = Mixer([noise], level=-6.0, augment=augment)
+    for x, s in zip(*never.pairs([clean] * 20, random_state=0), strict=True):
+        assert not np.array_equal(x, s)
 
 
 def test_level_changes_both_and_keeps_the_ratio(clean, noise):
@@ -175,6 +193,8 @@ def test_the_global_generators_are_never_touched(clean, folder):
         ({"snr": (-np.inf, 3)}, "`snr` must be"),
         ({"snr": []}, "`snr` must be"),
         ({"snr": ["a"]}, "`snr` must be"),
+        ({"snr": [(0, 5), (5, 0)]}, r"`snr` must be .* low <= high.* got \(5, 0\)"),
+        ({"snr": [(0, 5), "a"]}, "`snr` must be"),
         ({"snr": None}, "`snr` must be"),
         ({"snr": np.nan}, "`snr` must be"),
         ({"snr": stats.norm(np.nan)}, "`snr` must be"),
@@ -184,6 +204,7 @@ def test_the_global_generators_are_never_touched(clean, folder):
         ({"level": 1000.0}, "`level` must be between .* got 1000.0"),
         ({"synthetic": 1.5}, r"`synthetic` must be a number in \[0, 1\], got 1.5"),
         ({"synthetic": None}, "`synthetic` must be"),
+        ({"noiseless": -0.1}, r"`noiseless` must be a number in \[0, 1\], got -0.1"),
         ({"augment": "much"}, "`augment` must be True, False or an .* got 'much'"),
         ({"augment": None}, "`augment` must be .* got None"),
         ({"augment": Augmentation(sums=3)}, "`sums` must be .* got 3"),
@@ -272,7 +293,8 @@ def test_mixing_changes_neither_pickle_nor_hash(folder, clean):
     mixer.mix(clean)
     assert (pickle.dumps(mixer), joblib.hash(mixer)) == before
     assert mixer.get_params().keys() == {
-        *("noise", "snr", "level", "synthetic", "augment", "random_state")
+        *("noise", "snr", "level", "synthetic", "noiseless", "augment"),
+        "random_state",
     }
 
 
