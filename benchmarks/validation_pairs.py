@@ -1,13 +1,18 @@
 """Validation pairs for choices, so that the test pairs are only used for reports.
 
     python benchmarks/validation_pairs.py OUT --data DATA
+    python benchmarks/validation_pairs.py OUT --data DATA --environments transient
+    python benchmarks/validation_pairs.py --list
 
 The speech comes from DATA/speech/valid. The noise comes from environments of
 DATA/noise/train that are reserved for validation: models that are compared on these
-pairs must not have been trained on them. For models that were trained on no recorded
-noise at all, ``--environments all`` uses all environments. Environments and SNRs
-alternate, so that with enough pairs every environment occurs at every SNR. The script
-writes clean/, noisy/ and pairs.csv to OUT, in the layout of ``quality.py``.
+pairs must not have been trained on them. There are two sets: six environments of steady
+and mixed noise ("steady", the default), and eight of transient and voiced noise
+("transient"). ``--list`` prints all of them, for training without them. For models that
+were trained on no recorded noise at all, ``--environments all`` uses all environments.
+Environments and SNRs alternate, so that with enough pairs every environment occurs at
+every SNR. The script writes clean/, noisy/ and pairs.csv to OUT, in the layout of
+``quality.py``.
 """
 
 from __future__ import annotations
@@ -22,15 +27,30 @@ import numpy as np
 from skvae.datasets import find_audio
 from skvae.datasets.mixing.pairs import mix_pairs, take_turns, write_pairs
 
-#: Environments reserved for validation, and SNRs of the test pairs in dB.
-ENVIRONMENTS = (
-    "dishes",
-    "stream",
-    "home_room",
-    "washing_machine",
-    "underground",
-    "market",
-)
+#: Environments reserved for validation: steady and mixed noise, and transient and
+#: voiced noise.
+ENVIRONMENTS = {
+    "steady": (
+        "dishes",
+        "stream",
+        "home_room",
+        "washing_machine",
+        "underground",
+        "market",
+    ),
+    "transient": (
+        "crow",
+        "goat",
+        "laughing",
+        "coughing",
+        "footsteps_wood",
+        "hammering",
+        "doors",
+        "glass",
+    ),
+}
+
+#: SNRs of the test pairs in dB.
 SNRS = (-5, 0, 5, 10)
 
 
@@ -38,24 +58,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", help="folder to write to")
-    parser.add_argument("--data", required=True, help="folder of speech/ and noise/")
+    parser.add_argument("out", nargs="?", help="folder to write to")
+    parser.add_argument("--data", help="folder of speech/ and noise/")
+    parser.add_argument(
+        "--list", action="store_true", help="print the reserved environments"
+    )
     parser.add_argument("--pairs", type=int, default=60, help="number of pairs (60)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--environments", nargs="+", default=list(ENVIRONMENTS), metavar="NAME",
-        help="folders of DATA/noise/train, or all; default: the reserved ones",
+        "--environments", nargs="+", default=["steady"], metavar="NAME",
+        help="steady, transient, all, or folders of DATA/noise/train; default: steady",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
+    if arguments.list:
+        print(*(name for names in ENVIRONMENTS.values() for name in names), sep="\n")
+        return 0
+    if arguments.out is None or arguments.data is None:
+        parser.error("name the folder to write to, and --data, or pass --list")
 
     rng = np.random.default_rng(arguments.seed)
     speech = take_turns(
         find_audio(os.path.join(arguments.data, "speech", "valid")), rng
     )
     noise = os.path.join(arguments.data, "noise", "train")
-    names = arguments.environments
-    if names == ["all"]:
-        names = sorted(os.listdir(noise))
+    names = [
+        name
+        for given in arguments.environments
+        for name in (
+            sorted(os.listdir(noise))
+            if given == "all"
+            else ENVIRONMENTS.get(given, (given,))
+        )
+    ]
     noises = {name: find_audio(os.path.join(noise, name)) for name in names}
     order = [speech[k % len(speech)] for k in range(arguments.pairs)]
     rows = list(

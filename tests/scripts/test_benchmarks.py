@@ -55,7 +55,8 @@ def data(tmp_path_factory):
     for k in range(5):
         waveform = make_speech(16000, random_state=k)
         write(("speech", "valid", f"speaker{k % 2}"), f"{k}.flac", waveform)
-    for k, environment in enumerate(script("validation_pairs").ENVIRONMENTS):
+    sets = script("validation_pairs").ENVIRONMENTS
+    for k, environment in enumerate(name for names in sets.values() for name in names):
         noise = make_noise(24000, "pink", random_state=k)
         write(("noise", "train", environment), "a.flac", noise)
     write(("noise", "train", "not set aside"), "a.flac", noise)
@@ -375,10 +376,32 @@ def test_validation_pairs_are_balanced_reproducible_and_at_their_snr(data, tmp_p
         again, _ = soundfile.read(tmp_path / "again" / "noisy" / f"{pair}.wav")
         np.testing.assert_array_equal(noisy, again)
     maker.main([str(tmp_path / "all"), "--data", str(data), "--environments", "all"])
-    assert pandas.read_csv(tmp_path / "all" / "pairs.csv")["environment"].nunique() == 7
+    assert (
+        pandas.read_csv(tmp_path / "all" / "pairs.csv")["environment"].nunique() == 15
+    )
     # What quality.py reads.
     info, noisy, clean = script("quality").read_pairs(str(tmp_path / "first"))
     assert len(info) == len(noisy) == len(clean) == 24
+
+
+def test_validation_pairs_of_transient_noise_share_no_environment(
+    data, tmp_path, capsys
+):
+    maker = script("validation_pairs")
+    steady, transient = (set(names) for names in maker.ENVIRONMENTS.values())
+    assert (len(steady), len(transient), len(steady & transient)) == (6, 8, 0)
+    out = str(tmp_path / "pairs")
+    arguments = ["--data", str(data), "--pairs", "32"]
+    maker.main([out, *arguments, "--environments", "transient"])
+    table = pandas.read_csv(tmp_path / "pairs" / "pairs.csv")
+    assert set(table["environment"]) == transient
+    assert table.groupby(["environment", "snr_db"]).size().tolist() == [1] * 32
+    capsys.readouterr()
+    assert maker.main(["--list"]) == 0
+    assert set(capsys.readouterr().out.split()) == steady | transient
+    with pytest.raises(SystemExit):
+        maker.main([out])
+    assert "--list" in capsys.readouterr().err
 
 
 def test_speed_times_all_in_one_round_and_judges_spectral_subtraction(
