@@ -24,7 +24,8 @@ def output_file(path: str) -> str:
 
 def model_name(name: str) -> str:
     """Name of a model of this package, or path of a model file."""
-    from skvae.storage.pretrained import find_model_file, model_names
+    from skvae.storage.names import model_names
+    from skvae.storage.pretrained import find_model_file
 
     try:
         find_model_file(name)

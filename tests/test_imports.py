@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 import skvae
+from skvae.cli.main import VERBS
 
 PACKAGE = Path(skvae.__file__).parent
 
@@ -170,6 +173,35 @@ def test_classical_methods_load_nothing_heavy_from_end_to_end(name):
     assert not loaded & {"torch", "librosa", "matplotlib"}
     # Each of these takes longer to load than a recording to enhance.
     assert not loaded & {"scipy.signal", "pesq", "pystoi", "soxr"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_loads_nothing_that_takes_time(verb):
+    loaded = loaded_after(
+        "from skvae.cli import main\n"
+        f"try:\n    main([{verb!r}, '--help'])\nexcept SystemExit:\n    pass"
+    )
+    assert f"skvae.cli.parsers.{verb}" in loaded
+    assert not loaded & {*HEAVY, "numpy", "scipy", "sklearn", "joblib", "soundfile"}
+
+
+@pytest.mark.parametrize(
+    ("model", "unwanted"),
+    [
+        ("wiener", {"torch", "scipy.signal", "pystoi", "skvae.evaluation"}),
+        # PyTorch imports sympy on some calls, which takes a second.
+        ("best", {"sympy", "torch._dynamo", "torch._inductor", "skvae.evaluation"}),
+    ],
+)
+def test_enhance_loads_only_what_the_model_needs(model, unwanted, tmp_path):
+    noise = np.random.default_rng(0).standard_normal(8000) / 10
+    soundfile.write(tmp_path / "noisy.wav", noise, 16000)
+    words = ["enhance", f"{tmp_path}/noisy.wav", "-o", f"{tmp_path}/out.wav"]
+    loaded = loaded_after(
+        f"from skvae.cli import main\nmain({[*words, '--model', model]})"
+    )
+    assert (tmp_path / "out.wav").exists()
+    assert not loaded & {*unwanted, "librosa", "matplotlib"}
 
 
 def test_every_public_name_is_there():

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from helpers import scripts
 
+from skvae.storage.names import recipe_names
 from skvae.storage.pretrained import list_models
-from skvae.storage.recipe_files import recipe_names
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ SCRIPT = """
 import json
 import skvae
 from skvae.cli import main
-from skvae.storage.recipe_files import recipe_names
+from skvae.storage.names import recipe_names
 print(json.dumps([skvae.__file__, recipe_names()]))
 for model in skvae.list_models():
     if model.file is not None:

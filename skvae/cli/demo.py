@@ -13,7 +13,6 @@ import soundfile
 from skvae.cli.enhancers import choose_model, make_enhancer
 from skvae.cli.errors import CommandError
 from skvae.cli.files import check_folder_name, check_output, shown
-from skvae.cli.options import add_model, describe
 from skvae.datasets import make_noise, make_speech, mix_at_snr
 from skvae.metrics import get_metric
 from skvae.utils.files import written_whole
@@ -28,51 +27,6 @@ _METRICS = {
     "pesq": "PESQ (wide band)",
     "estoi": "ESTOI",
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Its parser.
-    """
-    describe(
-        parser,
-        "Enhance a synthetic utterance. Writes noisy.wav, enhanced.wav, clean.wav and "
-        "a picture of the spectrograms, and prints scores before and after.",
-        [
-            "  skvae demo",
-            "  skvae demo --snr -5 --seed 1 -o harder/",
-            "  skvae demo --model log-mmse -o log-mmse/",
-        ],
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        default="skvae-demo",
-        metavar="DIR",
-        help="folder for the results (default: %(default)s)",
-    )
-    add_model(parser)
-    parser.add_argument(
-        "--snr",
-        type=float,
-        default=0.0,
-        metavar="DB",
-        help="signal-to-noise ratio in dB (default: 0)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed; another one gives another utterance (default: 0)",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the results of an earlier run"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -16,11 +16,11 @@ from skvae.datasets.audio import AudioFile
 from skvae.recordings import scaled_stft
 from skvae.signal.stft import STFT
 from skvae.storage.classes import Classes, is_class_name
+from skvae.storage.names import model_names
 from skvae.storage.pretrained import (
     find_model_file,
     has_own_rate,
     load_pretrained,
-    model_names,
     save_pretrained,
 )
 from skvae.utils.device import check_device

@@ -11,7 +11,6 @@ import numpy as np
 import pandas
 
 from skvae.evaluation.intervals import MIN_N
-from skvae.evaluation.layout import STYLES
 from skvae.evaluation.summary import (
     compare,
     format_comparison,
@@ -21,9 +20,6 @@ from skvae.evaluation.summary import (
 
 #: Name of the system that is the noisy input.
 NOISY = "noisy"
-
-#: Formats of a report.
-FORMATS = (*STYLES, "csv", "json")
 
 #: Ratios are rounded to half a decibel; with more groups than these, to ranges.
 _SNR_DIGIT, _MAX_GROUPS, _SNR_RANGE = 0.5, 8, 5.0

@@ -12,7 +12,8 @@ from typing import Any
 from skvae._version import __version__
 from skvae.cli.errors import CommandError
 
-#: Verbs, each in a module of its own with ``add_arguments(parser)`` and ``run``.
+#: Verbs. Each has a module with ``run``, and one in ``parsers`` with its arguments, so
+#: that help does not wait for PyTorch or scikit-learn.
 VERBS = {
     "enhance": "enhance recordings",
     "evaluate": "score enhanced recordings against clean ones",
@@ -69,8 +70,7 @@ def make_parser(verbs: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParse
     Parameters
     ----------
     verbs : collection of str, default=all
-        Verbs that get their arguments. The modules of the others, and what these
-        import, are not loaded.
+        Verbs that get their arguments.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def make_parser(verbs: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParse
     for verb, summary in VERBS.items():
         subparser = subparsers.add_parser(verb, help=summary)
         if verb in verbs:
-            _module(verb).add_arguments(subparser)
+            import_module(f"skvae.cli.parsers.{verb}").add_arguments(subparser)
     return parser
 
 

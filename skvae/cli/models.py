@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skvae.cli.errors import CommandError
+from skvae.storage.names import model_names
 
 if TYPE_CHECKING:
     from skvae.storage.model_files import ModelFile
@@ -17,29 +18,6 @@ _DEFAULTS = ("best", "log-mmse")
 
 #: Columns of the lines of a card.
 _WIDTH = 88
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the verb.
-
-    Parameters
-    ----------
-    parser : ArgumentParser
-        Its parser.
-    """
-    from skvae.cli.options import describe
-
-    describe(
-        parser,
-        "List the models that --model knows, or describe one of them in full.",
-        ["  skvae models", "  skvae models best"],
-    )
-    parser.add_argument(
-        "name",
-        nargs="?",
-        metavar="MODEL",
-        help="name or file of a model, to show its training, scores and credits",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -142,8 +120,6 @@ def default_model() -> str:
     >>> default_model() in ("best", "log-mmse")
     True
     """
-    from skvae.storage.pretrained import model_names
-
     names = model_names()
     return next(name for name in _DEFAULTS if name in names)
 
@@ -161,7 +137,7 @@ def check_name(name: str) -> None:
     CommandError
         If it is none of these.
     """
-    from skvae.storage.pretrained import find_model_file, model_names
+    from skvae.storage.pretrained import find_model_file
 
     try:
         find_model_file(name)

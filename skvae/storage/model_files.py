@@ -22,6 +22,7 @@ import numpy as np
 from skvae._version import __version__
 from skvae.storage.classes import Classes, other_classes
 from skvae.storage.estimators import describe, rebuild
+from skvae.storage.names import SUFFIX
 from skvae.storage.tensor_files import (
     Header,
     parse_json,
@@ -36,9 +37,6 @@ from skvae.utils.parameters import check_option, check_real
 
 #: Version of the format. Files of other versions cannot be read.
 FORMAT = 1
-
-#: Ending of the names of model files.
-SUFFIX = ".safetensors"
 
 #: Data types of the weights of networks in a file.
 DTYPES = ("float32", "float16")

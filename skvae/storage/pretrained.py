@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -17,82 +17,26 @@ from skvae.signal.types import Utterances
 from skvae.storage.classes import Classes, is_class_name, other_classes
 from skvae.storage.estimators import check_parameters, describe, rebuild
 from skvae.storage.model_files import (
-    SUFFIX,
     ModelCard,
-    ModelFile,
     read_model,
     read_summary,
     write_model,
 )
+from skvae.storage.names import (
+    METHODS,
+    SUFFIX,
+    ModelRecord,
+    Name,
+    model_names,
+    packaged,
+)
 from skvae.utils.learned import learned_attributes
-
-#: Names of the models of the package, all of which are enhancers.
-Name: TypeAlias = Literal[
-    "spectral-subtraction", "wiener", "log-mmse", "is-nmf", "rpca", "best", "vae-nmf"
-]
 
 #: Number and duration in seconds of synthetic utterances that replace a corpus.
 _N_STAND_INS, _STAND_IN_SECONDS = 10, 3
 
-#: Folder of the model files of the package.
-_FOLDER = Path(__file__).parent / "weights"
-
 #: Parameters that only `fit` reads, so that a change would have no effect.
 _LEARNED = frozenset({"stft", "noise_profile"})
-
-
-class ModelRecord(NamedTuple):
-    """Entry in the list of models.
-
-    Attributes
-    ----------
-    name : str
-        Name for :func:`load_pretrained`.
-    path : str
-        Module and class of a method, or file of a trained model.
-    description : str
-        Description in one line.
-    learns : bool
-        Whether the method must be fitted on clean speech.
-    file : ModelFile or None
-        Facts about the file of a trained model: its card, its sample rate, its size.
-    """
-
-    name: str
-    path: str
-    description: str
-    learns: bool = False
-    file: ModelFile | None = None
-
-
-_METHODS = (
-    ModelRecord(
-        "spectral-subtraction",
-        "skvae.classical.spectral_subtraction.SpectralSubtraction",
-        "Subtracts the power of the noise; the fastest",
-    ),
-    ModelRecord(
-        "wiener",
-        "skvae.classical.wiener.WienerFilter",
-        "Wiener filter with a smoothed a priori SNR",
-    ),
-    ModelRecord(
-        "log-mmse",
-        "skvae.classical.log_mmse.LogMMSE",
-        "Log-spectral amplitude estimator of Ephraim and Malah",
-    ),
-    ModelRecord(
-        "is-nmf",
-        "skvae.factorization.isnmf.ISNMF",
-        "Itakura-Saito NMF: a dictionary of speech; noise learned from the mixture",
-        learns=True,
-    ),
-    ModelRecord(
-        "rpca",
-        "skvae.factorization.rpca.RPCA",
-        "Robust PCA: sparse speech in noise of low rank",
-    ),
-)
 
 
 def list_models() -> list[ModelRecord]:
@@ -113,27 +57,11 @@ def list_models() -> list[ModelRecord]:
     ['spectral-subtraction', 'wiener', 'log-mmse', 'rpca']
     """
     trained = []
-    for name, path in _packaged().items():
+    for name, path in packaged().items():
         summary = read_summary(path)
         description = summary.card.description
         trained.append(ModelRecord(name, str(path), description, file=summary))
-    return [*_METHODS, *trained]
-
-
-def model_names() -> list[str]:
-    """List the names that :func:`load_pretrained` knows.
-
-    Returns
-    -------
-    list of str
-        Names of :func:`list_models`. No file is opened.
-
-    Examples
-    --------
-    >>> "wiener" in model_names()
-    True
-    """
-    return [*(method.name for method in _METHODS), *_packaged()]
+    return [*METHODS, *trained]
 
 
 @overload
@@ -336,7 +264,7 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
     True
     """
     if isinstance(name_or_path, str) and name_or_path in model_names():
-        return _packaged().get(name_or_path)
+        return packaged().get(name_or_path)
     if is_class_name(name_or_path):
         return None
     if not isinstance(name_or_path, str | os.PathLike):
@@ -381,11 +309,6 @@ def has_own_rate(
     return _find_method(str(name_or_path), Classes(classes))[1]
 
 
-def _packaged() -> dict[str, Path]:
-    """Names and files of the trained models of the package."""
-    return {path.stem: path for path in sorted(_FOLDER.glob(f"*{SUFFIX}"))}
-
-
 def _find_method(name: str, classes: Classes) -> tuple[type[BaseEnhancer], bool]:
     """Class of a method, and whether it learns from speech."""
     if is_class_name(name):
@@ -396,7 +319,7 @@ def _find_method(name: str, classes: Classes) -> tuple[type[BaseEnhancer], bool]
             )
         # A class that learns from speech declares what it learns.
         return cls, learned_attributes(cls) != learned_attributes(BaseEnhancer)
-    [record] = [method for method in _METHODS if method.name == name]
+    [record] = [method for method in METHODS if method.name == name]
     module, _, last = record.path.rpartition(".")
     return getattr(importlib.import_module(module), last), record.learns
 

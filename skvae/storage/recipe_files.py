@@ -61,7 +61,8 @@ from skvae.datasets import Augmentation, Mixer
 from skvae.estimator import SpeechEstimator
 from skvae.storage.classes import Classes, public_classes
 from skvae.storage.estimators import check_parameters
-from skvae.storage.model_files import DTYPES, SUFFIX, ModelCard, read_model
+from skvae.storage.model_files import DTYPES, ModelCard, read_model
+from skvae.storage.names import RECIPES, SUFFIX, recipe_names
 from skvae.storage.pretrained import find_model_file
 from skvae.utils.parameters import check_real
 from skvae.utils.words import shortened
@@ -83,9 +84,6 @@ SYNTHETIC = "synthetic"
 
 #: Value that means None.
 NONE = "none"
-
-#: Folder of the recipes of the package.
-_FOLDER = Path(__file__).parent / "recipes"
 
 #: Classes that recipes may name in addition to estimators.
 _OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
@@ -122,22 +120,6 @@ class Recipe(NamedTuple):
     mixers: tuple[str, ...]
 
 
-def recipe_names() -> list[str]:
-    """List the recipes of the package.
-
-    Returns
-    -------
-    list of str
-        Their names.
-
-    Examples
-    --------
-    >>> "speech-vae" in recipe_names()
-    True
-    """
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
-
-
 def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     """Find the file of a recipe.
 
@@ -162,7 +144,7 @@ def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     'speech-vae.toml'
     """
     if isinstance(name_or_path, str) and name_or_path in recipe_names():
-        return _FOLDER / f"{name_or_path}.toml"
+        return RECIPES / f"{name_or_path}.toml"
     if not isinstance(name_or_path, str | os.PathLike):
         raise ValueError(
             f"`name_or_path` must be a name or a path, got {name_or_path!r}."

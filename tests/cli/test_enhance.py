@@ -17,7 +17,7 @@ from skvae import WienerFilter
 from skvae.cli import enhancers, enhancing, files, main, models
 from skvae.cli.files import Job
 from skvae.metrics import si_sdr
-from skvae.storage import pretrained
+from skvae.storage import names, pretrained
 from skvae.utils.files import ignores_case
 
 W = ["--model", "wiener"]
@@ -179,7 +179,7 @@ def test_a_noise_profile_is_used(corpus, skvae):
 def test_the_default_is_best_where_the_package_has_it(corpus, skvae, monkeypatch):
     folder = corpus / "packaged"
     folder.mkdir()
-    monkeypatch.setattr(pretrained, "_FOLDER", folder)
+    monkeypatch.setattr(names, "WEIGHTS", folder)
     monkeypatch.setattr(models, "_DEFAULTS", ("best", "log-mmse"))
     enhancers.make_enhancer.cache_clear()  # of the packaged model
     words = ("enhance", corpus / "noisy/one.wav", "--overwrite")

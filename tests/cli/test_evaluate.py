@@ -20,8 +20,10 @@ import soundfile
 import skvae as package
 from skvae import compare, load_pretrained, save_pretrained
 from skvae.cli import evaluate, evaluate_report, main
+from skvae.cli.parsers import evaluate as parser
 from skvae.datasets import make_dataset
-from skvae.metrics import si_sdr
+from skvae.evaluation.layout import STYLES
+from skvae.metrics import METRICS, si_sdr
 from skvae.utils import workers
 
 RATE = 16000
@@ -485,3 +487,8 @@ def test_a_scheduler_that_is_not_there_is_told_of(corpus, skvae, monkeypatch):
     status, _, err = skvae(*both(corpus), "--dask", "127.0.0.1:1")
     assert status == 1
     assert "--dask: no dask scheduler answers at '127.0.0.1:1'" in err
+
+
+def test_the_help_names_all_metrics_and_formats():
+    assert tuple(METRICS) == parser.METRICS
+    assert (*STYLES, "csv", "json") == parser.FORMATS

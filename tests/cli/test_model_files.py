@@ -12,7 +12,7 @@ from helpers.instances import small
 
 from skvae import ISNMF, STFT, LogMMSE, SpeechVAE, VAENMFEnhancer
 from skvae.datasets import make_dataset
-from skvae.storage import pretrained
+from skvae.storage import names, pretrained
 from skvae.storage.pretrained import save_pretrained
 
 
@@ -131,7 +131,7 @@ def test_models_of_the_package_are_listed_with_what_is_known(
 ):
     folder = corpus / "packaged"
     folder.mkdir()
-    monkeypatch.setattr(pretrained, "_FOLDER", folder)
+    monkeypatch.setattr(names, "WEIGHTS", folder)
     save_pretrained(
         small(ISNMF).fit(clean),
         folder / "tiny.safetensors",

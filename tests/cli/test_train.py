@@ -14,7 +14,8 @@ from skvae import SpeechVAE, Training, load_pretrained
 from skvae.cli import train
 from skvae.datasets import find_audio, make_noise, make_speech
 from skvae.storage.model_files import read_summary
-from skvae.storage.recipe_files import read_recipe, recipe_names
+from skvae.storage.names import recipe_names
+from skvae.storage.recipe_files import read_recipe
 
 #: A few epochs of tiny networks, at half the rate of the recordings.
 TINY = """

@@ -24,8 +24,8 @@ from skvae import (
 from skvae.cli import main
 from skvae.datasets import make_dataset, make_noise, make_speech
 from skvae.datasets.mixing.pairs import COLUMNS
-from skvae.storage.pretrained import model_names
-from skvae.storage.recipe_files import read_recipe, recipe_names
+from skvae.storage.names import model_names, recipe_names
+from skvae.storage.recipe_files import read_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -444,9 +444,11 @@ def test_cold_start_runs_the_command_line_and_is_judged(capsys, monkeypatch):
 
     monkeypatch.setattr(speed, "time_rounds", measure_once)
     for limit in (0.9, 1.1):
-        monkeypatch.setattr(speed, "LATEST_START", limit)
+        monkeypatch.setattr(speed, "MOST_START", limit)
         assert speed.report_cold_start(1) == (limit > 1)
-        assert "skvae enhance --model wiener" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        for what in ("'import torch'", "--model wiener, 1.00 times", "--model best"):
+            assert what in out
 
 
 def test_scaling_judges_the_command_by_real_time_and_by_what_two_jobs_gain(

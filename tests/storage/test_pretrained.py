@@ -24,14 +24,13 @@ from skvae import (
 )
 from skvae.datasets import make_dataset
 from skvae.metrics import mean_si_sdr
-from skvae.storage import pretrained
+from skvae.storage import names
 from skvae.storage.model_files import read_summary
 from skvae.storage.pretrained import (
     find_model_file,
     has_own_rate,
     list_models,
     load_pretrained,
-    model_names,
     save_pretrained,
 )
 from skvae.storage.recipe_files import NOT_SAID, find_recipe, read_recipe
@@ -261,7 +260,7 @@ def packaged(tmp_path, monkeypatch, enhancer):
     """Folder in which the package looks for models."""
     folder = tmp_path / "packaged"
     folder.mkdir()
-    monkeypatch.setattr(pretrained, "_FOLDER", folder)
+    monkeypatch.setattr(names, "WEIGHTS", folder)
     save_pretrained(
         enhancer,
         folder / "tiny.safetensors",
@@ -276,7 +275,7 @@ def packaged(tmp_path, monkeypatch, enhancer):
 
 
 def test_models_of_the_package_have_names(packaged, enhancer, corpus):
-    assert model_names() == [*METHODS, "tiny"]
+    assert names.model_names() == [*METHODS, "tiny"]
     model = list_models()[-1]
     assert (model.name, model.description) == ("tiny", "A tiny one")
     assert not model.learns
@@ -324,7 +323,7 @@ def test_the_cards_of_the_package_say_all_that_they_should():
 def test_names_that_are_promises_are_kept_and_made_by_their_recipes(name):
     model = load_pretrained(name)
     recipe = read_recipe(find_recipe(name))
-    assert list_models()[model_names().index(name)].file is not None
+    assert list_models()[names.model_names().index(name)].file is not None
     card = read_summary(find_model_file(name)).card
     assert card.description == recipe.card.description
     told = model.get_params()
@@ -343,7 +342,8 @@ def test_neither_lists_nor_classical_models_load_torch(packaged, tmp_path):
     save_pretrained(LogMMSE().fit([np.ones(10)]), path)
     code = (
         "import pathlib, sys, numpy, skvae.storage.pretrained as p\n"
-        "p._FOLDER = pathlib.Path(sys.argv[1])\n"
+        "from skvae.storage import names\n"
+        "names.WEIGHTS = pathlib.Path(sys.argv[1])\n"
         "assert p.list_models()[-1].name == 'tiny'\n"
         "p.load_pretrained(sys.argv[2]).transform([numpy.ones(2000)])\n"
         "print(sorted({'torch', 'librosa', 'matplotlib'} & set(sys.modules)))"

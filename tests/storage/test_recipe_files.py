@@ -13,7 +13,8 @@ from sklearn.frozen import FrozenEstimator
 import skvae
 from skvae import STFT, SpeechVAE, Training, VAENMFEnhancer, save_pretrained
 from skvae.datasets import Augmentation, Mixer, make_speech
-from skvae.storage.recipe_files import find_recipe, parts, read_recipe, recipe_names
+from skvae.storage.names import recipe_names
+from skvae.storage.recipe_files import find_recipe, parts, read_recipe
 
 PACKAGE = Path(skvae.__file__).parent
 

@@ -16,7 +16,8 @@ from skvae import load_pretrained, save_pretrained
 from skvae.estimator import SpeechEstimator
 from skvae.storage import recipe_files
 from skvae.storage.model_files import read_summary
-from skvae.storage.recipe_files import Recipe, parts, read_recipe, recipe_names
+from skvae.storage.names import recipe_names
+from skvae.storage.recipe_files import Recipe, parts, read_recipe
 from skvae.training.estimator import TrainedEstimator
 
 #: Suffix of the checkpoint of a model, as in ``skvae train``.

@@ -1,0 +1,1 @@
+"""Arguments of the verbs, one module each. They import nothing that takes time."""

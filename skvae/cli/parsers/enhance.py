@@ -1,0 +1,108 @@
+"""Arguments of ``skvae enhance``."""
+
+from __future__ import annotations
+
+import argparse
+
+from skvae.cli.options import (
+    STATUS,
+    add_device,
+    add_model,
+    add_volume,
+    add_workers,
+    describe,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Its parser.
+    """
+    describe(
+        parser,
+        "Enhance recordings. Each output has the sample rate, the channels, the length "
+        "and the format of its input; all channels are filtered alike. A method "
+        "without training works at the rate of the file. A trained model works at its "
+        "own rate, and frequencies above its band are filtered like the top of the "
+        "band. Outputs appear only when they are complete, and existing outputs are "
+        "kept, so that a second run completes the first. Recordings may be of any "
+        "length; there is no streaming: a pipe is read to its end first.",
+        [
+            "  skvae enhance noisy.wav -o enhanced.wav",
+            "  skvae enhance recordings/ more/*.flac -o enhanced/ --jobs 4",
+            "  skvae enhance noisy.wav -o out/ --mix 0.8 --noise-output noise/",
+            "  ffmpeg -i talk.mp4 -f wav - | skvae enhance - -o - | play -",
+            STATUS.format(done="enhanced"),
+        ],
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="IN",
+        help="audio files, folders, patterns, or - for standard input",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="folder for the outputs; a file name for a single input; - for standard "
+        "output",
+    )
+    add_model(parser)
+    add_workers(parser, "enhance", "enhanced")
+    add_device(parser, "a GPU if there is one, and one job")
+    parser.add_argument(
+        "--attenuation-limit",
+        type=float,
+        metavar="DB",
+        help="maximum attenuation in dB (default: that of the model, if any)",
+    )
+    parser.add_argument(
+        "--mix",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="share of the enhanced sound in the output, from 0 to 1; the rest is the "
+        "input (default: 1)",
+    )
+    parser.add_argument(
+        "--noise-profile",
+        metavar="FILE",
+        help="recording of the noise alone, for methods without training",
+    )
+    parser.add_argument(
+        "--noise-output",
+        metavar="OUT",
+        help="folder or file for the removed noise: the input minus the output",
+    )
+    parser.add_argument(
+        "--block-seconds",
+        type=float,
+        metavar="S",
+        help="length of the blocks in which longer recordings are enhanced; it limits "
+        "the memory (default: that of the model, usually 60)",
+    )
+    parser.add_argument(
+        "--suffix",
+        default="",
+        metavar="S",
+        help="text added to the names in a folder: _clean makes a_clean.wav of a.wav",
+    )
+    parser.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether to search the subfolders of folders, and those that links lead "
+        "to (default: yes)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace existing outputs, and inputs that are their own output",
+    )
+    add_volume(parser, "the settings")
