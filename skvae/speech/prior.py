@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -102,6 +103,23 @@ class NormalPrior(LatentPrior):
 
 #: The prior that variational autoencoders are trained with.
 STANDARD = NormalPrior()
+
+
+class _Scalar(torch.autograd.Function):
+    """Scalar whose gradient by an array is a given array.
+
+    `torch.autograd.grad` takes the array as well, but imports sympy to compare shapes,
+    which takes a second of each start.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, array: Tensor, gradient: Tensor) -> Tensor:
+        ctx.gradient = gradient
+        return array.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, one: Tensor) -> tuple[Tensor, None]:
+        return ctx.gradient, None
 
 
 @dataclass(frozen=True)
@@ -239,7 +257,9 @@ class SpeechPrior:
                 log_variance = self.decode(z)
 
             def pullback(gradient: Tensor) -> Tensor:
-                return torch.autograd.grad(log_variance, z, gradient)[0]
+                with torch.enable_grad():
+                    scalar = _Scalar.apply(log_variance, gradient)
+                return torch.autograd.grad(scalar, z)[0]
 
         bounds = MIN_LOG_VARIANCE, MAX_LOG_VARIANCE
         return torch.clamp(log_variance.detach(), *bounds, out=out).exp_(), pullback

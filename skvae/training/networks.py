@@ -119,8 +119,8 @@ def _empty(make: Callable[[Any], Module], config: Any) -> Module:
     # Modules draw their weights from the global generator, except on "meta".
     with torch.device("meta"):
         network = make(config)
-    empty: Module = network.to_empty(device="cpu")
-    return empty
+    # Like `to_empty`, whose `empty_like` imports sympy: a second of each start.
+    return network._apply(lambda t: torch.empty(t.shape, dtype=t.dtype, device="cpu"))
 
 
 @torch.no_grad()
