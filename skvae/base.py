@@ -100,8 +100,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
     """
 
     _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {
-        "attenuation_limit": Number(low=0, optional=True),
-        "block_seconds": Number(low=0, open_low=True, optional=True),
+        "attenuation_limit": Number(low=0, high=1000, optional=True),
+        "block_seconds": Number(0, 1e6, open_low=True, optional=True),
         "n_jobs": JobCount(),
     }
 

@@ -18,7 +18,11 @@ from skvae.classical.noise_tracking import (
 from skvae.enhancement import MaskEstimate
 from skvae.signal.spectrogram import Spectrogram
 from skvae.utils.learned import Array, Scalar
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_FRAMES,
+    Number,
+    Option,
+)
 
 #: Frames that are enhanced together: about what fits into the second-level cache.
 _BLOCK_FRAMES = 192
@@ -50,7 +54,7 @@ class ClassicalEnhancer(BaseEnhancer):
 
     _parameter_ranges = {
         "noise_estimate": Option("auto", "mmse-spp", "first-frames", "profile"),
-        "n_noise_frames": Number(low=1, integer=True),
+        "n_noise_frames": Number(1, MAX_FRAMES, integer=True),
     }
 
     _learned = {
@@ -158,7 +162,7 @@ class DecisionDirectedEnhancer(ClassicalEnhancer):
 
     _parameter_ranges = {
         "smoothing": Number(low=0, high=1),
-        "min_prior_snr": Number(high=0),
+        "min_prior_snr": Number(low=-300, high=0),
     }
 
     def __init__(

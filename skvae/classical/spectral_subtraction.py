@@ -8,7 +8,10 @@ import numpy as np
 
 from skvae.classical.base import ClassicalEnhancer
 from skvae.classical.gains import spectral_subtraction_gain
-from skvae.utils.parameters import Number
+from skvae.utils.parameters import (
+    MAX_WEIGHT,
+    Number,
+)
 
 
 class SpectralSubtraction(ClassicalEnhancer):
@@ -88,9 +91,9 @@ class SpectralSubtraction(ClassicalEnhancer):
     """
 
     _parameter_ranges = {
-        "over_subtraction": Number(low=0),
+        "over_subtraction": Number(0, MAX_WEIGHT),
         "floor": Number(low=0, high=1),
-        "exponent": Number(low=0, open_low=True),
+        "exponent": Number(low=0.01, high=10),
     }
 
     # The method costs little more than the transforms, and loses no quality this way.

@@ -17,7 +17,12 @@ from skvae.signal.framing import power
 from skvae.signal.spectrogram import Spectrogram
 from skvae.utils.device import as_tensor, torch_generator
 from skvae.utils.learned import Array, Scalar, Scalars
-from skvae.utils.parameters import Number
+from skvae.utils.parameters import (
+    MAX_FRAMES,
+    MAX_ITERATIONS,
+    MAX_UNITS,
+    Number,
+)
 from skvae.utils.threads import one_thread
 
 #: Level below that of the utterance's loudest frame at which a frame is left out of the
@@ -110,12 +115,12 @@ class ISNMF(BaseEnhancer):
     _takes_device = True
 
     _parameter_ranges = {
-        "n_components": Number(low=1, integer=True),
-        "n_noise_components": Number(low=1, integer=True),
-        "max_iter": Number(low=1, integer=True),
-        "n_adapt_iter": Number(low=1, integer=True),
+        "n_components": Number(1, MAX_UNITS, integer=True),
+        "n_noise_components": Number(1, MAX_UNITS, integer=True),
+        "max_iter": Number(1, MAX_ITERATIONS, integer=True),
+        "n_adapt_iter": Number(1, MAX_ITERATIONS, integer=True),
         "exponent": Number(low=0, high=1, open_low=True),
-        "max_frames": Number(low=1, integer=True),
+        "max_frames": Number(1, MAX_FRAMES, integer=True),
     }
 
     _learned = {

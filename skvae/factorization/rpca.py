@@ -11,7 +11,12 @@ from skvae.enhancement import MaskEstimate
 from skvae.factorization.rpca_splitting import rpca, rpca_mask
 from skvae.signal.spectrogram import Spectrogram
 from skvae.utils.learned import Array
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_ITERATIONS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+)
 from skvae.utils.threads import one_thread
 
 
@@ -104,10 +109,10 @@ class RPCA(BaseEnhancer):
 
     _parameter_ranges = {
         "mask": Option("binary", "soft"),
-        "gain": Number(low=0),
-        "sparsity": Number(low=0, open_low=True),
-        "tol": Number(low=0),
-        "max_iter": Number(low=1, integer=True),
+        "gain": Number(0, MAX_WEIGHT),
+        "sparsity": Number(1e-6, MAX_WEIGHT),
+        "tol": Number(0, MAX_WEIGHT),
+        "max_iter": Number(1, MAX_ITERATIONS, integer=True),
     }
 
     _learned = {"noise_magnitude_": Array("any", "n_bins", low=0, optional=True)}

@@ -15,7 +15,7 @@ from skvae.masks.base import MaskEnhancer
 from skvae.masks.losses import TARGETS, mask_error
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
-from skvae.utils.parameters import Number, Option, check_real
+from skvae.utils.parameters import MAX_UNITS, Number, Option, check_real
 
 
 class BandEdges:
@@ -141,11 +141,11 @@ class BandSplitMask(MaskEnhancer):
     _network_class = BandSplitNetwork
     _parameter_ranges = {
         "target": Option(*TARGETS),
-        "n_channels": Number(low=1, integer=True),
-        "bottleneck_size": Number(low=1, integer=True),
+        "n_channels": Number(1, MAX_UNITS, integer=True),
+        "bottleneck_size": Number(1, MAX_UNITS, integer=True),
         "bidirectional": Option(True, False),
         "band_edges": BandEdges(),
-        "fine_below": Number(low=1.0),
+        "fine_below": Number(low=1.0, high=1e6),
     }
 
     def __init__(

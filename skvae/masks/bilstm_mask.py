@@ -11,7 +11,7 @@ from skvae.masks.losses import TARGETS, mask_error
 from skvae.masks.networks import MaskConfig, MaskNetwork
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import MAX_UNITS, Number, Option
 
 
 class BiLSTMMask(MaskEnhancer):
@@ -100,7 +100,7 @@ class BiLSTMMask(MaskEnhancer):
     _network_class = MaskNetwork
     _parameter_ranges = {
         "target": Option(*TARGETS),
-        "n_mels": Number(low=1, integer=True),
+        "n_mels": Number(1, MAX_UNITS, integer=True),
     }
 
     def __init__(

@@ -12,7 +12,7 @@ from skvae.masks.networks import MaskConfig, MaskNetwork
 from skvae.training.layers import frame_mean
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
-from skvae.utils.parameters import Number
+from skvae.utils.parameters import MAX_UNITS, Number
 
 
 class DNNMask(MaskEnhancer):
@@ -102,9 +102,9 @@ class DNNMask(MaskEnhancer):
 
     _network_class = MaskNetwork
     _parameter_ranges = {
-        "n_mels": Number(low=1, integer=True),
-        "context": Number(low=1, integer=True),
-        "exponent": Number(low=0, open_low=True),
+        "n_mels": Number(1, MAX_UNITS, integer=True),
+        "context": Number(low=1, high=999, integer=True),
+        "exponent": Number(low=0.01, high=10),
     }
 
     def __init__(

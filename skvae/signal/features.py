@@ -14,7 +14,10 @@ from skvae.signal.opening import open_spectrograms
 from skvae.signal.stft import STFT
 from skvae.signal.types import Utterances
 from skvae.signal.utterances import Kind, read_collection
-from skvae.utils.parameters import check_real
+from skvae.utils.parameters import (
+    MAX_UNITS,
+    check_real,
+)
 from skvae.utils.waveforms import check_sample_rate
 
 
@@ -95,7 +98,7 @@ class LogMel(TransformerMixin, BaseEstimator):
         LogMel
             The same object.
         """
-        check_real("n_mels", self.n_mels, low=1, integer=True)
+        check_real("n_mels", self.n_mels, low=1, high=MAX_UNITS, integer=True)
         check_real("f_min", self.f_min, low=0)
         check_real("f_max", self.f_max, low=self.f_min, open_low=True, optional=True)
         check_real("dynamic_range", self.dynamic_range, low=0, open_low=True)

@@ -33,6 +33,9 @@ from skvae.utils.threads import one_thread
 #: Least `floor`: near the least variance that a decoder outputs, exp(-25).
 LEAST_FLOOR = 1e-10
 
+#: Range of `level_`, around the levels of about 1 to 10 that models are trained with.
+MIN_LEVEL, MAX_LEVEL = 1e-6, 1e6
+
 #: Number of draws of the latent variables over which a score is averaged.
 _SCORE_DRAWS = 4
 
@@ -46,7 +49,7 @@ class SpeechModel(TrainedEstimator):
         Mean of :math:`|X|^2` that utterances are scaled to before they are encoded.
     """
 
-    _learned = {"level_": Scalar(low=0, open_low=True)}
+    _learned = {"level_": Scalar(MIN_LEVEL, MAX_LEVEL)}
 
     level_: float
 

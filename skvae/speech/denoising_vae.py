@@ -29,7 +29,12 @@ from skvae.training.on_mixtures import MixtureTrainer
 from skvae.training.parameters import LayerSizes, Training, layer_sizes
 from skvae.training.parts import Data, fitted_part
 from skvae.utils.device import torch_generator
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_UNITS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+)
 
 
 class DenoisingVAE(MixtureModel):
@@ -143,13 +148,13 @@ class DenoisingVAE(MixtureModel):
     _network_class = DenoisingNetwork
     _parts = ("encoder",)
     _parameter_ranges = {
-        "n_latent": Number(low=1, integer=True),
+        "n_latent": Number(1, MAX_UNITS, integer=True),
         "hidden_layer_sizes": LayerSizes(),
-        "n_mels": Number(low=1, integer=True),
+        "n_mels": Number(1, MAX_UNITS, integer=True),
         "multitask": Option(True, False),
         "target": Option(*TARGETS),
-        "alpha": Number(low=0, open_low=True, optional=True),
-        "floor": Number(low=LEAST_FLOOR),
+        "alpha": Number(0, MAX_WEIGHT, open_low=True, optional=True),
+        "floor": Number(LEAST_FLOOR, MAX_WEIGHT),
     }
 
     def __init__(

@@ -31,7 +31,11 @@ from skvae.training.parameters import Training
 from skvae.training.parts import Data, fitted_part
 from skvae.utils.device import torch_generator
 from skvae.utils.learned import Part
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_WEIGHT,
+    Number,
+    Option,
+)
 
 SCHEMES = ("two-step", "joint")
 
@@ -151,9 +155,9 @@ class NoiseAwareVAE(MixtureModel):
     _parameter_ranges = {
         "scheme": Option(*SCHEMES),
         "direction": Option(*DIRECTIONS),
-        "clean_weight": Number(low=0),
-        "noisy_weight": Number(low=0),
-        "divergence_weight": Number(low=0),
+        "clean_weight": Number(0, MAX_WEIGHT),
+        "noisy_weight": Number(0, MAX_WEIGHT),
+        "divergence_weight": Number(0, MAX_WEIGHT),
     }
 
     def __init__(

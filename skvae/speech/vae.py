@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from skvae.signal.spectrogram import Spectrogram
-from skvae.speech.base import LEAST_FLOOR, SpeechModel, collect
+from skvae.speech.base import (
+    LEAST_FLOOR,
+    MAX_LEVEL,
+    MIN_LEVEL,
+    SpeechModel,
+    collect,
+)
 from skvae.speech.losses import vae_loss
 from skvae.speech.vae_network import (
     ARCHITECTURES,
@@ -42,7 +48,13 @@ from skvae.training.parts import Data
 from skvae.training.trainer import Trainer
 from skvae.utils.device import torch_generator
 from skvae.utils.modes import default_modes
-from skvae.utils.parameters import Number, Option, check_real
+from skvae.utils.parameters import (
+    MAX_UNITS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+    check_real,
+)
 
 
 class SpeechVAE(SpeechModel):
@@ -152,12 +164,12 @@ class SpeechVAE(SpeechModel):
 
     _network_class = SpeechNetwork
     _parameter_ranges = {
-        "n_latent": Number(low=1, integer=True),
+        "n_latent": Number(1, MAX_UNITS, integer=True),
         "hidden_layer_sizes": LayerSizes(),
         "architecture": Option(*ARCHITECTURES),
         "activation": Option(*ACTIVATIONS),
         "features": Option(*FEATURES),
-        "floor": Number(low=LEAST_FLOOR),
+        "floor": Number(LEAST_FLOOR, MAX_WEIGHT),
     }
     _training_defaults = TrainingValues(
         max_iter=200,
@@ -246,10 +258,10 @@ class SpeechVAE(SpeechModel):
         super()._check_parameters()
         if not isinstance(self.level, tuple | list) or len(self.level) != 2:
             raise ValueError(f"`level` must be a pair (low, high), got {self.level!r}.")
-        check_real("level", self.level[0], low=0)
-        check_real("level", self.level[1], low=max(self.level[0], 0))
-        if self.level[1] == 0:
-            raise ValueError(f"`level` must end above 0, got {self.level!r}.")
+        check_real("level", self.level[0], low=0, high=MAX_LEVEL)
+        # Its middle is the level outside of training.
+        least = max(self.level[0], 2 * MIN_LEVEL)
+        check_real("level", self.level[1], low=least, high=MAX_LEVEL)
 
     def _make_config(self, n_bins: int) -> VAEConfig:
         return VAEConfig(

@@ -25,6 +25,7 @@ from skvae.speech.losses import log_power
 from skvae.speech.prior import MAX_LOG_VARIANCE, MIN_LOG_VARIANCE
 from skvae.training.layers import BiLSTM, FeedForward
 from skvae.training.moments import Moments
+from skvae.training.networks import SCALES
 
 ARCHITECTURES = ("feedforward", "bilstm")
 FEATURES = ("log", "power", "both")
@@ -101,6 +102,8 @@ class SpeechEncoder(nn.Module):
     >>> mean.shape
     torch.Size([7, 2])
     """
+
+    buffer_ranges = {"feature_scale": SCALES}
 
     feature_mean: Tensor
     feature_scale: Tensor

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from skvae.training.networks import SCALES
+from skvae.utils.parameters import MAX_WEIGHT, Number
+
 #: Added to the mean power of a band before its logarithm is taken: -60 dB.
 BAND_FLOOR = 1e-6
 
@@ -34,6 +37,8 @@ class BandFeatures(nn.Module):
     >>> features(torch.ones(7, 3)).shape
     torch.Size([7, 1])
     """
+
+    buffer_ranges = {"filters": Number(0, MAX_WEIGHT), "scale": SCALES}
 
     filters: Tensor
     mean: Tensor

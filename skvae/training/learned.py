@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
+from skvae.training.networks import value_ranges
 from skvae.utils.learned import config_fields, n_bins
+from skvae.utils.parameters import MAX_WEIGHT, Number
 from skvae.utils.words import shortened
 
-#: Most layers that are built to check a file with.
-_MAX_LAYERS = 100
+#: Range of weights; those of trained networks are below 10.
+_WEIGHTS = Number(-MAX_WEIGHT, MAX_WEIGHT)
 
 
 class Config:
@@ -38,11 +41,6 @@ class Config:
                 f"for {config_fields(wanted)}: parameters were changed since it was "
                 "fitted."
             )
-        if len(wanted.hidden) > _MAX_LAYERS:
-            raise ValueError(
-                f"`hidden_layer_sizes` must have up to {_MAX_LAYERS} layers, "
-                f"got {len(wanted.hidden)}."
-            )
         return wanted
 
 
@@ -62,15 +60,14 @@ class Weights:
 
     def restore(self, name: str, value: Any, estimator: Any) -> dict[str, np.ndarray]:
         """Return the weights, or raise a ValueError."""
-        import torch
-
         if not isinstance(value, dict):
             raise ValueError(f"`{name}` must be weights, got {shortened(value)}.")
         try:
             with torch.device("meta"):  # shapes only: sizes may be lies
-                wanted = estimator._network_class(estimator.config_).state_dict()
+                network = estimator._network_class(estimator.config_)
         except RuntimeError as error:
             raise ValueError(f"`{name}` would be too large: {error}") from error
+        wanted, ranges = network.state_dict(), value_ranges(network)
         for key in [*wanted, *value]:
             if key not in value or key not in wanted:
                 has = "lacks" if key in wanted else "has"
@@ -78,7 +75,8 @@ class Weights:
                     f"`{name}` {has} {shortened(key)}, unlike a network of the sizes "
                     "that `config_` gives."
                 )
-            array, shape = value[key], tuple(wanted[key].shape)
+        for key, wanted_array in wanted.items():
+            array, shape = value[key], tuple(wanted_array.shape)
             if not isinstance(array, np.ndarray):
                 raise ValueError(
                     f"`{name}` must have arrays, got {shortened(array)} as {key!r}."
@@ -88,4 +86,13 @@ class Weights:
                     f"`{name}` must have {key!r} of shape {shape} and dtype float32, "
                     f"got {array.shape} and {array.dtype}."
                 )
+            _check_values(f"{name}[{key!r}]", array, ranges.get(key, _WEIGHTS))
         return dict(value)
+
+
+def _check_values(name: str, array: np.ndarray, allowed: Number) -> None:
+    """Raise a ValueError for numbers with which a network computes nonsense."""
+    for value in (array.min(), array.max()):
+        allowed.check(name, float(value))
+    if array.ndim > 1 and not array.any():
+        raise ValueError(f"`{name}` has only zeros, so its layer hears nothing.")

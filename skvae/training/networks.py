@@ -4,7 +4,8 @@ An estimator keeps its network as a dictionary of arrays. A pickled PyTorch modu
 also contain its device and refer to the code of its classes.
 
 A network is a module that is made from a configuration and has it as `config`. A module
-that registers buffers sets them to their first values in ``reset_buffers()``.
+that registers buffers sets them to their first values in ``reset_buffers()``, and may
+have ``buffer_ranges``, which model files are checked with.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from skvae.utils.parameters import Number
+
 Module = TypeVar("Module", bound=nn.Module)
+
+#: Range of buffers that divide.
+SCALES = Number(1e-12, 1e12)
 
 
 @runtime_checkable
@@ -159,6 +165,32 @@ def initialize(module: nn.Module, generator: torch.Generator) -> None:
                 weight.fill_(0.0 if name.endswith("bias") else 1.0)
         if isinstance(layer, Buffered):
             layer.reset_buffers()
+
+
+def value_ranges(module: nn.Module) -> dict[str, Number]:
+    """Return the ranges of the buffers that have one.
+
+    Parameters
+    ----------
+    module : Module
+        Its layers may have ``buffer_ranges``, a range for the name of a buffer.
+
+    Returns
+    -------
+    dict of str to Number
+        By their names in the state of the module.
+
+    Examples
+    --------
+    >>> from skvae.speech.vae_network import SpeechNetwork, VAEConfig
+    >>> [*value_ranges(SpeechNetwork(VAEConfig(5, 2, (8,))))]
+    ['feature_scale']
+    """
+    return {
+        f"{prefix}.{name}" if prefix else name: allowed
+        for prefix, layer in module.named_modules()
+        for name, allowed in getattr(layer, "buffer_ranges", {}).items()
+    }
 
 
 def to_arrays(module: nn.Module) -> dict[str, np.ndarray]:

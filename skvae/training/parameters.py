@@ -8,10 +8,22 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skvae.utils.parameters import Number, Option, check_real
+from skvae.utils.parameters import (
+    MAX_DRAWS,
+    MAX_FRAMES,
+    MAX_ITERATIONS,
+    MAX_UNITS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+    check_real,
+)
 
 #: Arithmetic that networks may be trained in; see :mod:`skvae.training.precision`.
 PRECISIONS = ("float32", "bfloat16")
+
+#: Most layers of a network.
+_MAX_LAYERS = 100
 
 
 class Training(BaseEstimator):
@@ -98,17 +110,17 @@ class Training(BaseEstimator):
     """
 
     _parameter_ranges = {
-        "max_iter": Number(low=1, integer=True, optional=True),
-        "batch_size": Number(low=1, integer=True, optional=True),
-        "sequence_length": Number(low=1, integer=True, optional=True),
-        "n_combinations": Number(low=1, integer=True, optional=True),
-        "learning_rate": Number(low=0, open_low=True, optional=True),
+        "max_iter": Number(1, MAX_ITERATIONS, integer=True, optional=True),
+        "batch_size": Number(1, MAX_UNITS, integer=True, optional=True),
+        "sequence_length": Number(1, MAX_FRAMES, integer=True, optional=True),
+        "n_combinations": Number(1, MAX_DRAWS, integer=True, optional=True),
+        "learning_rate": Number(0, MAX_WEIGHT, open_low=True, optional=True),
         "decay": Number(low=0, high=1, optional=True),
         "averaging": Number(low=0, high=1, open_high=True, optional=True),
         "precision": Option(*PRECISIONS, None),
         "validation_fraction": Number(low=0, high=1, open_high=True, optional=True),
-        "n_iter_no_change": Number(low=1, integer=True, optional=True),
-        "max_cache_mb": Number(low=0, optional=True),
+        "n_iter_no_change": Number(1, MAX_ITERATIONS, integer=True, optional=True),
+        "max_cache_mb": Number(low=0, high=1e9, optional=True),
         "warm_start": Option(True, False, None),
     }
 
@@ -203,16 +215,18 @@ class LayerSizes:
     >>> LayerSizes().check("hidden_layer_sizes", (128, 0))
     Traceback (most recent call last):
         ...
-    ValueError: `hidden_layer_sizes` must be an integer in [1, inf), got 0.
+    ValueError: `hidden_layer_sizes` must be an integer in [1, 65536], got 0.
     """
 
     def check(self, name: str, value: Any) -> None:
         """Raise a ValueError unless a value is one or several sizes."""
         sizes = value if isinstance(value, tuple | list) else (value,)
-        if not sizes:
-            raise ValueError(f"`{name}` must hold at least one layer, got {value!r}.")
+        if not 1 <= len(sizes) <= _MAX_LAYERS:
+            raise ValueError(
+                f"`{name}` must have 1 to {_MAX_LAYERS} layers, got {len(sizes)}."
+            )
         for size in sizes:
-            check_real(name, size, low=1, integer=True)
+            check_real(name, size, low=1, high=MAX_UNITS, integer=True)
 
 
 def layer_sizes(value: Any) -> tuple[int, ...]:

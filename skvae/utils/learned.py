@@ -116,6 +116,11 @@ class Scalars:
         return [float(item) for item in value]
 
 
+#: Upper limit of numbers in arrays: a power that recordings with peaks of up to 1e12,
+#: the loudest that are accepted, do not reach.
+MAX_POWER = 1e36
+
+
 class Array:
     """An array of finite floating-point numbers.
 
@@ -124,8 +129,8 @@ class Array:
     *sizes : int, str or callable
         Size of each dimension: a number; the name of a parameter; "n_bins", the number
         of frequencies of `stft_`; "any", at least one; or a function of the estimator.
-    low : float
-        Least value.
+    low, high : float
+        Least and greatest value.
     optional : bool
         Whether None may take its place.
 
@@ -139,9 +144,16 @@ class Array:
     ValueError: `W_` must be an array of shape (2, 'any'), got (3, 5).
     """
 
-    def __init__(self, *sizes: Size, low: float = -math.inf, optional: bool = False):
+    def __init__(
+        self,
+        *sizes: Size,
+        low: float = -math.inf,
+        high: float = MAX_POWER,
+        optional: bool = False,
+    ):
         self.sizes = sizes
         self.low = low
+        self.high = high
         self.optional = optional
 
     def restore(self, name: str, value: Any, estimator: Any) -> np.ndarray | None:
@@ -155,6 +167,8 @@ class Array:
         if value.min() < self.low:
             least = "negative numbers" if self.low == 0 else f"number below {self.low}"
             raise ValueError(f"`{name}` must have no {least}.")
+        if value.max() > self.high:
+            raise ValueError(f"`{name}` must have no number above {self.high:g}.")
         return value
 
 

@@ -21,6 +21,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+#: Upper limits of counts. They are far above all use, and far below what would compute
+#: for years or needs more memory than any machine has. A model file, which may come
+#: from anybody, holds such parameters, too.
+MAX_ITERATIONS = 100_000
+MAX_DRAWS = 10_000
+MAX_UNITS = 2**16
+MAX_FRAMES = 10**9
+
+#: Upper limit of weights, step sizes and variances: its square is far from the largest
+#: number in single precision.
+MAX_WEIGHT = 1e6
+
 
 def check_real(
     name: str,

@@ -10,7 +10,11 @@ from torch import Tensor
 
 from skvae.speech.denoising_vae import DenoisingVAE
 from skvae.speech.prior import STANDARD, SpeechPrior
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_WEIGHT,
+    Number,
+    Option,
+)
 from skvae.vaenmf.base import GenerativeEnhancer, unfrozen
 from skvae.vaenmf.gradient_vem import GradientVEM
 from skvae.vaenmf.inference import Inference
@@ -124,7 +128,7 @@ class DnVAENMFEnhancer(GenerativeEnhancer):
 
     _parameter_ranges = {
         "prior": Option("encoder", "standard", "fixed"),
-        "sigma_z": Number(low=0),
+        "sigma_z": Number(0, MAX_WEIGHT),
         "start": Option("mask", "random"),
         "mask_weight": Number(low=0, high=1),
     }

@@ -113,7 +113,7 @@ class VAENMFEnhancer(GenerativeEnhancer):
 
     _parameter_ranges = {
         "guide_weight": Number(low=0, high=1),
-        "mask_smoothing": Number(low=1, integer=True),
+        "mask_smoothing": Number(low=1, high=9999, integer=True),
     }
 
     _learned = {"guide_": Part("estimate_mask", optional=True)}

@@ -18,7 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_DRAWS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+)
 from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.mixture import misfit, workspace
@@ -76,10 +81,10 @@ class GradientVEM(IterativeInference):
     _n_published_components = 5
 
     _parameter_ranges = {
-        "learning_rate": Number(low=0, open_low=True),
-        "n_samples": Number(low=1, integer=True),
-        "n_draws": Number(low=1, integer=True),
-        "prior_weight": Number(low=0),
+        "learning_rate": Number(low=0, high=10, open_low=True),
+        "n_samples": Number(1, MAX_DRAWS, integer=True),
+        "n_draws": Number(1, MAX_DRAWS, integer=True),
+        "prior_weight": Number(0, MAX_WEIGHT),
         "hold": Option(None, "latent", "noise"),
     }
 

@@ -28,7 +28,13 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from skvae.speech.prior import SpeechPrior
-from skvae.utils.parameters import Number, Option, check_ranges
+from skvae.utils.parameters import (
+    MAX_ITERATIONS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+    check_ranges,
+)
 from skvae.vaenmf.mixture import Costs, update_gain
 from skvae.vaenmf.nmf_noise import NMFNoise
 from skvae.vaenmf.noise import Noise
@@ -127,9 +133,9 @@ class IterativeInference(Inference):
     tol: float
 
     _parameter_ranges = {
-        "max_iter": Number(low=1, integer=True),
+        "max_iter": Number(1, MAX_ITERATIONS, integer=True),
         "gain": Option("free", None),
-        "tol": Number(low=0),
+        "tol": Number(0, MAX_WEIGHT),
     }
 
     @abstractmethod

@@ -18,7 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skvae.utils.parameters import Number
+from skvae.utils.parameters import (
+    MAX_DRAWS,
+    MAX_WEIGHT,
+    Number,
+)
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.metropolis import start_chain
 from skvae.vaenmf.mixture import misfit, workspace
@@ -71,9 +75,9 @@ class MCEM(IterativeInference):
     """
 
     _parameter_ranges = {
-        "n_burn_in": Number(low=0, integer=True),
-        "n_samples": Number(low=1, integer=True),
-        "proposal_variance": Number(low=0, open_low=True),
+        "n_burn_in": Number(0, MAX_DRAWS, integer=True),
+        "n_samples": Number(1, MAX_DRAWS, integer=True),
+        "proposal_variance": Number(0, MAX_WEIGHT, open_low=True),
     }
 
     def __init__(

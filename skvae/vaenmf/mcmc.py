@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 from skvae.speech.prior import SpeechPrior
-from skvae.utils.parameters import Number, Option, check_real
+from skvae.utils.parameters import (
+    MAX_DRAWS,
+    MAX_WEIGHT,
+    Number,
+    Option,
+)
 from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import Inference, Posterior
 from skvae.vaenmf.metropolis import start_chain
@@ -76,10 +81,10 @@ class MCMC(Inference):
     _n_published_components = 5
 
     _parameter_ranges = {
-        "n_burn_in": Number(low=0, integer=True),
-        "n_samples": Number(low=1, integer=True),
-        "n_latent_steps": Number(low=1, integer=True),
-        "proposal_variance": Number(low=0, open_low=True),
+        "n_burn_in": Number(0, MAX_DRAWS, integer=True),
+        "n_samples": Number(1, MAX_DRAWS, integer=True),
+        "n_latent_steps": Number(1, MAX_DRAWS, integer=True),
+        "proposal_variance": Number(0, MAX_WEIGHT, open_low=True),
         "exact": Option(True, False),
         "average": Option("parameters", "masks"),
     }
@@ -124,9 +129,8 @@ class MCMC(Inference):
                 raise ValueError(f"`{name}` must be a pair of numbers, got {pair!r}.")
             for k, value in enumerate(pair):
                 optional = name == "rate" and k == 1
-                check_real(
-                    f"{name}[{k}]", value, low=0, open_low=True, optional=optional
-                )
+                allowed = Number(0, MAX_WEIGHT, open_low=True, optional=optional)
+                allowed.check(f"{name}[{k}]", value)
 
     def infer(
         self,

@@ -35,7 +35,11 @@ from skvae.factorization.nmf_updates import (
 from skvae.signal.bandwidth import widen_band
 from skvae.utils.device import as_tensor, torch_generator
 from skvae.utils.learned import Array
-from skvae.utils.parameters import Number
+from skvae.utils.parameters import (
+    MAX_UNITS,
+    MAX_WEIGHT,
+    Number,
+)
 from skvae.vaenmf.mixture import FLOOR, mixture_parts
 from skvae.vaenmf.nmf_sampling import NMFSampler
 from skvae.vaenmf.noise import Noise, NoiseModel
@@ -80,11 +84,15 @@ class NMFNoise(NoiseModel):
 
     can_be_drawn = True
 
-    _learned = {"components_": Array("n_components", "any", low=0, optional=True)}
+    _learned = {
+        "components_": Array(
+            "n_components", "any", low=0, high=MAX_WEIGHT, optional=True
+        )
+    }
 
     _parameter_ranges = {
-        "n_components": Number(low=1, integer=True),
-        "smoothing": Number(low=1, integer=True),
+        "n_components": Number(1, MAX_UNITS, integer=True),
+        "smoothing": Number(low=1, high=9999, integer=True),
         "exponent": Number(low=0, high=1, open_low=True, optional=True),
     }
 
@@ -355,6 +363,8 @@ def random_factors(
     """
     if W is None:
         W = _uniform((*V.shape[:-2], n_components, V.shape[-1]), V, generator)
+    # A basis may have nothing in these bins, which are those of a narrower band.
+    W = torch.where(W.sum(-1, keepdim=True) > 0, W, 1.0)
     W = (W / W.sum(-1, keepdim=True)).expand(*V.shape[:-2], -1, -1)
     H = _uniform((*V.shape[:-1], W.shape[-2]), V, generator)
     scale = total(V, frames) / total(H, frames).clamp_min(FLOOR)

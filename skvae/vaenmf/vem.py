@@ -22,7 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skvae.utils.parameters import Number, Option
+from skvae.utils.parameters import (
+    MAX_DRAWS,
+    Number,
+    Option,
+)
 from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.mixture import FLOOR, bounded_gain, sum_log
@@ -86,7 +90,7 @@ class VEM(IterativeInference):
     follows_prior = False
 
     _parameter_ranges = {
-        "n_samples": Number(low=1, integer=True),
+        "n_samples": Number(1, MAX_DRAWS, integer=True),
         "covariance": Option(True, False),
         "encoder_input": Option("power", "log-expectation"),
         "guidance": Number(low=0, high=1),

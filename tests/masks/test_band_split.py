@@ -367,7 +367,7 @@ def test_it_guides_vae_nmf():
         ({"bottleneck_size": 1.5}, "`bottleneck_size` must be an integer"),
         ({"bidirectional": "yes"}, "`bidirectional` must be one of True, False"),
         ({"target": "irm"}, "`target` must be one of 'perceptual', 'psa'"),
-        ({"hidden_layer_sizes": ()}, "`hidden_layer_sizes` must hold at least one"),
+        ({"hidden_layer_sizes": ()}, "`hidden_layer_sizes` must have 1 to 100"),
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, message):

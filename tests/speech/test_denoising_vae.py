@@ -364,7 +364,7 @@ def test_silence_clicks_and_single_samples_do_no_harm(pairs):
     [
         ({"n_latent": 0}, "`n_latent` must be an integer"),
         ({"hidden_layer_sizes": (8, 0)}, "`hidden_layer_sizes` must be an integer"),
-        ({"hidden_layer_sizes": ()}, "`hidden_layer_sizes` must hold at least one"),
+        ({"hidden_layer_sizes": ()}, "`hidden_layer_sizes` must have 1 to 100 layers"),
         ({"n_mels": 0}, "`n_mels` must be an integer"),
         ({"multitask": 2}, "`multitask` must be one of True, False"),
         ({"target": "irm"}, "`target` must be one of 'perceptual', 'psa', 'msa'"),

@@ -360,13 +360,13 @@ def test_memory_is_in_proportion_to_the_file(path):
 def test_lies_about_sizes_take_no_memory(data, path):
     description, _, arrays = parts(data)
     text = json.dumps(description)
-    for size in (10**7, 10**10, 10**15):
+    for size in (10**4, 10**7, 10**15):
         lie = text.replace('"hidden_layer_sizes": 8', f'"hidden_layer_sizes": {size}')
         lie = lie.replace('"hidden": [8]', f'"hidden": [{size}]')
         assert lie.count(str(size)) == 3
         path.write_bytes(forged(lie, arrays))
         tracemalloc.start()
-        with pytest.raises(ValueError, match=r"of shape|too large"):
+        with pytest.raises(ValueError, match=r"of shape|must be an integer"):
             read_model(path)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -238,7 +238,7 @@ WRONG = {
     "truth": (MASK + "n_mels = true", "`n_mels` must be an integer"),
     "sizes": (
         MASK + "hidden_layer_sizes = [8, 0]",
-        "`estimator`: `hidden_layer_sizes` must be an integer in [1, inf), got 0",
+        "`estimator`: `hidden_layer_sizes` must be an integer in [1, 65536], got 0",
     ),
     "range": (MASK + "dropout = 2", "`dropout` must be a number in [0, 1), got 2"),
     "training": (MASK + "training = 3", "`training` must be None or a Training, got 3"),
@@ -248,7 +248,7 @@ WRONG = {
     ),
     "range of training": (
         MASK + "training = { max_iter = 0 }",
-        "`estimator.training`: `max_iter` must be an integer in [1, inf) or None",
+        "`estimator.training`: `max_iter` must be an integer in [1, 100000] or None",
     ),
     "training that is not used": (
         HEAD + '[estimator]\nclass = "SpeechVAE"\ntraining = { decay = 0.5 }',
