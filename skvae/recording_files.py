@@ -16,6 +16,8 @@ import soundfile
 import soxr
 
 from skvae.datasets.audio import QUALITY, resampled_length
+from skvae.formats.facts import Facts, examine
+from skvae.formats.riff import hides_sound
 
 #: Bits of integer encodings. Their samples are scaled here, since libsndfile reads full
 #: scale as 2^(bits - 1) but writes it as 2^(bits - 1) - 1, which changes the level.
@@ -30,8 +32,13 @@ _LEAST_RATE, _MOST_RATE = 1000, 1_000_000
 #: More samples than any file has: libsndfile returns such a number for unknown lengths.
 _UNKNOWN_LENGTH = 2**62
 
-#: Maximum size in bytes of a file without samples: headers, tags, a codebook.
-_EMPTY_BYTES = 2**16
+#: Maximum sizes in bytes of a file without samples: headers, and in some formats tags
+#: or a codebook.
+_EMPTY_BYTES, _OTHER_EMPTY_BYTES = 2**16, 2**12
+_FORMATS_WITH_TAGS = frozenset({"WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3"})
+
+#: Samples that an MP3 encoder adds at both ends, at most.
+_PADDING = 10 * 1152
 
 #: Samples of each channel that are counted at once.
 _SAMPLES_AT_ONCE = 2**16
@@ -190,6 +197,7 @@ class RecordingReader:
         self.n_channels: int = self._file.channels
         self.subtype: str = self._file.subtype
         self.n_samples: int = self._file.frames
+        self._facts: Facts | None = None
         try:
             self._check()
         except BaseException:
@@ -205,6 +213,42 @@ class RecordingReader:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
+
+    @property
+    def facts(self) -> Facts:
+        """Facts about the streams in the file."""
+        if self._facts is None:
+            self._facts = examine(self.path, self._file.format, self.subtype)
+        return self._facts
+
+    def check_end(self) -> None:
+        """Check that the file ends where its first stream ends, and not before.
+
+        Raises
+        ------
+        ValueError
+            If other streams follow, which libsndfile does not read.
+
+        Warns
+        -----
+        DamagedFileWarning
+            If the end of the stream is missing.
+        """
+        facts = self.facts
+        n_all = facts.n_samples or 0
+        if facts.n_streams > 1 or n_all > self.n_samples + _PADDING:
+            raise ValueError(
+                "the file contains several recordings, one after the other, and only "
+                "the first one would be read: split the file, or convert all of it "
+                "with `ffmpeg -i FILE NEW.wav`."
+            )
+        if facts.is_cut and not self._is_truncated():
+            warnings.warn(
+                "the mark at the end of the file is missing, so the file may be "
+                "truncated; the available part was enhanced.",
+                DamagedFileWarning,
+                stacklevel=3,
+            )
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -269,15 +313,21 @@ class RecordingReader:
                 f"the header gives a sample rate of {self.sample_rate} Hz, not between "
                 f"{_LEAST_RATE} and {_MOST_RATE} Hz: the file may be damaged."
             )
-        if self.n_samples > _UNKNOWN_LENGTH:
+        if self.n_samples > _UNKNOWN_LENGTH or (
+            # libsndfile then estimates the length from the size of the file.
+            self._file.format == "MP3" and not self.facts.has_length
+        ):
             self.n_samples = _count(self.path)
-        is_truncated = any(
-            int(there) < int(promised) < _MOST_PROMISED
-            for promised, there in _TRUNCATED.findall(self._file.extra_info)
-        )
+        is_truncated = self._is_truncated()
         if self.n_samples == 0:
             n_bytes = os.path.getsize(self.path)
-            if is_truncated or n_bytes > _EMPTY_BYTES:
+            has_tags = self._file.format in _FORMATS_WITH_TAGS
+            if (
+                is_truncated
+                or self.facts.is_cut
+                or n_bytes > (_EMPTY_BYTES if has_tags else _OTHER_EMPTY_BYTES)
+                or hides_sound(self.path)
+            ):
                 raise ValueError(
                     f"the file contains no samples in its {n_bytes} bytes: it is "
                     "truncated, or its header is damaged. Programs that ignore the "
@@ -290,6 +340,13 @@ class RecordingReader:
                 DamagedFileWarning,
                 stacklevel=4,
             )
+
+    def _is_truncated(self) -> bool:
+        """Whether the header promises more bytes than the file has."""
+        return any(
+            int(there) < int(promised) < _MOST_PROMISED
+            for promised, there in _TRUNCATED.findall(self._file.extra_info)
+        )
 
     def _ends_early(self) -> ValueError:
         return ValueError(

@@ -64,14 +64,14 @@ def enhance_file(
     OSError
         If a file cannot be opened, or the disk is full.
     ValueError
-        If the file is not audio, is truncated, cannot be written in its own format, or
-        contains NaN or inf.
+        If the file is not audio, is damaged, contains several recordings one after the
+        other, cannot be written in its own format, or contains NaN or inf.
 
     Warns
     -----
     DamagedFileWarning
-        If the header promises more samples than the file contains. The available part
-        is enhanced.
+        If the header promises more samples than the file contains, or the end of the
+        stream is missing. The available part is enhanced.
 
     See Also
     --------
@@ -105,6 +105,7 @@ def enhance_file(
                 if path is not None:
                     shutil.copyfile(source, path)
             return seconds
+        recording.check_end()
         outputs = [
             None
             if path is None

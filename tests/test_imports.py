@@ -21,6 +21,7 @@ PACKAGE = Path(skvae.__file__).parent
 LAYERS = [
     {"_version"},
     {"utils"},
+    {"formats"},
     {"metrics"},
     {"signal"},
     {"datasets"},

@@ -14,6 +14,7 @@ from skvae import (
     WienerFilter,
 )
 from skvae.datasets import make_dataset
+from skvae.formats import ogg
 from skvae.recording_files import (
     DamagedFileWarning,
     RecordingReader,
@@ -181,6 +182,8 @@ def test_scaled_stft_has_frames_of_64_ms(rate):
 def write_noise(path, n_samples=20_000, rate=16000, n_channels=1, **kind):
     rng = np.random.default_rng(0)
     samples = (0.2 * rng.standard_normal((n_samples, n_channels))).clip(-1, 1)
+    if path.suffix == ".opus":
+        kind = {"format": "OGG", "subtype": "OPUS", **kind}
     soundfile.write(path, samples, rate, **kind)
     return soundfile.read(path, always_2d=True)[0]
 
@@ -380,6 +383,74 @@ def test_sound_behind_a_header_that_promises_none_is_not_taken_for_silence(tmp_p
     source.write_bytes(content)
     with pytest.raises(ValueError, match="no samples in its 80044 bytes"):
         enhance_file(Constant().fit([np.ones(9)]), source, tmp_path / "b")
+
+
+@pytest.mark.parametrize("kind", ["wav", "rf64", "aiff", "au", "caf"])
+def test_nor_is_a_short_one(tmp_path, kind):
+    """A recorder that lost power writes no size; short files are no silence either."""
+    silent, source = tmp_path / f"silent.{kind}", tmp_path / f"a.{kind}"
+    soundfile.write(silent, [], 16000, subtype="PCM_16")
+    for sound in (bytes(8000), bytes(range(256)) * 20):
+        source.write_bytes(silent.read_bytes() + sound)
+        with pytest.raises(ValueError, match=r"no samples in its \d+ bytes"):
+            enhance_file(Constant().fit([np.ones(9)]), source, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+@pytest.mark.parametrize("share", [0.95, 0.5])
+def test_of_an_ogg_file_that_was_cut_off_the_end_is_missed(tmp_path, suffix, share):
+    source, target = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    write_noise(source, 160_000)
+    content = source.read_bytes()
+    source.write_bytes(content[: int(share * len(content))])
+    with pytest.warns(DamagedFileWarning, match="mark at the end of the file is miss"):
+        enhance_file(Constant().fit([np.ones(9)]), source, target)
+    n_samples = soundfile.info(target).frames
+    assert n_samples == soundfile.info(source).frames < 160_000
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+def test_an_ogg_file_without_a_sample_left_is_refused(tmp_path, suffix):
+    source = tmp_path / f"a.{suffix}"
+    write_noise(source, 160_000)
+    with open(source, "rb") as file:
+        headers = [page for page in ogg.read_pages(file) if page.position == 0]
+    n_bytes = sum(27 + len(page.segments) + len(page.body) for page in headers)
+    source.write_bytes(source.read_bytes()[: n_bytes + 9])
+    with pytest.raises(ValueError, match=r"no samples in its|cannot read the file"):
+        enhance_file(Constant().fit([np.ones(9)]), source, tmp_path / "b")
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus", "mp3", "flac"])
+def test_recordings_one_after_the_other_in_a_file_are_refused(
+    tmp_path, suffix, recwarn
+):
+    source, target = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    write_noise(source, 60_000)
+    enhance_file(Constant().fit([np.ones(9)]), source, target)
+    assert not list(recwarn)
+    target.unlink()
+    source.write_bytes(2 * source.read_bytes())
+    with pytest.raises(ValueError, match="several recordings, one after the other"):
+        enhance_file(Constant().fit([np.ones(9)]), source, target)
+    assert not target.exists()
+
+
+def test_an_mp3_file_that_does_not_tell_its_length_is_read_to_its_end(tmp_path):
+    source, target = tmp_path / "a.mp3", tmp_path / "b.mp3"
+    options = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
+    noisy = write_noise(source, 60_000, **options)
+    content = source.read_bytes()
+    # Without the first frame, which holds the length; the decoder then keeps what the
+    # encoder has added at both ends.
+    second = content.index(content[:2], 4)
+    source.write_bytes(content[second:])
+    with RecordingReader(source) as recording:
+        assert 60_000 <= recording.n_samples < 62_000
+        assert recording.n_samples == len(soundfile.read(source)[0])
+    enhance_file(Constant().fit([np.ones(9)]), source, target)
+    assert np.std(soundfile.read(target)[0]) == pytest.approx(np.std(noisy), rel=0.1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])

@@ -1,0 +1,170 @@
+"""Pages of Ogg files (RFC 3533)."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from skvae.formats.facts import Facts, upper_bitrate
+
+_MAGIC = b"OggS"
+_HEADER = struct.Struct("<4sBBqIIIB")
+
+#: Flags of a page.
+CONTINUED, FIRST, LAST = 1, 2, 4
+
+#: Position of a page on which no packet ends.
+_NOWHERE = -1
+
+#: Bytes that are searched for a page at once.
+_N_SEARCHED = 2**16
+
+#: Ticks per second of the positions in an Opus stream, whatever its sample rate.
+_OPUS_RATE = 48000
+
+
+class Page(NamedTuple):
+    """A page of a stream.
+
+    Attributes
+    ----------
+    flags : int
+        Sum of CONTINUED, FIRST and LAST.
+    position : int
+        Number of samples up to the last packet that ends on the page; -1 for none.
+    serial : int
+        Number of the stream.
+    number : int
+        Number of the page in its stream.
+    segments : bytes
+        Sizes of the segments. A packet ends with a segment of less than 255 bytes.
+    body : bytes
+        The segments. It is shorter than their sizes if the file ends before.
+    """
+
+    flags: int
+    position: int
+    serial: int
+    number: int
+    segments: bytes
+    body: bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file has all bytes of the page."""
+        return len(self.body) == sum(self.segments)
+
+
+def read_pages(file: BinaryIO) -> Iterator[Page]:
+    """Read the pages of an Ogg file. Bytes between pages are ignored.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, at the beginning of a page.
+
+    Yields
+    ------
+    Page
+        Only the last one may be incomplete.
+
+    Examples
+    --------
+    >>> import io, soundfile
+    >>> file = io.BytesIO()
+    >>> soundfile.write(file, [0.0] * 800, 8000, format="OGG")
+    >>> _ = file.seek(0)
+    >>> [page.flags for page in read_pages(file)]
+    [2, 0, 4]
+    """
+    while _find_page(file):
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            yield Page(0, _NOWHERE, 0, 0, b"\1", b"")
+            return
+        _, _, flags, position, serial, number, _, n_segments = _HEADER.unpack(header)
+        segments = file.read(n_segments)
+        body = file.read(sum(segments))
+        page = Page(flags, position, serial, number, segments, body)
+        if len(segments) < n_segments:
+            page = page._replace(segments=b"\1", body=b"")
+        yield page
+        if not page.is_whole:
+            return
+
+
+def _find_page(file: BinaryIO) -> bool:
+    """Go to the next page, and return whether there is one."""
+    start = file.read(len(_MAGIC))
+    file.seek(-len(start), os.SEEK_CUR)
+    if start == _MAGIC:
+        return True
+    rest = b""
+    while block := file.read(_N_SEARCHED):
+        block = rest + block
+        found = block.find(_MAGIC)
+        if found >= 0:
+            file.seek(found - len(block), os.SEEK_CUR)
+            return True
+        rest = block[1 - len(_MAGIC) :]
+    return False
+
+
+def examine(path: str | os.PathLike[str], subtype: str) -> Facts:
+    """Read the structure of an Ogg file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    subtype : {"VORBIS", "OPUS"} or str
+        Encoding of its first stream.
+
+    Returns
+    -------
+    Facts
+        The bit rate of Vorbis is the nominal one of its header, which stands for the
+        quality that was chosen.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, soundfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "a.ogg")
+    >>> soundfile.write(path, [0.0] * 8000, 8000)
+    >>> facts = examine(path, "VORBIS")
+    >>> facts.n_streams, facts.is_cut
+    (1, False)
+    """
+    nominal, rate = None, float(_OPUS_RATE)
+    n_streams, is_cut, is_within = 0, True, False
+    sizes: list[float] = []
+    seconds: list[float] = []
+    before = 0
+    with open(path, "rb") as file:
+        for page in read_pages(file):
+            if page.flags & FIRST:
+                # Streams at the same time begin together, before all other pages.
+                n_streams += is_within or n_streams == 0
+                is_within = False
+                if subtype == "VORBIS" and n_streams == 1:
+                    rate, nominal = _read_vorbis(page.body)
+                before = 0
+            else:
+                is_within = True
+                if page.position > before:
+                    sizes.append(len(page.body))
+                    seconds.append((page.position - before) / rate)
+                    before = page.position
+            is_cut = not (page.flags & LAST and page.is_whole)
+    bitrate = nominal or upper_bitrate(sizes, seconds)
+    return Facts(bitrate, max(n_streams, 1), is_cut=is_cut)
+
+
+def _read_vorbis(packet: bytes) -> tuple[float, float | None]:
+    """Sample rate in Hz and nominal bit rate in kbit/s of an identification header."""
+    if len(packet) < 28 or packet[:7] != b"\1vorbis":
+        return float(_OPUS_RATE), None
+    rate, _, nominal = struct.unpack_from("<Iii", packet, 12)
+    return float(max(rate, 1)), nominal / 1000 if nominal > 0 else None
