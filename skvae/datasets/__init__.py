@@ -15,9 +15,11 @@ from skvae.datasets.corpora.timit import load_timit
 from skvae.datasets.corpora.voicebank import load_voicebank_demand
 from skvae.datasets.corpora.wsj0 import load_wsj0
 from skvae.datasets.mixing.augmentation import Augmentation
+from skvae.datasets.mixing.channel import Channel
 from skvae.datasets.mixing.mixed_corpus import Mixture, mix_corpus, write_corpus
 from skvae.datasets.mixing.mixer import Mixer
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.rooms import Rooms
 from skvae.datasets.mixing.snr import mix_at_snr
 from skvae.datasets.mixing.speech import make_speech
 from skvae.datasets.mixing.synthetic import make_dataset
@@ -29,6 +31,8 @@ __all__ = [
     "Mixer",
     "mix_at_snr",
     "Augmentation",
+    "Rooms",
+    "Channel",
     "make_speech",
     "make_noise",
     "make_dataset",

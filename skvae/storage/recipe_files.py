@@ -34,15 +34,16 @@ A recipe is a TOML file::
     class = "Mixer"
     snr = { low = -5.0, high = 15.0 }
 
-A table with `class` is an estimator of this package, a `Mixer` or an `Augmentation`;
-its other keys are the parameters. A table `training` needs no `class`, which is always
-`Training`. A class outside skvae is named as `class = "package.module:Class"`; the user
-must allow it. A table with `frozen` is the estimator of a model file, named relative to
-the recipe, or a model of the package; it is not trained. A table of `low` and `high` is
-a pair, which parameters such as `snr` take as a range; a list may hold such tables. The
-string "none" is None, which TOML does not have. A mixer uses the recordings of noise
-that the user passes, or, with `noise = "synthetic"`, synthetic noise. Parameters of a
-single training, such as files and devices (:data:`NOT_SAID`), are not part of a recipe.
+A table with `class` is an estimator of this package, a `Mixer`, or one of its parts
+(`Augmentation`, `Rooms`, `Channel`); its other keys are the parameters. A table
+`training` needs no `class`, which is always `Training`. A class outside skvae is named
+as `class = "package.module:Class"`; the user must allow it. A table with `frozen` is
+the estimator of a model file, named relative to the recipe, or a model of the package;
+it is not trained. A table of `low` and `high` is a pair, which parameters such as `snr`
+take as a range; a list may hold such tables. The string "none" is None, which TOML does
+not have. A mixer uses the recordings of noise that the user passes, or, with `noise =
+"synthetic"`, synthetic noise. Parameters of a single training, such as files and
+devices (:data:`NOT_SAID`), are not part of a recipe.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
-from skvae.datasets import Augmentation, Mixer
+from skvae.datasets import Augmentation, Channel, Mixer, Rooms
 from skvae.estimator import SpeechEstimator
 from skvae.storage.classes import Classes, public_classes
 from skvae.storage.estimators import check_parameters
@@ -74,6 +75,7 @@ NOT_SAID = frozenset(
         "device",
         "n_jobs",
         "noise_profile",
+        "responses",
         "verbose",
         "warm_start",
     }
@@ -86,7 +88,9 @@ SYNTHETIC = "synthetic"
 NONE = "none"
 
 #: Classes that recipes may name in addition to estimators.
-_OF_MIXTURES: dict[str, type] = {"Mixer": Mixer, "Augmentation": Augmentation}
+_OF_MIXTURES: dict[str, type] = {
+    cls.__name__: cls for cls in (Mixer, Augmentation, Rooms, Channel)
+}
 
 #: Classes that None means for these parameters. Made explicit, each part can have a
 #: checkpoint of its own.

@@ -14,7 +14,9 @@ from sklearn.base import BaseEstimator, clone
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import find_audio
 from skvae.datasets.mixing.augmentation import Augmentation, cut_at_random
+from skvae.datasets.mixing.channel import Channel
 from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.rooms import Rooms
 from skvae.datasets.mixing.snr import (
     check_same_rate,
     check_snr,
@@ -60,6 +62,11 @@ class Mixer(BaseEstimator):
         Random changes of speech and noise before they are mixed. True means
         :class:`Augmentation` with its defaults. The clean speech of the pair is the
         changed speech.
+    rooms : Rooms, default=None
+        Reverberation of the speech. The clean speech of the pair has early reflections
+        only. None means that the speech is as recorded.
+    channel : Channel, default=None
+        Defects of the recording, such as band limits and clipping. None means none.
     random_state : int, Generator, RandomState or None, default=None
         Seed or generator for calls without one.
 
@@ -67,9 +74,14 @@ class Mixer(BaseEstimator):
     --------
     mix_at_snr : One mixture of given speech and noise at a given SNR.
     Augmentation : The random changes.
+    Rooms : Reverberation.
+    Channel : Defects of the recording.
 
     Notes
     -----
+    Training with `n_combinations` above 1 pairs the speech of one mixture with all that
+    was added to another, so some late reverberation and clipping meets other speech.
+
     Clones share the noise instead of copying it, and only the segments in
     use are read from files. Waveforms are pickled with their samples, files as paths.
 
@@ -95,6 +107,8 @@ class Mixer(BaseEstimator):
         synthetic: float = 0.0,
         noiseless: float = 0.0,
         augment: bool | Augmentation = False,
+        rooms: Rooms | None = None,
+        channel: Channel | None = None,
         random_state: RandomState = None,
     ) -> None:
         self.noise = noise
@@ -103,6 +117,8 @@ class Mixer(BaseEstimator):
         self.synthetic = synthetic
         self.noiseless = noiseless
         self.augment = augment
+        self.rooms = rooms
+        self.channel = channel
         self.random_state = random_state
 
     def speech_length(self, n_samples: int) -> int:
@@ -148,7 +164,8 @@ class Mixer(BaseEstimator):
             Mixture, in float32 or float64 like `clean`, and in float32 for 16-bit
             integers.
         clean : ndarray of shape (n_samples,)
-            Speech in the mixture. It may be the input itself or a view of it.
+            Speech in the mixture. It may be the input itself or a view of it. With
+            `rooms`, the mixture also has its late reverberation.
 
         Raises
         ------
@@ -221,6 +238,7 @@ class Mixer(BaseEstimator):
         n_samples: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         augmentation = self._check_augmentation()
+        self._check_parts()
         for share in ("synthetic", "noiseless"):
             check_real(share, getattr(self, share), low=0, high=1)
         speech = clean if isinstance(clean, AudioFile) else open_waveform(clean, name)
@@ -254,14 +272,20 @@ class Mixer(BaseEstimator):
 
         if augmentation:
             speech = augmentation.change_speech(speech, n_samples, rng)
+        rate = _tell_rate(clean, noises)
         if snr == math.inf:
-            noise = np.zeros_like(speech)
-        elif augmentation:
-            rate = _tell_rate(clean, noises)
-            noise = augmentation.change_noise(take, n_samples, rate, rng)
+            noisy = speech.copy()
         else:
-            noise = take(n_samples)
-        noisy = speech + scale_noise(noise, speech, snr)
+            if augmentation:
+                noise = augmentation.change_noise(take, n_samples, rate, rng)
+            else:
+                noise = take(n_samples)
+            heard = speech
+            if self.rooms is not None:
+                heard, speech = self.rooms.apply(speech, rate, rng)
+            noisy = heard + scale_noise(noise, heard, snr)
+        if self.channel is not None:
+            noisy, speech = self.channel.apply(noisy, speech, rate, rng)
         if level != 0.0:
             gain = speech.dtype.type(10.0 ** (level / 20))
             noisy, speech = noisy * gain, speech * gain
@@ -278,6 +302,18 @@ class Mixer(BaseEstimator):
             return Augmentation() if augment else None
         augment.check()
         return augment
+
+    def _check_parts(self) -> None:
+        """Validate `rooms` and `channel`."""
+        for name, cls in (("rooms", Rooms), ("channel", Channel)):
+            part = getattr(self, name)
+            if part is None:
+                continue
+            if not isinstance(part, cls):
+                raise ValueError(
+                    f"`{name}` must be None or a {cls.__name__}, got {part!r}."
+                )
+            part.check()
 
     def _list_noise(self) -> Sequence[Any] | None:
         """Validate `noise` and return the noises, if any."""

@@ -294,7 +294,7 @@ def test_mixing_changes_neither_pickle_nor_hash(folder, clean):
     assert (pickle.dumps(mixer), joblib.hash(mixer)) == before
     assert mixer.get_params().keys() == {
         *("noise", "snr", "level", "synthetic", "noiseless", "augment"),
-        "random_state",
+        *("rooms", "channel", "random_state"),
     }
 
 
