@@ -48,9 +48,11 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.vaenmf.dn_enhancer import DnVAENMFEnhancer as DnVAENMFEnhancer
     from skvae.vaenmf.enhancer import VAENMFEnhancer as VAENMFEnhancer
     from skvae.vaenmf.gradient_vem import GradientVEM as GradientVEM
+    from skvae.vaenmf.langevin import Langevin as Langevin
     from skvae.vaenmf.mcem import MCEM as MCEM
     from skvae.vaenmf.mcmc import MCMC as MCMC
     from skvae.vaenmf.nmf_noise import NMFNoise as NMFNoise
+    from skvae.vaenmf.point_em import PointEM as PointEM
     from skvae.vaenmf.vem import VEM as VEM
 
 # Public name -> the module that defines it, in the order of the API reference.
@@ -77,8 +79,10 @@ _EXPORTS = {
     "VAENMFEnhancer": "skvae.vaenmf.enhancer",
     "Training": "skvae.training.parameters",
     "NMFNoise": "skvae.vaenmf.nmf_noise",
+    "PointEM": "skvae.vaenmf.point_em",
     "VEM": "skvae.vaenmf.vem",
     "GradientVEM": "skvae.vaenmf.gradient_vem",
+    "Langevin": "skvae.vaenmf.langevin",
     "MCEM": "skvae.vaenmf.mcem",
     "MCMC": "skvae.vaenmf.mcmc",
     "AudioFile": "skvae.datasets",

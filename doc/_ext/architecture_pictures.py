@@ -225,7 +225,8 @@ def draw_parts(theme: str) -> Picture:
     arrow((124, 374), (124, 445), (252, 445), role="guide")
     arrow((360, 476), (360, 516))
     arrow((596, 476), (596, 516))
-    what = ["=inference", "VEM, GradientVEM, MCEM, MCMC: infer(V, prior, noise)"]
+    names = "VEM, GradientVEM, PointEM, Langevin, MCEM, MCMC"
+    what = ["=inference", f"{names}: infer(V, prior, noise)"]
     box(16, 516, 688, 66, what, "inference")
 
     tools = [

@@ -42,6 +42,22 @@ class LatentPrior(ABC):
             `is_framewise`, a term depends on its own frame only.
         """
 
+    def gradient(self, z: Tensor) -> Tensor:
+        """Return the gradient of -log p(z), by automatic differentiation.
+
+        Parameters
+        ----------
+        z : Tensor of shape (..., N, L)
+            Latent variables.
+
+        Returns
+        -------
+        Tensor of shape (..., N, L)
+        """
+        z = z.detach().requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(self.neg_log_prob(z).sum(), z)[0]
+
     @abstractmethod
     def divergence(
         self, mean: Tensor, log_variance: Tensor
@@ -88,6 +104,10 @@ class NormalPrior(LatentPrior):
         if self.is_standard:
             return 0.5 * (z * z).sum(-1)
         return 0.5 * ((z - self.mean).square() / self.variance).sum(-1)
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """Return the gradient in closed form; see :meth:`LatentPrior.gradient`."""
+        return (z - self.mean) / self.variance
 
     def divergence(
         self, mean: Tensor, log_variance: Tensor
@@ -203,6 +223,10 @@ class SpeechPrior:
     def neg_log_prob(self, z: Tensor) -> Tensor:
         """Return -log p(z) by frame; see :meth:`LatentPrior.neg_log_prob`."""
         return self.latent.neg_log_prob(z)
+
+    def gradient(self, z: Tensor) -> Tensor:
+        """Return the gradient of -log p(z); see :meth:`LatentPrior.gradient`."""
+        return self.latent.gradient(z)
 
     def divergence(
         self, mean: Tensor, log_variance: Tensor

@@ -89,7 +89,7 @@ class VAENMFEnhancer(GenerativeEnhancer):
     --------
     SpeechVAE : Speech model.
     NMFNoise : Noise model.
-    VEM, GradientVEM, MCEM, MCMC : Inferences.
+    VEM, GradientVEM, PointEM, Langevin, MCEM, MCMC : Inferences.
 
     Notes
     -----

@@ -24,14 +24,12 @@ from skvae.utils.parameters import (
     Number,
     Option,
 )
+from skvae.vaenmf.adam import Adam
 from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.mixture import misfit, workspace
 from skvae.vaenmf.padding import total
 from skvae.vaenmf.reconstruction import latent_wiener
-
-#: Adam's decay rates and its guard against division by zero (Kingma and Ba, 2015).
-_BETA1, _BETA2, _ADAM_EPS = 0.9, 0.999, 1e-8
 
 
 class GradientVEM(IterativeInference):
@@ -135,7 +133,7 @@ class _GradientRun(Run):
         self.mean, self.log_variance = (
             part.clone() for part in self.prior.first_posterior(V)
         )
-        self.adam = _Adam((self.mean, self.log_variance), options.learning_rate)
+        self.adam = Adam((self.mean, self.log_variance), options.learning_rate)
         self.variances = list(V.new_empty(options.n_samples, *V.shape))
         self.memory = workspace(V)
 
@@ -210,26 +208,3 @@ class _GradientRun(Run):
                 # dz/db = (z - a) / 2
                 by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
         return cost, (by_mean, by_log_variance)
-
-
-class _Adam:
-    """Steps against a gradient, in place (Kingma and Ba, 2015)."""
-
-    def __init__(self, parameters: tuple[Tensor, ...], learning_rate: float):
-        self._parameters = parameters
-        self._learning_rate = learning_rate
-        self._moments = [
-            (torch.zeros_like(part), torch.zeros_like(part)) for part in parameters
-        ]
-        self._n_steps = 0
-
-    def step(self, gradients: tuple[Tensor, ...]) -> None:
-        self._n_steps += 1
-        for parameter, gradient, (first, second) in zip(
-            self._parameters, gradients, self._moments, strict=True
-        ):
-            first.lerp_(gradient, 1 - _BETA1)
-            second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
-            scale = (second / (1 - _BETA2**self._n_steps)).sqrt_().add_(_ADAM_EPS)
-            step = self._learning_rate / (1 - _BETA1**self._n_steps)
-            parameter.addcdiv_(first, scale, value=-step)

@@ -8,15 +8,19 @@ from skvae.speech.base import SpeechModel
 from skvae.utils.parameters import check_option
 from skvae.vaenmf.gradient_vem import GradientVEM
 from skvae.vaenmf.inference import Inference
+from skvae.vaenmf.langevin import Langevin
 from skvae.vaenmf.mcem import MCEM
 from skvae.vaenmf.mcmc import MCMC
 from skvae.vaenmf.noise import NoiseModel
+from skvae.vaenmf.point_em import PointEM
 from skvae.vaenmf.vem import VEM
 
 #: Short names that `inference` accepts; an inference need not have one.
 INFERENCES: dict[str, type[Inference]] = {
     "vem": VEM,
     "gradient": GradientVEM,
+    "point": PointEM,
+    "langevin": Langevin,
     "mcem": MCEM,
     "mcmc": MCMC,
 }
@@ -28,7 +32,7 @@ def make_inference(inference: Any) -> Inference:
     Parameters
     ----------
     inference : str or Inference
-        "vem", "gradient", "mcem" or "mcmc", with default parameters, or an object,
+        A key of :data:`INFERENCES`, which means default parameters, or an object,
         whose parameters are not checked.
 
     Returns
@@ -62,12 +66,15 @@ def check_combination(
     ===========  =====================================  ======================
     VEM          with a standard normal prior           any
     GradientVEM  any                                    any
+    PointEM      any                                    any
+    Langevin     any                                    any
     MCEM         any                                    any
     MCMC         any                                    one that can be drawn
     ===========  =====================================  ======================
 
     Metropolis chains (MCEM, MCMC and the "mh" reconstruction of VEM) move block by
-    block where the decoder or the prior of the speech model joins frames.
+    block where the decoder or the prior of the speech model joins frames. An adjusted
+    Langevin chain then accepts or rejects whole sequences.
 
     Parameters
     ----------

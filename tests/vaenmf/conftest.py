@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skvae import MCEM, MCMC, VEM, GradientVEM, NMFNoise
+from skvae import MCEM, MCMC, VEM, GradientVEM, Langevin, NMFNoise, PointEM
 from skvae.speech.prior import SpeechPrior
 from skvae.vaenmf.nmf_noise import NMF
 
@@ -68,6 +68,14 @@ def mcem(V, prior, noise, rng, **parameters):
 
 def mcmc(V, prior, noise, rng, **parameters):
     return MCMC.as_published().set_params(**parameters).infer(V, prior, noise, rng)
+
+
+def point_em(V, prior, noise, rng, **parameters):
+    return PointEM(**parameters).infer(V, prior, noise, rng)
+
+
+def langevin(V, prior, noise, rng, **parameters):
+    return Langevin(**parameters).infer(V, prior, noise, rng)
 
 
 @pytest.fixture

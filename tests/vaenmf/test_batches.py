@@ -23,9 +23,11 @@ from .conftest import (
     L,
     generator,
     gradient_vem,
+    langevin,
     linear_prior,
     mcem,
     mcmc,
+    point_em,
     start_noise,
     vem,
 )
@@ -40,6 +42,10 @@ INFERENCES = {
     "gradient fixed": (gradient_vem, {"max_iter": 6, "hold": "latent"}),
     "gradient noise held": (gradient_vem, {"max_iter": 6, "hold": "noise"}),
     "gradient gain": (gradient_vem, {"max_iter": 6, "gain": "free"}),
+    "point": (point_em, {"max_iter": 6}),
+    "langevin": (langevin, {"max_iter": 4, "n_draws": 3}),
+    "langevin exact": (langevin, {"max_iter": 4, "adjusted": True}),
+    "langevin smooth": (langevin, {"max_iter": 4, "total_variation": 2.0}),
     "mcem": (mcem, {"max_iter": 3, "n_burn_in": 3, "n_samples": 2}),
     "mcmc": (mcmc, {"n_burn_in": 3, "n_samples": 3}),
     "mcmc masks": (

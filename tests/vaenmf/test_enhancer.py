@@ -182,7 +182,7 @@ def test_a_name_is_the_object_with_its_defaults(name):
 @pytest.mark.parametrize(
     ("inference", "message"),
     [
-        ("gibbs", "`inference` must be one of 'vem', 'gradient', 'mcem', 'mcmc'"),
+        ("gibbs", "`inference` must be one of 'vem', 'gradient', 'point', 'langevin'"),
         (VEM, "an object such as MCEM\\(\\)"),
         (VEM(0), "`max_iter` must be an integer"),
         (VEM(reconstruction="x"), "`reconstruction` must be one of 'mh', 's', 'z'"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from skvae import MCMC
+from skvae import MCMC, Langevin, PointEM
 from skvae.speech.prior import NormalPrior, SpeechPrior
 from skvae.vaenmf import vem as vem_module
 from skvae.vaenmf.mcem import _MCEMRun
@@ -44,6 +44,9 @@ INFERENCES = {
     "gradient": lambda *a: gradient_vem(*a, max_iter=10, gain="free"),
     "gradient fixed": lambda *a: gradient_vem(*a, max_iter=10, hold="latent"),
     "gradient noise held": lambda *a: gradient_vem(*a, max_iter=10, hold="noise"),
+    "point": lambda *a: PointEM(10).infer(*a),
+    "langevin": lambda *a: Langevin(5, n_draws=2).infer(*a),
+    "langevin exact": lambda *a: Langevin(5, n_draws=2, adjusted=True).infer(*a),
     "mcem": lambda *a: mcem(*a, max_iter=3, n_burn_in=3, n_samples=2),
     "mcmc": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3),
     "mcmc exact": lambda *a: mcmc(*a, n_burn_in=3, n_samples=3, exact=True),
