@@ -1,7 +1,6 @@
-"""Audio files that are read and written a part at a time, all channels together.
+"""Audio files that are read a part at a time, all channels together.
 
-Samples are single precision, which represents 24 bits. Files are written with the
-encoding of another file.
+Samples are single precision, which represents 24 bits.
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ import soundfile
 import soxr
 
 from skvae.datasets.audio import QUALITY, resampled_length
+from skvae.formats.encodings import LOSSY, Layout
 from skvae.formats.facts import Facts, examine
 from skvae.formats.riff import hides_sound
 
 #: Bits of integer encodings. Their samples are scaled here, since libsndfile reads full
 #: scale as 2^(bits - 1) but writes it as 2^(bits - 1) - 1, which changes the level.
 _PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-
-#: Encodings that libsndfile 1.2.2 writes wrong: loud noise comes back as other noise.
-_WRONG_WHEN_WRITTEN = frozenset({"ALAC_20", "ALAC_24", "ALAC_32"})
 
 #: Range of sample rates in Hz of recordings of speech. Damaged headers contain others.
 _LEAST_RATE, _MOST_RATE = 1000, 1_000_000
@@ -251,17 +248,26 @@ class RecordingReader:
             )
 
     @property
-    def layout(self) -> dict[str, Any]:
-        """Arguments of soundfile to write a file with the same encoding."""
+    def layout(self) -> Layout:
+        """How the file is written."""
         names = ("samplerate", "channels", "format", "subtype", "endian")
-        return {name: getattr(self._file, name) for name in names}
+        return Layout(*(getattr(self._file, name) for name in names))
 
-    def channels(self, rate: int) -> list[_Channel]:
-        """Return all channels, resampled to a rate in Hz."""
+    @property
+    def bitrate(self) -> float | None:
+        """Bit rate in kbit/s, if the encoding is lossy."""
+        return self.facts.bitrate if self.subtype in LOSSY else None
+
+    def resample(self, rate: int) -> None:
+        """Let :meth:`read` count and return samples at another rate in Hz."""
         if rate != self.sample_rate:
             self._stream = soxr.ResampleStream(
                 self.sample_rate, rate, self.n_channels, "float32", QUALITY
             )
+
+    def channels(self, rate: int) -> list[_Channel]:
+        """Return all channels, resampled to a rate in Hz."""
+        self.resample(rate)
         length = resampled_length(self.n_samples, self.sample_rate, rate)
         return [_Channel(self, k, length, rate) for k in range(self.n_channels)]
 
@@ -381,92 +387,14 @@ class _Channel:
         return f"channel {self._index}"
 
 
-class RecordingWriter:
-    """Audio file with the encoding of another one; its length is checked at the end.
-
-    Parameters
-    ----------
-    path : str or path-like
-        File to write.
-    like : RecordingReader
-        Recording whose encoding and length the file has.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    ValueError
-        If the encoding can only be read.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> soundfile.write(folder / "a.flac", np.zeros((8, 2)), 8000)
-    >>> with RecordingReader(folder / "a.flac") as recording:
-    ...     with RecordingWriter(folder / "b.flac", recording) as copy:
-    ...         copy.write(recording.read(0, 8))
-    >>> soundfile.info(folder / "b.flac").frames
-    8
-    """
-
-    def __init__(self, path: str | os.PathLike[str], like: RecordingReader):
-        self._path = path
-        self._like = like
-        layout = like.layout
-        kind = {name: layout[name] for name in ("format", "subtype", "endian")}
-        try:
-            if kind["subtype"] in _WRONG_WHEN_WRITTEN:
-                raise ValueError("libsndfile writes it incorrectly")
-            if not soundfile.check_format(**kind):
-                raise ValueError("soundfile can only read it")
-            self._file = soundfile.SoundFile(_name(path), "w", **layout)
-        except (soundfile.SoundFileError, ValueError) as error:
-            _raise_reason(path)
-            raise ValueError(
-                f"it cannot be written in its own format, {layout['format']} with "
-                f"{layout['subtype']} ({error}): convert it to WAV or FLAC first."
-            ) from error
-
-    def __enter__(self) -> RecordingWriter:
-        return self
-
-    def __exit__(self, kind: object, *exception: object) -> None:
-        self._file.close()
-        # libsndfile does not report errors that occur when a file is closed.
-        if kind is None:
-            try:
-                n_samples = soundfile.info(_name(self._path)).frames
-            except soundfile.SoundFileError:
-                n_samples = 0
-            if n_samples < self._like.n_samples:
-                _raise_reason(self._path)
-                raise OSError(
-                    f"only {n_samples} of {self._like.n_samples} samples were written"
-                )
-
-    def write(self, samples: np.ndarray) -> None:
-        """Append samples of shape (n_samples, n_channels)."""
-        if not np.isfinite(samples).all():
-            raise ValueError(
-                "the enhanced recording contains NaN or inf, which is not written: "
-                "the model file may be damaged; use another model."
-            )
-        try:
-            self._file.write(encode(samples, self._like.subtype))
-        except (soundfile.SoundFileError, AssertionError) as error:
-            _raise_reason(self._path)
-            raise OSError(f"writing failed: {error}") from error
-
-
-def _name(path: str | os.PathLike[str]) -> Any:
-    """File name for libsndfile, also if its bytes are not UTF-8."""
+def name_for_libsndfile(path: str | os.PathLike[str]) -> Any:
+    """Return the name of a file for libsndfile, also if its bytes are not UTF-8."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
 def _open(path: str | os.PathLike[str]) -> _Sequential:
     try:
-        return _Sequential(_name(path))
+        return _Sequential(name_for_libsndfile(path))
     # soundfile raises TypeError where a headerless format needs more arguments.
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         with open(path, "rb") as file:  # raises an OSError that says why
@@ -485,9 +413,3 @@ def _count(path: str | os.PathLike[str]) -> int:
         while n_new := len(file.read(_SAMPLES_AT_ONCE, dtype="float32")):
             n_samples += n_new
     return n_samples
-
-
-def _raise_reason(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that libsndfile does not report, e.g. a full disk."""
-    with open(path, "ab") as file:
-        file.write(bytes(_EMPTY_BYTES))

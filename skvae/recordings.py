@@ -1,55 +1,86 @@
 """Recordings in files: any rate, any number of channels, any length, in bounded memory.
 
-Outputs have the sample rate, the channels, the length and the encoding of the input.
+Outputs have the sample rate, the channels, the length and the encoding of the input,
+unless another format is chosen.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import lru_cache
+from tempfile import TemporaryDirectory
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 import soxr
 
 from skvae.base import BaseEnhancer
-from skvae.datasets.audio import QUALITY
-from skvae.recording_files import RecordingReader, RecordingWriter, quantize
+from skvae.datasets.audio import QUALITY, resampled_length
+from skvae.formats.encodings import (
+    FORMAT_NAMES,
+    FormatName,
+    check_ending,
+    choose_layout,
+    format_of_ending,
+)
+from skvae.recording_files import RecordingReader, quantize
+from skvae.recording_writer import RecordingWriter
 from skvae.signal.stft import STFT
+from skvae.storage.pretrained import has_own_rate, load_pretrained
 from skvae.utils.parameters import check_real
+
+#: Models that stay loaded between calls.
+_N_LOADED = 4
 
 #: Samples of each channel that are written at once.
 _SAMPLES_AT_ONCE = 2**16
 
 
 def enhance_file(
-    enhancer: BaseEnhancer,
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str] | None,
+    enhancer: BaseEnhancer | str | os.PathLike[str],
+    source: str | os.PathLike[str] | IO[bytes],
+    target: str | os.PathLike[str] | IO[bytes] | None,
     *,
     mix: float = 1.0,
-    noise_target: str | os.PathLike[str] | None = None,
+    noise_target: str | os.PathLike[str] | IO[bytes] | None = None,
+    format: FormatName | None = None,
+    bitrate: float | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> float:
     """Enhance one recording from file to file.
 
     Parameters
     ----------
-    enhancer : BaseEnhancer
-        Fitted enhancer. A recording at another sample rate is resampled to the next
-        multiple of the enhancer's rate, and back. For frequencies above the enhancer's
-        band see :meth:`BaseEnhancer.enhance_blocks`.
-    source : str or path-like
+    enhancer : BaseEnhancer, str or path-like
+        Fitted enhancer, or a model as for :func:`load_pretrained`. A recording at
+        another sample rate is resampled to the next multiple of the enhancer's rate,
+        and back. For frequencies above the enhancer's band see
+        :meth:`BaseEnhancer.enhance_blocks`. A method without training, given by name,
+        works at the rate of the recording.
+    source : str, path-like or binary file
         File to read. A file without samples is copied.
-    target : str, path-like or None
-        File to write. None writes no file.
+    target : str, path-like, binary file or None
+        File to write. None writes no file. An existing file is replaced.
     mix : float, default=1.0
         Weight of the enhanced recording in the output, from 0 to 1. The weight of the
         original recording is ``1 - mix``.
-    noise_target : str, path-like or None, default=None
-        Second file to write: the recording minus the output. The two files sum to the
-        recording, exactly so in up to 24 bits if nothing is clipped.
+    noise_target : str, path-like, binary file or None, default=None
+        Second file to write: the recording minus the output. In lossless formats, the
+        two files sum to the recording, exactly so in up to 24 bits if nothing is
+        clipped.
+    format : {"wav", "flac", "mp3", "ogg", "opus"} or None, default=None
+        Format of the output. None means the format that the ending of `target` names,
+        and that of `source` if the endings are equal or `target` has none of these
+        five. MP3 and Opus do not have all sample rates: a recording at another rate is
+        resampled to the next higher one that they have.
+    bitrate : float or None, default=None
+        Bit rate of MP3, Ogg Vorbis and Opus outputs in kbit/s. None means the bit rate
+        of the recording or a little more; for recordings without one, 128 for MP3, 96
+        for Ogg Vorbis and 64 for Opus, and 192, 160 and 128 for more than one channel.
+        Other formats have no bit rate.
     progress : callable, default=None
         Function that is called after each block with the completed fraction, from 0 to
         1.
@@ -65,7 +96,8 @@ def enhance_file(
         If a file cannot be opened, or the disk is full.
     ValueError
         If the file is not audio, is damaged, contains several recordings one after the
-        other, cannot be written in its own format, or contains NaN or inf.
+        other, or contains NaN or inf; or if the output cannot have the format, or its
+        name has the ending of another one.
 
     Warns
     -----
@@ -76,6 +108,11 @@ def enhance_file(
     See Also
     --------
     scaled_stft : STFT for untrained methods at the recording's own sample rate.
+
+    Notes
+    -----
+    Binary files, such as ``io.BytesIO``, are read and written through temporary files,
+    which are removed at the end.
 
     Examples
     --------
@@ -91,36 +128,160 @@ def enhance_file(
     ... )
     >>> soundfile.info(folder / "enhanced.flac").frames == len(noisy[0])
     True
+
+    From memory to memory, with a model by its name:
+
+    >>> import io
+    >>> source, target = io.BytesIO((folder / "noisy.flac").read_bytes()), io.BytesIO()
+    >>> seconds = enhance_file("wiener", source, target, format="opus", bitrate=32)
     """
     check_real("mix", mix, low=0, high=1)
-    targets = [target, noise_target]
-    paths = [os.path.realpath(path) for path in (source, *targets) if path is not None]
+    check_real("bitrate", bitrate, low=0, open_low=True, optional=True)
+    if format is not None and format not in FORMAT_NAMES:
+        raise ValueError(
+            f"`format` must be None or one of {', '.join(FORMAT_NAMES)}, got "
+            f"{format!r}."
+        )
+    given = [file for file in (source, target, noise_target) if _is_path(file)]
+    paths = [os.path.realpath(path) for path in given]
     if len(set(paths)) < len(paths):
         raise ValueError(f"source and target must differ, got {source} for both.")
     with ExitStack() as stack:
-        recording = stack.enter_context(RecordingReader(source))
+        files = _Files(source, [target, noise_target], stack)
+        seconds = _enhance(enhancer, files, mix, format, bitrate, progress)
+        files.deliver()
+    return seconds
+
+
+def enhancer_at(
+    model: BaseEnhancer | str | os.PathLike[str], sample_rate: int
+) -> BaseEnhancer:
+    """Return the enhancer that a model stands for.
+
+    Parameters
+    ----------
+    model : BaseEnhancer, str or path-like
+        Enhancer, or a model as for :func:`load_pretrained`.
+    sample_rate : int
+        Rate in Hz of methods without training; models have their own.
+
+    Returns
+    -------
+    BaseEnhancer
+        The enhancer. One that was loaded is shared by all callers: do not change it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> enhancer_at("wiener", 48000).stft_.sample_rate
+    48000
+    """
+    if isinstance(model, BaseEnhancer):
+        return model
+    if not isinstance(model, str | os.PathLike):
+        raise ValueError(
+            "`enhancer` must be a fitted enhancer, the name of a model or a model "
+            f"file, got {model!r}."
+        )
+    return _load(os.fspath(model), None if has_own_rate(model) else sample_rate)
+
+
+@lru_cache(maxsize=_N_LOADED)
+def _load(model: str, rate: int | None) -> BaseEnhancer:
+    enhancer = load_pretrained(
+        model, **({} if rate is None else {"stft": scaled_stft(rate)})
+    )
+    if not isinstance(enhancer, BaseEnhancer):
+        raise ValueError(
+            f"{model} holds a {type(enhancer).__name__}, which does not enhance."
+        )
+    return enhancer
+
+
+def _is_path(file: object) -> TypeGuard[str | os.PathLike[str]]:
+    return isinstance(file, str | os.PathLike)
+
+
+class _Files:
+    """Paths of the files to read and write, temporary ones for binary files."""
+
+    def __init__(self, source: Any, targets: Sequence[Any], stack: ExitStack):
+        self._stack = stack
+        self._borrowed: list[tuple[Any, str]] = []
+        self.source = os.fspath(source) if _is_path(source) else self._make_path()
+        if not _is_path(source):
+            with open(self.source, "wb") as file:
+                shutil.copyfileobj(source, file)
+        self.targets: list[str | None] = []
+        for target in targets:
+            if target is None or _is_path(target):
+                self.targets.append(None if target is None else os.fspath(target))
+            else:
+                path = self._make_path()
+                self.targets.append(path)
+                self._borrowed.append((target, path))
+
+    def _make_path(self) -> str:
+        folder = self._stack.enter_context(TemporaryDirectory(prefix="skvae-"))
+        return os.path.join(folder, "recording")
+
+    def deliver(self) -> None:
+        """Copy what was written to the binary files."""
+        for file, path in self._borrowed:
+            with open(path, "rb") as written:
+                shutil.copyfileobj(written, file)
+
+
+def _enhance(
+    model: BaseEnhancer | str | os.PathLike[str],
+    files: _Files,
+    mix: float,
+    name: FormatName | None,
+    bitrate: float | None,
+    progress: Callable[[float], object] | None,
+) -> float:
+    written = [path for path in files.targets if path is not None]
+    if name is None and written:
+        name = format_of_ending(written[0], files.source)
+    with ExitStack() as stack:
+        recording = stack.enter_context(RecordingReader(files.source))
         seconds = recording.n_samples / recording.sample_rate
-        if recording.n_samples == 0:
-            for path in targets:
-                if path is not None:
-                    shutil.copyfile(source, path)
+        if recording.n_samples > 0:
+            recording.check_end()
+        layout = choose_layout(recording.layout, name, bitrate, recording.bitrate)
+        is_kept = layout[:4] == recording.layout[:4]
+        for path in written:
+            check_ending(path, layout, files.source if is_kept else "")
+        if recording.n_samples == 0 and is_kept:
+            for path in written:
+                shutil.copyfile(files.source, path)
             return seconds
-        recording.check_end()
+        n_samples = resampled_length(
+            recording.n_samples, recording.sample_rate, layout.sample_rate
+        )
         outputs = [
             None
             if path is None
-            else stack.enter_context(RecordingWriter(path, recording))
-            for path in targets
+            else stack.enter_context(RecordingWriter(path, layout, n_samples))
+            for path in files.targets
         ]
+        if n_samples == 0:
+            return seconds
+        enhancer = enhancer_at(model, recording.sample_rate)
         own_rate = int(enhancer.stft_.sample_rate)
         rate = -(-recording.sample_rate // own_rate) * own_rate
         pieces = enhancer.enhance_blocks(recording.channels(rate), rate)
-        if rate != recording.sample_rate:
-            pieces = _resample(pieces, rate, recording.sample_rate, recording.n_samples)
+        if rate != layout.sample_rate:
+            pieces = _resample(pieces, rate, layout.sample_rate, n_samples)
         # A second pass through the file, since the first is one block ahead.
         again = None
-        if mix < 1 or noise_target is not None:
-            again = stack.enter_context(RecordingReader(source))
+        if mix < 1 or outputs[1] is not None:
+            again = stack.enter_context(RecordingReader(files.source))
+            again.resample(layout.sample_rate)
         start = 0
         for piece in pieces:
             # In short parts, since encoding computes in double precision.
@@ -129,13 +290,13 @@ def enhance_file(
                 if again is not None:
                     noisy = again.read(start, stop)
                     enhanced = mix * enhanced + (1 - mix) * noisy
-                    noise = noisy - quantize(enhanced, recording.subtype)
+                    noise = noisy - quantize(enhanced, layout.subtype)
                 for output, samples in zip(outputs, (enhanced, noise), strict=True):
                     if output is not None and samples is not None:
                         output.write(samples)
                 start = stop
             if progress is not None:
-                progress(start / recording.n_samples)
+                progress(start / n_samples)
     return seconds
 
 

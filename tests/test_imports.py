@@ -33,7 +33,7 @@ LAYERS = [
     {"vaenmf"},
     {"evaluation"},
     {"storage"},
-    {"recordings", "recording_files", "plot"},
+    {"recordings", "recording_files", "recording_writer", "plot"},
     {"arrays"},
     {"cli", "__main__"},
 ]

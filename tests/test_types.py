@@ -18,6 +18,7 @@ from skvae.storage import pretrained
 CLIENT = '''\
 """A program that uses the package."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ def enhance_folder(folder: Path, model: BaseEnhancer) -> float:
 
 best = load_pretrained("best", attenuation_limit=12)
 seconds: float = enhance_folder(Path("recordings"), best)
+seconds += enhance_file("best", BytesIO(b"RIFF"), BytesIO(), format="mp3", bitrate=96)
 rows: NDArray[np.float64] = np.zeros((2, 16000))
 same_rows: NDArray[np.float64] = best.transform(rows)
 files = [AudioFile("one.wav"), AudioFile("two.wav")]
@@ -56,7 +58,8 @@ MISTAKES = {
     "text for utterances": ("transform(recordings)", 'transform("a.wav")', "arg-type"),
     "one waveform": ("best.separate(files)", "best.separate(0.5)", "arg-type"),
     "kind of the result": ("same_rows: NDArray[np.float64]", "same: int", "assignment"),
-    "enhancer of a file": ("enhance_file(model", 'enhance_file("best"', "arg-type"),
+    "enhancer of a file": ("enhance_file(model", "enhance_file(1", "arg-type"),
+    "format of a file": ('format="mp3"', 'format="mp4"', "arg-type"),
     "name": ("STFT, AudioFile", "STTF, STFT, AudioFile", "attr-defined"),
 }
 

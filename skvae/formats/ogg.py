@@ -149,7 +149,7 @@ def examine(path: str | os.PathLike[str], subtype: str) -> Facts:
                 n_streams += is_within or n_streams == 0
                 is_within = False
                 if subtype == "VORBIS" and n_streams == 1:
-                    rate, nominal = _read_vorbis(page.body)
+                    rate, nominal = read_vorbis(page.body)
                 before = 0
             else:
                 is_within = True
@@ -162,8 +162,21 @@ def examine(path: str | os.PathLike[str], subtype: str) -> Facts:
     return Facts(bitrate, max(n_streams, 1), is_cut=is_cut)
 
 
-def _read_vorbis(packet: bytes) -> tuple[float, float | None]:
-    """Sample rate in Hz and nominal bit rate in kbit/s of an identification header."""
+def read_vorbis(packet: bytes) -> tuple[float, float | None]:
+    """Read the identification header of Vorbis.
+
+    Parameters
+    ----------
+    packet : bytes
+        First packet of the stream.
+
+    Returns
+    -------
+    sample_rate : float
+        Sample rate in Hz.
+    bitrate : float or None
+        Nominal bit rate in kbit/s; None if the encoder has written none.
+    """
     if len(packet) < 28 or packet[:7] != b"\1vorbis":
         return float(_OPUS_RATE), None
     rate, _, nominal = struct.unpack_from("<Iii", packet, 12)
