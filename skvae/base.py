@@ -367,8 +367,9 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Channels of one recording, of equal lengths.
         sample_rate : int, default=None
             Sample rate in Hz, a multiple of the enhancer's. None means the enhancer's.
-            Frequencies above the enhancer's band are multiplied by the mean of the mask
-            in the highest sixteenth of the band.
+            Above the enhancer's band, steady noise is lowered by at most 20 dB, alike
+            in words and in pauses. Louder sounds follow the mask of the upper half of
+            the band.
 
         Yields
         ------

@@ -12,6 +12,7 @@ from skvae.metrics import si_sdr
 from skvae.signal.blocks import BlockSpectra, fade_in
 from skvae.signal.framing import OverlapAdd
 from skvae.signal.spectrogram import Spectrogram
+from skvae.signal.upper_band import UpperBand
 from skvae.utils.waveforms import restore_dtype
 
 if TYPE_CHECKING:
@@ -252,17 +253,28 @@ class Enhancement:
     def _limited(self, estimate: MaskEstimate, dtype: np.dtype) -> MaskEstimate:
         """The estimate in the precision of the power, with `attenuation_limit`."""
         mask = estimate.mask.astype(dtype, copy=False)
-        limit = self.enhancer.attenuation_limit
-        if limit is not None:
-            mask = np.maximum(mask, dtype.type(10 ** (-limit / 20)))
+        if (least := self._least_gain()) > 0:
+            mask = np.maximum(mask, dtype.type(least))
         return replace(estimate, mask=mask)
+
+    def _least_gain(self) -> float:
+        limit = self.enhancer.attenuation_limit
+        return 0.0 if limit is None else float(10 ** (-limit / 20))
+
+    def _above(self) -> UpperBand | None:
+        """Gain of the bins above those of the enhancer, if there are any."""
+        first = self.channels[0]
+        n_bins = self.enhancer.stft_.n_fft // 2 + 1
+        if first.framing.n_bins == n_bins:
+            return None
+        return UpperBand(n_bins, first.framing, first.sample_rate, self._least_gain())
 
     def pieces(self) -> Iterator[list[np.ndarray]]:
         """Yield the next finished samples of each channel, as floats."""
-        first = self.channels[0]
+        first, above = self.channels[0], self._above()
         outputs: list[OverlapAdd] = []
         for spectra, estimate in self.blocks():
-            for frames in spectra.masked(estimate.mask):
+            for frames in spectra.masked(estimate.mask, above):
                 if not outputs:
                     outputs = [
                         OverlapAdd(first.framing, first.length, X.dtype) for X in frames

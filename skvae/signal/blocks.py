@@ -8,6 +8,7 @@ import numpy as np
 
 from skvae.signal.framing import power
 from skvae.signal.spectrogram import Spectrogram
+from skvae.signal.upper_band import UpperBand
 
 #: Frames whose spectra are computed, masked and added together. They fit into the
 #: processor's caches. The number is a multiple of what the transforms process at once,
@@ -85,14 +86,18 @@ class BlockSpectra:
             parts.append(V)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def masked(self, mask: np.ndarray) -> Iterator[list[np.ndarray]]:
+    def masked(
+        self, mask: np.ndarray, above: UpperBand | None = None
+    ) -> Iterator[list[np.ndarray]]:
         """Yield the spectra times a mask, a few frames at a time; only once.
 
         Parameters
         ----------
         mask : ndarray of shape (N, F)
-            Mask of the first N frames, in the bins of the method. Higher bins are
-            multiplied by the mean of the mask in the highest sixteenth of its bins.
+            Mask of the first N frames, in the bins of the method.
+        above : UpperBand, default=None
+            Gain of the higher bins, if the recording has any. It has seen all frames
+            before these.
 
         Yields
         ------
@@ -102,19 +107,19 @@ class BlockSpectra:
         for frames in self._all():
             if not len(mask):
                 return
-            yield [_apply(mask[: len(X)], X[: len(mask)]) for X in frames]
-            mask = mask[len(frames[0]) :]
+            frames = [X[: len(mask)] for X in frames]
+            part, mask = mask[: len(frames[0])], mask[len(frames[0]) :]
+            higher = None if above is None else above.gain(part, frames)
+            yield [_apply(part, higher, X) for X in frames]
 
 
-def _apply(mask: np.ndarray, X: np.ndarray) -> np.ndarray:
+def _apply(mask: np.ndarray, higher: np.ndarray | None, X: np.ndarray) -> np.ndarray:
     # In place, unless the spectra are the spectrogram's own: new memory takes time.
     out = X if X.flags.writeable else np.empty_like(X)
     n_bins = mask.shape[1]
     np.multiply(X[:, :n_bins], mask, out=out[:, :n_bins])
-    if X.shape[1] > n_bins:
-        n_top = -(-n_bins // 16)
-        above = mask[:, -n_top:].mean(1, keepdims=True)
-        np.multiply(X[:, n_bins:], above, out=out[:, n_bins:])
+    if higher is not None:
+        np.multiply(X[:, n_bins:], higher, out=out[:, n_bins:])
     return out
 
 

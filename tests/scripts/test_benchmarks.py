@@ -118,6 +118,51 @@ def test_quality_fits_models_that_learn_on_the_speech_it_is_given(data, monkeypa
     assert calls == {"is-nmf": ["speech"], "wiener": None}
 
 
+def test_clean_speech_prints_what_is_lost_at_each_snr(data, tmp_path, capsys):
+    arguments = ["--data", str(data), "--pairs", "6", "--quiet"]
+    arguments += ["--snrs", "30", "inf", "--csv", str(tmp_path / "out.csv")]
+    main = script("clean_speech").main
+    assert main([*arguments, "--models", "wiener", "log-mmse"]) == 0
+    noisy, clean = capsys.readouterr().out.split("without noise")
+    for part, models in (
+        (noisy, ["noisy", "wiener", "log-mmse"]),
+        (clean, ["wiener", "log-mmse"]),  # the input's SI-SDR is infinite
+    ):
+        means, differences = part.split("paired differences to the input")
+        assert [line.split()[0] for line in means.splitlines() if "[" in line] == models
+        names = [line.split()[0] for line in differences.splitlines() if "[" in line]
+        assert names == ["wiener", "log-mmse"]
+    table = pandas.read_csv(tmp_path / "out.csv")
+    of_model = table[table["model"] == "noisy"]
+    assert of_model["snr_db"].tolist() == 6 * [30.0] + 6 * [np.inf]
+    np.testing.assert_allclose(of_model["si_sdr"][:6], 30, atol=0.1)
+    # Every utterance has the same noise at each SNR.
+    columns = ["utterance", "environment", "noise_file"]
+    at_30, at_inf = (of_model[columns].iloc[part] for part in (np.s_[:6], np.s_[6:]))
+    assert at_30.values.tolist() == at_inf.values.tolist()
+    worst = table[table["model"] == "wiener"]["pesq"].max()
+    assert worst < table[table["model"] == "noisy"]["pesq"].max()
+
+
+def test_above_band_compares_a_steady_gain_with_one_that_follows(
+    data, tmp_path, capsys
+):
+    arguments = ["--speech", str(data / "speech" / "valid"), "--models", "log-mmse"]
+    arguments += ["--utterances", "2", "--noises", "white", "--snrs", "15"]
+    main = script("above_band").main
+    assert main([*arguments, "--csv", str(tmp_path / "out.csv")]) == 0
+    table = pandas.read_csv(tmp_path / "out.csv").set_index("model")
+    assert table["noise"].tolist() == 6 * ["white"]
+    noisy, ours, follows = (
+        table.loc[model].reset_index(drop=True)
+        for model in ("noisy", "log-mmse", "log-mmse, follow")
+    )
+    assert (ours["words_pauses"].abs() + 1 < follows["words_pauses"]).all()
+    assert (ours["std"] < follows["std"]).all()
+    assert (ours["si_sdr"] > noisy["si_sdr"]).all()
+    assert "log-mmse - log-mmse, follow" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     clean = [make_speech(8000, random_state=k) for k in range(3)]

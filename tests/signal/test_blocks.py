@@ -7,6 +7,7 @@ from skvae import STFT, Spectrogram
 from skvae.signal import blocks
 from skvae.signal.blocks import BlockSpectra, fade_in
 from skvae.signal.framing import power
+from skvae.signal.upper_band import UpperBand
 
 START, STOP = 3, 640  # three pieces, the last one shorter
 
@@ -69,20 +70,24 @@ def test_power_is_the_mean_over_channels_in_the_band(n_channels, multiple, dtype
 
 @pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("n_masked", [1, 256, 600, STOP - START])
-def test_masks_go_on_above_their_band_as_the_mean_of_their_top(multiple, n_masked):
+def test_bins_above_the_mask_have_the_gain_of_the_upper_band(multiple, n_masked):
     channels = transform(waveforms(2), multiple)
     spectra = BlockSpectra(channels, START, STOP)
     spectra.power(n_fft=32)
     mask = np.random.default_rng(1).random((n_masked, 17)).astype(np.float32)
-    whole = np.empty((n_masked, 16 * multiple + 1), np.float32)
-    whole[:, :17] = mask
-    whole[:, 17:] = mask[:, -2:].mean(1, keepdims=True)  # the highest sixteenth of 17
-    found = list(spectra.masked(mask))
+    X = [channel.frames(START, START + n_masked) for channel in channels]
+    whole, above = mask, None
+    if multiple > 1:
+
+        def upper_band():
+            return UpperBand(17, channels[0].framing, 16000 * multiple)
+
+        whole, above = np.hstack([mask, upper_band().gain(mask, X)]), upper_band()
+    found = list(spectra.masked(mask, above))
     assert max(len(X) for X, _ in found) <= 256
-    for k, channel in enumerate(channels):
+    for k in range(2):
         np.testing.assert_array_equal(
-            np.concatenate([frames[k] for frames in found]),
-            whole * channel.frames(START, START + n_masked),
+            np.concatenate([frames[k] for frames in found]), whole * X[k]
         )
 
 

@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Enhance recordings. Each output has the sample rate, the channels, the length "
         "and the format of its input; all channels are filtered alike. A method "
         "without training works at the rate of the file. A trained model works at its "
-        "own rate, and frequencies above its band are filtered like the top of the "
-        "band. Outputs appear only when they are complete, and existing outputs are "
-        "kept, so that a second run completes the first. Recordings may be of any "
-        "length; there is no streaming: a pipe is read to its end first.",
+        "own rate; above its band, steady noise is lowered by at most 20 dB. Trained "
+        "models are made for speech: they remove music. Outputs appear only when they "
+        "are complete, and existing outputs are kept, so that a second run completes "
+        "the first. Recordings may be of any length; there is no streaming: a pipe is "
+        "read to its end first.",
         [
             "  skvae enhance noisy.wav -o enhanced.wav",
             "  skvae enhance recordings/ more/*.flac -o enhanced/ --jobs 4",
