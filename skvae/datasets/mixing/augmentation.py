@@ -15,6 +15,7 @@ import numpy as np
 from scipy import fft as scipy_fft
 from sklearn.base import BaseEstimator
 
+from skvae.datasets.mixing.cuts import scatter_cuts
 from skvae.utils.parameters import check_real
 
 #: Speeds are multiples of 1 / SPEED_STEPS, so that all lengths are whole numbers.
@@ -60,6 +61,10 @@ class Augmentation(BaseEstimator):
     gains : float, default=0.3
         Fraction of mixtures whose noise has a slowly changing gain: a random walk with
         steps of about 4 dB every half second, within 15 dB.
+    events : float, default=0.0
+        Fraction of noises that are cut into short events, preferably where they are
+        loud, at random times and gains in silence. It turns a recording into transient
+        noise of the same sounds.
     speech_equalization : float, default=5.0
         Maximum spread in dB of the speech's equalizer, which has random gains at seven
         frequencies about an octave apart. Each mixture draws their standard deviation
@@ -92,6 +97,7 @@ class Augmentation(BaseEstimator):
         noise_speed: Sequence[float] = (0.7, 0.85, 1.0, 1.2, 1.4),
         sums: float = 0.3,
         gains: float = 0.3,
+        events: float = 0.0,
         speech_equalization: float = 5.0,
         noise_equalization: float = 8.0,
     ) -> None:
@@ -99,6 +105,7 @@ class Augmentation(BaseEstimator):
         self.noise_speed = noise_speed
         self.sums = sums
         self.gains = gains
+        self.events = events
         self.speech_equalization = speech_equalization
         self.noise_equalization = noise_equalization
 
@@ -114,7 +121,7 @@ class Augmentation(BaseEstimator):
         """
         for name in ("speech_speed", "noise_speed"):
             _check_speeds(name, getattr(self, name))
-        for name in ("sums", "gains"):
+        for name in ("sums", "gains", "events"):
             check_real(name, getattr(self, name), low=0, high=1)
         for name in ("speech_equalization", "noise_equalization"):
             check_real(name, getattr(self, name), low=0)
@@ -226,6 +233,8 @@ class Augmentation(BaseEstimator):
         def take_at_speed() -> tuple[np.ndarray, float]:
             step = steps[int(rng.integers(len(steps)))]
             stretch = take(_reach(n_samples, step))
+            if self.events > 0 and rng.random() < self.events:
+                stretch = scatter_cuts(stretch, sample_rate, rng)
             return _spectrum(stretch, step, n_blocks), energy(stretch) / len(stretch)
 
         spectrum, power = take_at_speed()

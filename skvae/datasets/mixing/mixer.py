@@ -23,7 +23,7 @@ from skvae.datasets.mixing.snr import (
     scale_noise,
     take_noise,
 )
-from skvae.utils.parameters import check_real
+from skvae.utils.parameters import check_option, check_real
 from skvae.utils.random import RandomState, check_generator, draw_seed
 from skvae.utils.waveforms import list_waveforms, open_waveform
 
@@ -55,6 +55,9 @@ class Mixer(BaseEstimator):
     synthetic : float, default=0.0
         Fraction of mixtures with synthetic noise (:func:`make_noise`) although `noise`
         is given.
+    kinds : sequence of str, default=None
+        Kinds of synthetic noise, all equally likely. None means all
+        :data:`NOISE_KINDS`.
     noiseless : float, default=0.0
         Fraction of mixtures without noise, from which a network learns to leave clean
         speech alone.
@@ -105,6 +108,7 @@ class Mixer(BaseEstimator):
         level: Any = None,
         *,
         synthetic: float = 0.0,
+        kinds: Sequence[str] | None = None,
         noiseless: float = 0.0,
         augment: bool | Augmentation = False,
         rooms: Rooms | None = None,
@@ -115,6 +119,7 @@ class Mixer(BaseEstimator):
         self.snr = snr
         self.level = level
         self.synthetic = synthetic
+        self.kinds = kinds
         self.noiseless = noiseless
         self.augment = augment
         self.rooms = rooms
@@ -239,6 +244,7 @@ class Mixer(BaseEstimator):
     ) -> tuple[np.ndarray, np.ndarray]:
         augmentation = self._check_augmentation()
         self._check_parts()
+        kinds = self._list_kinds()
         for share in ("synthetic", "noiseless"):
             check_real(share, getattr(self, share), low=0, high=1)
         speech = clean if isinstance(clean, AudioFile) else open_waveform(clean, name)
@@ -264,7 +270,7 @@ class Mixer(BaseEstimator):
             """Return synthetic noise or a segment of a random noise."""
             is_given = self.synthetic == 0 or rng.random() >= self.synthetic
             if noises is None or not is_given:
-                kind = str(rng.choice(NOISE_KINDS))
+                kind = str(rng.choice(kinds))
                 return make_noise(length, kind, _tell_rate(clean, noises), rng)
             noise = noises[int(rng.integers(len(noises)))]
             check_same_rate(clean, noise)
@@ -314,6 +320,17 @@ class Mixer(BaseEstimator):
                     f"`{name}` must be None or a {cls.__name__}, got {part!r}."
                 )
             part.check()
+
+    def _list_kinds(self) -> Sequence[str]:
+        """Validate `kinds` and return the kinds of synthetic noise."""
+        kinds = NOISE_KINDS if self.kinds is None else self.kinds
+        if isinstance(kinds, str) or not isinstance(kinds, Sequence) or not kinds:
+            raise ValueError(
+                f"`kinds` must be None or a sequence of kinds of noise, got {kinds!r}."
+            )
+        for k, kind in enumerate(kinds):
+            check_option(f"kinds[{k}]", kind, NOISE_KINDS)
+        return kinds
 
     def _list_noise(self) -> Sequence[Any] | None:
         """Validate `noise` and return the noises, if any."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from skvae.datasets.mixing.augmentation import energy, equalizer
+from skvae.datasets.mixing.events import calls, hits, sweeps
 from skvae.datasets.mixing.sounds import (
     add_at,
     bin_frequencies,
@@ -65,6 +66,8 @@ def make_noise(
         - many events: "clicks" (short knocks over faint noise), "impacts" (objects
           that are struck and ring), "crackle" (applause, rain, fire) or "water"
           (bubbles in a jet);
+        - events with pauses, in a room: "calls" (bursts with formants), "sweeps"
+          (gliding tones) or "hits" (one to three blows, in series);
         - others: "wind" (gusts of rumble), "insects" (high tones in chirps) or "bands"
           (bands of noise that swell and fade).
     sample_rate : int, default=16_000
@@ -394,6 +397,9 @@ _NOISES = {
     "crackle": _crackle,
     "water": _water,
     "crowd": _crowd,
+    "calls": calls,
+    "sweeps": sweeps,
+    "hits": hits,
 }
 
 #: Kinds of noise that :func:`make_noise` generates.

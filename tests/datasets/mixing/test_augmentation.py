@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 
 from skvae.datasets import Augmentation
+from skvae.datasets.mixing import augmentation as augmentations
 from skvae.datasets.mixing.augmentation import (
     BALANCE,
     GAIN_RANGE,
@@ -15,6 +16,7 @@ from skvae.datasets.mixing.augmentation import (
     equalizer,
     walk_gain,
 )
+from skvae.datasets.mixing.cuts import CUT_SECONDS, scatter_cuts
 
 RATE = 16000
 
@@ -391,6 +393,7 @@ def test_seeds_repeat_and_differ(what):
         ({"noise_speed": [1, 0]}, r"`noise_speed\[1\]` must be a number in \[0.25, 4"),
         ({"noise_speed": [5.0]}, r"`noise_speed\[0\]` must be .* got 5.0"),
         ({"noise_speed": [np.nan]}, "got nan"),
+        ({"events": -1}, r"`events` must be a number in \[0, 1\], got -1"),
         ({"sums": 1.5}, r"`sums` must be a number in \[0, 1\], got 1.5"),
         ({"gains": -0.1}, "`gains` must be"),
         ({"gains": True}, "`gains` must be"),
@@ -414,3 +417,50 @@ def test_it_is_cloned_like_an_estimator():
     copied = clone(augmentation)
     assert copied.get_params() == augmentation.get_params()
     assert copied.speech_speed is not augmentation.speech_speed
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cuts_are_pieces_of_the_noise_at_other_times(dtype):
+    # Values that tell where they were.
+    noise = (1 + np.arange(2 * RATE) / RATE).astype(dtype)
+    seen = set()
+    for seed in range(40):
+        cuts = scatter_cuts(noise, RATE, np.random.default_rng(seed))
+        assert (cuts.dtype, len(cuts)) == (dtype, len(noise))
+        filled = np.flatnonzero(cuts)
+        assert 0.9 * CUT_SECONDS[0] * RATE <= len(filled) < len(noise)
+        seen.add(filled[0])
+    assert len(seen) > 30
+
+
+def test_cuts_prefer_what_is_loud():
+    noise = np.random.default_rng(0).standard_normal(2 * RATE)
+    noise[RATE:] *= 0.01
+    loud = [
+        np.abs(scatter_cuts(noise, RATE, np.random.default_rng(seed))).max()
+        for seed in range(40)
+    ]
+    assert np.mean(np.array(loud) > 0.2) > 0.9
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 100])
+def test_cuts_of_short_or_silent_noise(n_samples):
+    for noise in (np.zeros(n_samples), np.ones(n_samples)):
+        cuts = scatter_cuts(noise, RATE, np.random.default_rng(0))
+        assert len(cuts) == n_samples
+        assert cuts.any() == noise.any()
+
+
+def test_a_fraction_of_noises_is_cut(monkeypatch):
+    def count(noise, rate, rng):
+        counted.append(rate)
+        return noise
+
+    monkeypatch.setattr(augmentations, "scatter_cuts", count)
+    for fraction, low, high in ((0.0, 0, 0), (0.25, 30, 70), (1.0, 200, 200)):
+        counted = []
+        rng = np.random.default_rng(0)
+        for _ in range(200):
+            only(events=fraction).change_noise(rng.standard_normal, 400, RATE, rng)
+        assert low <= len(counted) <= high
+        assert set(counted) <= {RATE}

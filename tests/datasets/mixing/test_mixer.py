@@ -205,6 +205,9 @@ def test_the_global_generators_are_never_touched(clean, folder):
         ({"synthetic": 1.5}, r"`synthetic` must be a number in \[0, 1\], got 1.5"),
         ({"synthetic": None}, "`synthetic` must be"),
         ({"noiseless": -0.1}, r"`noiseless` must be a number in \[0, 1\], got -0.1"),
+        ({"kinds": "white"}, "`kinds` must be None or a sequence .* got 'white'"),
+        ({"kinds": []}, "`kinds` must be None or a sequence of kinds of noise"),
+        ({"kinds": ["hum", "song"]}, r"`kinds\[1\]` must be one of 'white', .* 'song'"),
         ({"augment": "much"}, "`augment` must be True, False or an .* got 'much'"),
         ({"augment": None}, "`augment` must be .* got None"),
         ({"augment": Augmentation(sums=3)}, "`sums` must be .* got 3"),
@@ -293,7 +296,7 @@ def test_mixing_changes_neither_pickle_nor_hash(folder, clean):
     mixer.mix(clean)
     assert (pickle.dumps(mixer), joblib.hash(mixer)) == before
     assert mixer.get_params().keys() == {
-        *("noise", "snr", "level", "synthetic", "noiseless", "augment"),
+        *("noise", "snr", "level", "synthetic", "kinds", "noiseless", "augment"),
         *("rooms", "channel", "random_state"),
     }
 
@@ -362,6 +365,18 @@ def test_the_share_of_synthetic_noise(synthetic):
     noisy, kept = mixer.pairs([speech] * 200, random_state=0)
     made = np.mean([np.ptp(x - s) > 1e-6 for x, s in zip(noisy, kept, strict=True)])
     assert abs(made - synthetic) < (0.1 if 0 < synthetic < 1 else 1e-9)
+
+
+def test_synthetic_noise_is_of_the_kinds_asked_for(clean, monkeypatch):
+    asked = set()
+    monkeypatch.setattr(
+        "skvae.datasets.mixing.mixer.make_noise",
+        lambda n, kind, rate, rng: asked.add(kind) or rng.standard_normal(n),
+    )
+    Mixer(kinds=("hits", "hum")).pairs([clean] * 30, random_state=0)
+    assert asked == {"hits", "hum"}
+    Mixer().pairs([clean] * 300, random_state=0)
+    assert asked == set(NOISE_KINDS)
 
 
 def test_synthetic_noise_has_the_rate_that_a_waveform_tells(monkeypatch, tmp_path):

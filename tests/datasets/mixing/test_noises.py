@@ -107,6 +107,12 @@ def test_kinds_differ_in_spectrum_or_in_time(described):
         ("crowd", "modulation of bands", 3, 12),
         ("crowd", "flatness of frames", -20, -10),  # voices have harmonics
         ("crowd", "crest", 12, 18),
+        ("calls", "modulation", 9, 30),  # pauses
+        ("calls", "flatness of frames", -25, -12),  # harmonics
+        ("sweeps", "modulation", 9, 30),
+        ("sweeps", "flatness of frames", -30, -15),  # tones
+        ("hits", "modulation", 9, 30),
+        ("hits", "crest", 20, 40),
     ],
 )
 def test_a_kind_sounds_like_its_name(described, kind, measure, low, high):
