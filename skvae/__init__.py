@@ -47,12 +47,16 @@ if TYPE_CHECKING:  # what editors and type checkers read: the same names
     from skvae.training.parameters import Training as Training
     from skvae.vaenmf.dn_enhancer import DnVAENMFEnhancer as DnVAENMFEnhancer
     from skvae.vaenmf.enhancer import VAENMFEnhancer as VAENMFEnhancer
+    from skvae.vaenmf.fixed_noise import FixedNoise as FixedNoise
     from skvae.vaenmf.gradient_vem import GradientVEM as GradientVEM
     from skvae.vaenmf.langevin import Langevin as Langevin
     from skvae.vaenmf.mcem import MCEM as MCEM
     from skvae.vaenmf.mcmc import MCMC as MCMC
     from skvae.vaenmf.nmf_noise import NMFNoise as NMFNoise
     from skvae.vaenmf.point_em import PointEM as PointEM
+    from skvae.vaenmf.smooth_noise import SmoothNMFNoise as SmoothNMFNoise
+    from skvae.vaenmf.stable_noise import StableNoise as StableNoise
+    from skvae.vaenmf.student_noise import StudentNoise as StudentNoise
     from skvae.vaenmf.vem import VEM as VEM
 
 # Public name -> the module that defines it, in the order of the API reference.
@@ -79,9 +83,13 @@ _EXPORTS = {
     "VAENMFEnhancer": "skvae.vaenmf.enhancer",
     "Training": "skvae.training.parameters",
     "NMFNoise": "skvae.vaenmf.nmf_noise",
-    "PointEM": "skvae.vaenmf.point_em",
+    "SmoothNMFNoise": "skvae.vaenmf.smooth_noise",
+    "FixedNoise": "skvae.vaenmf.fixed_noise",
+    "StudentNoise": "skvae.vaenmf.student_noise",
+    "StableNoise": "skvae.vaenmf.stable_noise",
     "VEM": "skvae.vaenmf.vem",
     "GradientVEM": "skvae.vaenmf.gradient_vem",
+    "PointEM": "skvae.vaenmf.point_em",
     "Langevin": "skvae.vaenmf.langevin",
     "MCEM": "skvae.vaenmf.mcem",
     "MCMC": "skvae.vaenmf.mcmc",
