@@ -19,8 +19,8 @@ and E. Vincent, INTERSPEECH 2019.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ from skvae.utils.parameters import (
     MAX_UNITS,
     MAX_WEIGHT,
     Number,
+    Range,
 )
 from skvae.vaenmf.mixture import FLOOR, mixture_parts
 from skvae.vaenmf.nmf_sampling import NMFSampler
@@ -90,7 +91,7 @@ class NMFNoise(NoiseModel):
         )
     }
 
-    _parameter_ranges = {
+    _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {
         "n_components": Number(1, MAX_UNITS, integer=True),
         "smoothing": Number(low=1, high=9999, integer=True),
         "exponent": Number(low=0, high=1, open_low=True, optional=True),
