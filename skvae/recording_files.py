@@ -15,8 +15,10 @@ import soundfile
 import soxr
 
 from skvae.datasets.audio import QUALITY, resampled_length
-from skvae.formats.encodings import LOSSY, Layout
+from skvae.datasets.audio_folder import EXTENSIONS
+from skvae.formats.encodings import LOSSY, Layout, ending_of
 from skvae.formats.facts import Facts, examine
+from skvae.formats.ffmpeg import FFmpegFile
 from skvae.formats.riff import hides_sound
 
 #: Bits of integer encodings. Their samples are scaled here, since libsndfile reads full
@@ -84,8 +86,8 @@ def read_rate(path: str | os.PathLike[str]) -> int:
     >>> read_rate(path)
     8000
     """
-    with RecordingReader(path) as recording:
-        return recording.sample_rate
+    with _open(path) as file:
+        return _check_rate(file.samplerate)
 
 
 def encode(samples: np.ndarray, subtype: str) -> np.ndarray:
@@ -190,13 +192,12 @@ class RecordingReader:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = path
         self._file = _open(path)
-        self.sample_rate: int = self._file.samplerate
-        self.n_channels: int = self._file.channels
-        self.subtype: str = self._file.subtype
-        self.n_samples: int = self._file.frames
         self._facts: Facts | None = None
         try:
-            self._check()
+            self.sample_rate: int = _check_rate(self._file.samplerate)
+            self.n_channels: int = self._file.channels
+            self.subtype: str = self._file.subtype
+            self.n_samples: int = self._find_length()
         except BaseException:
             self._file.close()
             raise
@@ -256,7 +257,13 @@ class RecordingReader:
     @property
     def bitrate(self) -> float | None:
         """Bit rate in kbit/s, if the encoding is lossy."""
-        return self.facts.bitrate if self.subtype in LOSSY else None
+        is_lossy = self.subtype in LOSSY or self.is_foreign
+        return self.facts.bitrate if is_lossy else None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the file has a format that cannot be written."""
+        return isinstance(self._file, FFmpegFile)
 
     def resample(self, rate: int) -> None:
         """Let :meth:`read` count and return samples at another rate in Hz."""
@@ -312,20 +319,19 @@ class RecordingReader:
             )
         return samples
 
-    def _check(self) -> None:
-        """Find the length, and check the header for damage."""
-        if not _LEAST_RATE <= self.sample_rate <= _MOST_RATE:
-            raise ValueError(
-                f"the header gives a sample rate of {self.sample_rate} Hz, not between "
-                f"{_LEAST_RATE} and {_MOST_RATE} Hz: the file may be damaged."
-            )
-        if self.n_samples > _UNKNOWN_LENGTH or (
+    def _find_length(self) -> int:
+        """Find the number of samples, and check the header for damage."""
+        if isinstance(self._file, FFmpegFile):
+            self._facts = Facts(self._file.bitrate)
+            return _count(self.path)
+        n_samples: int = self._file.frames
+        if n_samples > _UNKNOWN_LENGTH or (
             # libsndfile then estimates the length from the size of the file.
             self._file.format == "MP3" and not self.facts.has_length
         ):
-            self.n_samples = _count(self.path)
+            n_samples = _count(self.path)
         is_truncated = self._is_truncated()
-        if self.n_samples == 0:
+        if n_samples == 0:
             n_bytes = os.path.getsize(self.path)
             has_tags = self._file.format in _FORMATS_WITH_TAGS
             if (
@@ -346,6 +352,7 @@ class RecordingReader:
                 DamagedFileWarning,
                 stacklevel=4,
             )
+        return n_samples
 
     def _is_truncated(self) -> bool:
         """Whether the header promises more bytes than the file has."""
@@ -392,7 +399,7 @@ def name_for_libsndfile(path: str | os.PathLike[str]) -> Any:
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
-def _open(path: str | os.PathLike[str]) -> _Sequential:
+def _open(path: str | os.PathLike[str]) -> Any:
     try:
         return _Sequential(name_for_libsndfile(path))
     # soundfile raises TypeError where a headerless format needs more arguments.
@@ -401,15 +408,38 @@ def _open(path: str | os.PathLike[str]) -> _Sequential:
             is_empty = not file.read(1)
         if is_empty:
             raise ValueError("the file is empty.") from error
+        if ending_of(path) not in EXTENSIONS:
+            return FFmpegFile(path)
         raise ValueError(
             "soundfile cannot read the file: if it is audio, convert it to WAV or FLAC."
         ) from error
+
+
+def _check_rate(sample_rate: int) -> int:
+    if not _LEAST_RATE <= sample_rate <= _MOST_RATE:
+        raise ValueError(
+            f"the header gives a sample rate of {sample_rate} Hz, not between "
+            f"{_LEAST_RATE} and {_MOST_RATE} Hz: the file may be damaged."
+        )
+    return sample_rate
 
 
 def _count(path: str | os.PathLike[str]) -> int:
     """Number of samples, counted by decoding them."""
     n_samples = 0
     with _open(path) as file:
+        if isinstance(file, FFmpegFile):
+            n_samples = file.count()
+            if (complaint := file.complaint()) is not None:
+                warnings.warn(
+                    f"ffmpeg reports damage ({complaint}); the available part was "
+                    "enhanced.",
+                    DamagedFileWarning,
+                    stacklevel=5,
+                )
+            if n_samples == 0:
+                raise ValueError("the file contains no samples: it may be damaged.")
+            return n_samples
         while n_new := len(file.read(_SAMPLES_AT_ONCE, dtype="float32")):
             n_samples += n_new
     return n_samples

@@ -19,13 +19,8 @@ import soxr
 
 from skvae.base import BaseEnhancer
 from skvae.datasets.audio import QUALITY, resampled_length
-from skvae.formats.encodings import (
-    FORMAT_NAMES,
-    FormatName,
-    check_ending,
-    choose_layout,
-    format_of_ending,
-)
+from skvae.formats.encodings import check_ending, choose_layout, format_of_ending
+from skvae.formats.names import DEFAULT_FORMAT, FORMAT_NAMES, FormatName
 from skvae.recording_files import RecordingReader, quantize
 from skvae.recording_writer import RecordingWriter
 from skvae.signal.stft import STFT
@@ -61,7 +56,9 @@ def enhance_file(
         :meth:`BaseEnhancer.enhance_blocks`. A method without training, given by name,
         works at the rate of the recording.
     source : str, path-like or binary file
-        File to read. A file without samples is copied.
+        File to read. A file without samples is copied. Formats that soundfile does not
+        read, such as M4A and video, are decoded by the program ffmpeg, if it is
+        installed.
     target : str, path-like, binary file or None
         File to write. None writes no file. An existing file is replaced.
     mix : float, default=1.0
@@ -74,8 +71,9 @@ def enhance_file(
     format : {"wav", "flac", "mp3", "ogg", "opus"} or None, default=None
         Format of the output. None means the format that the ending of `target` names,
         and that of `source` if the endings are equal or `target` has none of these
-        five. MP3 and Opus do not have all sample rates: a recording at another rate is
-        resampled to the next higher one that they have.
+        five. Recordings that ffmpeg reads become "flac" by default. MP3 and Opus do not
+        have all sample rates: a recording at another rate is resampled to the next
+        higher one that they have.
     bitrate : float or None, default=None
         Bit rate of MP3, Ogg Vorbis and Opus outputs in kbit/s. None means the bit rate
         of the recording or a little more; for recordings without one, 128 for MP3, 96
@@ -252,6 +250,8 @@ def _enhance(
         seconds = recording.n_samples / recording.sample_rate
         if recording.n_samples > 0:
             recording.check_end()
+        if name is None and recording.is_foreign:
+            name = DEFAULT_FORMAT
         layout = choose_layout(recording.layout, name, bitrate, recording.bitrate)
         is_kept = layout[:4] == recording.layout[:4]
         for path in written:

@@ -11,17 +11,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import soundfile
 
 from skvae.cli.enhancers import Settings, choose_model
 from skvae.cli.enhancing import Outcome, enhance_all, is_done, try_model
 from skvae.cli.errors import CommandError
 from skvae.cli.files import Job, check_folder_name, find_jobs, shown
 from skvae.datasets.audio import AudioFile
+from skvae.formats.encodings import endings, format_of_ending
 from skvae.utils.files import remove_parts
 from skvae.utils.progress import Progress
 from skvae.utils.words import counted
@@ -56,15 +56,18 @@ def run(arguments: argparse.Namespace) -> int:
         with _signals_raise():
             if PIPE in (*arguments.inputs, arguments.output):
                 return _run_piped(arguments, settings)
-            jobs = find_jobs(
+            found = find_jobs(
                 arguments.inputs,
                 arguments.output,
                 noise_output=arguments.noise_output,
                 suffix=arguments.suffix,
                 recursive=arguments.recursive,
                 overwrite=arguments.overwrite,
+                format=arguments.format,
             )
-            return _run_jobs(jobs, arguments, settings)
+            if found.others and not arguments.quiet:
+                print(_list_others(found.others), file=sys.stderr)
+            return _run_jobs(found.jobs, arguments, settings)
     except KeyboardInterrupt as interrupt:
         number = getattr(interrupt, "number", signal.SIGINT)
         raise CommandError(
@@ -91,6 +94,15 @@ def _check(arguments: argparse.Namespace) -> Settings:
         )
     if not 0 <= arguments.mix <= 1:
         raise CommandError(f"--mix must be from 0 to 1, got {arguments.mix}.", 2)
+    bitrate = arguments.bitrate
+    if bitrate is not None and not 0 < bitrate < math.inf:
+        raise CommandError(f"--bitrate must be more than 0 kbit/s, got {bitrate}.", 2)
+    if bitrate is not None and arguments.format in ("wav", "flac"):
+        raise CommandError(
+            f"--bitrate is for mp3, ogg and opus, and {arguments.format} has none: "
+            "omit it.",
+            status=2,
+        )
     device = arguments.device
     if arguments.jobs != 1 and arguments.dask is None:
         if device not in ("auto", "cpu"):
@@ -148,15 +160,22 @@ def _run_piped(arguments: argparse.Namespace, settings: Settings) -> int:
     with tempfile.TemporaryDirectory(prefix="skvae-") as folder:
         source, target = Path(inputs[0]), Path(output)
         if inputs[0] == PIPE:
-            source = Path(folder, "input.wav")
+            source = Path(folder, "input")
             with open(source, "wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
-            if output != PIPE:
-                _check_format(source, target)
+        chosen = arguments.format
         if output == PIPE:
-            target = Path(folder, "output.wav")
+            target = Path(folder, "output")
+        elif chosen is None:
+            chosen = format_of_ending(target, source)
+        elif target.suffix.lower() not in endings(chosen):
+            raise CommandError(
+                f"-o {shown(target)} does not end in {' or '.join(endings(chosen))}, "
+                f"the endings of --format {chosen}.",
+                status=2,
+            )
         name = "standard input" if inputs[0] == PIPE else shown(source)
-        job = Job(name, source, target, None if noise is None else Path(noise))
+        job = Job(name, source, target, None if noise is None else Path(noise), chosen)
         status = _run_jobs([job], arguments, settings)
         if output == PIPE and status == 0:
             with open(target, "rb") as file:
@@ -165,19 +184,14 @@ def _run_piped(arguments: argparse.Namespace, settings: Settings) -> int:
     return status
 
 
-def _check_format(source: Path, target: Path) -> None:
-    """Raise an error if the ending of the output is not that of the input's format."""
-    try:
-        found = soundfile.info(str(source)).format
-    except soundfile.SoundFileError:
-        return  # reported with all other failures
-    promised = target.suffix[1:].upper()
-    if promised in soundfile.available_formats() and not found.startswith(promised):
-        raise CommandError(
-            f"-o {shown(target)}: the output has the format of the input, which is "
-            f"{found}: use the same ending.",
-            status=2,
-        )
+def _list_others(paths: Sequence[Path]) -> str:
+    """Describe files of folders that are not read."""
+    counts = Counter(path.suffix.lower() or "without an ending" for path in paths)
+    kinds = ", ".join(f"{n} {shown(kind)}" for kind, n in counts.most_common())
+    return (
+        f"not read, since the ending of the name is not one of sound: {kinds} (name a "
+        "file itself to try it)"
+    )
 
 
 def _run_jobs(

@@ -143,7 +143,7 @@ def enhance_all(
     CommandError
         If the model cannot be used, or the workers are lost.
     """
-    rest = (arguments.mix, arguments.overwrite)
+    rest = (arguments.mix, arguments.overwrite, arguments.bitrate)
     if _is_done_here(jobs, arguments):
         show = len(jobs) == 1 and not arguments.quiet and sys.stderr.isatty()
         for job in jobs:
@@ -184,6 +184,7 @@ def _enhance_one(
     settings: Settings,
     mix: float,
     overwrite: bool,
+    bitrate: float | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     if not overwrite and is_done(job):
@@ -209,6 +210,8 @@ def _enhance_one(
                 target,
                 mix=mix,
                 noise_target=noise,
+                format=job.format,
+                bitrate=bitrate,
                 progress=advance,
             )
     # A failure of one file does not stop the others.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from skvae.cli.errors import CommandError
+from skvae.formats.names import DEFAULT_FORMAT, FormatName
 from skvae.utils.files import check_writable, ignores_case
 
 if TYPE_CHECKING:
@@ -30,12 +31,15 @@ class Job(NamedTuple):
         File to read, and file to write.
     noise : Path or None
         Second file to write, with the removed noise.
+    format : str or None
+        Format of the outputs; None means that of the source.
     """
 
     name: str
     source: Path
     target: Path
     noise: Path | None = None
+    format: FormatName | None = None
 
     @property
     def outputs(self) -> list[Path]:
@@ -50,10 +54,25 @@ class _Destination(NamedTuple):
     path: Path
     names_file: bool
 
-    def target(self, relative: Path, suffix: str) -> Path:
+    def target(self, relative: Path, suffix: str, ending: str) -> Path:
         if self.names_file:
             return self.path
-        return self.path / relative.with_name(relative.stem + suffix + relative.suffix)
+        return self.path / relative.with_name(relative.stem + suffix + ending)
+
+
+class Found(NamedTuple):
+    """Files to enhance, and files of the same folders that are no recordings.
+
+    Attributes
+    ----------
+    jobs : list of Job
+        Files to enhance.
+    others : list of Path
+        Files that are not read, because their endings are not those of sound.
+    """
+
+    jobs: list[Job]
+    others: list[Path]
 
 
 def find_jobs(
@@ -64,7 +83,8 @@ def find_jobs(
     suffix: str = "",
     recursive: bool = True,
     overwrite: bool = False,
-) -> list[Job]:
+    format: FormatName | None = None,
+) -> Found:
     """Pair each audio file with the files to write.
 
     Parameters
@@ -81,10 +101,13 @@ def find_jobs(
         Whether to search subfolders.
     overwrite : bool, default=False
         Whether an output may replace its own input.
+    format : str or None, default=None
+        Format of the outputs. None means that of the ending of a file that `output`
+        names, and that of each input otherwise, or FLAC if only ffmpeg reads it.
 
     Returns
     -------
-    list of Job
+    Found
         Outputs keep the structure of subfolders.
 
     Raises
@@ -101,21 +124,22 @@ def find_jobs(
             f"--suffix {shown(suffix)} must be part of a file name.", status=2
         )
     folders = [os.path.realpath(destination.path) for destination in destinations]
-    jobs = []
+    jobs, others = [], []
     for name in _expand(inputs):
-        for source, relative in _find(Path(name), recursive, folders):
-            _check_ending(source, destinations)
-            jobs.append(
-                Job(
-                    shown(source),
-                    *(
-                        Path(os.path.abspath(path))
-                        for path in (
-                            source,
-                            *(to.target(relative, suffix) for to in destinations),
-                        )
-                    ),
+        found = _find(Path(name), recursive, folders)
+        others += found.others
+        for source, relative in found.files:
+            chosen = _choose_format(source, destinations, format)
+            ending = _ending(source, chosen)
+            path, target, *noise = (
+                Path(os.path.abspath(path))
+                for path in (
+                    source,
+                    *(to.target(relative, suffix, ending) for to in destinations),
                 )
+            )
+            jobs.append(
+                Job(shown(source), path, target, noise[0] if noise else None, chosen)
             )
     if suffix:
         # The outputs of an earlier run in the folder of the inputs are no inputs.
@@ -131,7 +155,7 @@ def find_jobs(
     _refuse_collisions(jobs, overwrite)
     _refuse_equal_but_for_case(jobs)
     _refuse_ways_out(jobs, destinations)
-    return jobs
+    return Found(jobs, others)
 
 
 def find_recordings(
@@ -269,6 +293,7 @@ def shown(name: str | os.PathLike[str]) -> str:
 
 def _destination(option: str, name: str, inputs: Sequence[str]) -> _Destination:
     from skvae.datasets.audio_folder import EXTENSIONS
+    from skvae.formats import ffmpeg
 
     check_folder_name(option, name)
     path = Path(name)
@@ -280,7 +305,7 @@ def _destination(option: str, name: str, inputs: Sequence[str]) -> _Destination:
     names_file = (
         not name.endswith(_SEPARATORS)
         and not path.is_dir()
-        and (ending in EXTENSIONS or (ending != "" and is_like_input))
+        and (ending in EXTENSIONS | ffmpeg.ENDINGS or (ending != "" and is_like_input))
     )
     if path.is_file() and not names_file:
         raise CommandError(f"{option} {shown(name)} is a file: name a folder.", 2)
@@ -309,46 +334,83 @@ def _expand(inputs: Sequence[str]) -> Iterator[str]:
                 yield each
 
 
-def _find(
-    path: Path, recursive: bool, written: Sequence[str]
-) -> list[tuple[Path, Path]]:
-    """Audio files of an input, and their paths relative to it."""
+class _Listing(NamedTuple):
+    files: list[tuple[Path, Path]]  # with their paths relative to the input
+    others: list[Path]
+
+
+def _find(path: Path, recursive: bool, written: Sequence[str]) -> _Listing:
+    """List the recordings of an input, and the files in it that are none."""
+    from skvae.datasets.audio_folder import EXTENSIONS, scan_folder
+    from skvae.formats import ffmpeg
+
     if not path.is_dir():
-        return [(path, Path(path.name))]
-    found = [Path(audio.path) for audio in find_recordings(path, recursive)]
+        return _Listing([(path, Path(path.name))], [])
+    try:
+        listed = scan_folder(path, recursive, EXTENSIONS | ffmpeg.ENDINGS)
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    if not listed[0]:
+        find_recordings(path, recursive)  # which says what there is
     # The outputs of an earlier run below the input, or where a link in it leads, are no
     # inputs.
     root = os.path.realpath(path)
     apart = [
         folder for folder in written if root != folder and not _is_below(root, folder)
     ]
-    real = {folder: os.path.realpath(folder) for folder in {f.parent for f in found}}
-    found = [
-        file
-        for file in found
-        if not any(
-            real[file.parent] == folder or _is_below(real[file.parent], folder)
-            for folder in apart
-        )
-    ]
+    parents = {os.path.dirname(file) for files in listed for file in files}
+    real = {folder: os.path.realpath(folder) for folder in parents}
+    found, others = (
+        [
+            Path(file)
+            for file in files
+            if not any(
+                parent == folder or _is_below(parent, folder)
+                for parent in [real[os.path.dirname(file)]]
+                for folder in apart
+            )
+        ]
+        for files in listed
+    )
     if not found:
         raise CommandError(f"{shown(path)} contains no audio except earlier outputs.")
-    return [(file, file.relative_to(path)) for file in found]
+    return _Listing([(file, file.relative_to(path)) for file in found], others)
 
 
 def _is_below(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _check_ending(source: Path, destinations: Sequence[_Destination]) -> None:
-    for option, path, names_file in destinations:
-        if names_file and source.suffix.lower() != path.suffix.lower():
+def _choose_format(
+    source: Path, destinations: Sequence[_Destination], name: FormatName | None
+) -> FormatName | None:
+    """Choose the format of the outputs of a file. None means its own format."""
+    from skvae.formats import encodings, ffmpeg
+
+    named = [to for to in destinations if to.names_file]
+    if name is None and named:
+        name = encodings.format_of_ending(named[0].path, source)
+    if name is None and source.suffix.lower() in ffmpeg.ENDINGS:
+        name = DEFAULT_FORMAT
+    for option, path, _ in named:
+        endings = [source.suffix.lower()] if name is None else encodings.endings(name)
+        if not any(encodings.is_same_family(path.suffix.lower(), e) for e in endings):
+            wanted = shown(endings[0]) or "nothing"
             raise CommandError(
-                f"{option} {shown(path)}: the output has the format of the input, "
-                f"whose name ends in {shown(source.suffix) or 'nothing'}: use the same "
-                "ending, or name a folder.",
+                f"{option} {shown(path)}: the output would end in {wanted}: use that "
+                "ending, name a folder, or choose another --format.",
                 status=2,
             )
+    return name
+
+
+def _ending(source: Path, name: FormatName | None) -> str:
+    """Return the ending of an output in a folder."""
+    from skvae.formats import encodings
+
+    if name is None or source.suffix.lower() in encodings.endings(name):
+        return source.suffix
+    return encodings.endings(name)[0]
 
 
 def _refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:

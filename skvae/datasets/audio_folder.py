@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from skvae.datasets.audio import AudioFile, with_hint
 from skvae.datasets.corpora.trees import walk
@@ -85,8 +85,55 @@ def find_audio(
     ...     [os.path.basename(audio.path) for audio in find_audio(folder)]
     ['take2.flac', 'take10.wav']
     """
-    folder = os.fsdecode(folder)
     rate = None if sample_rate is None else check_sample_rate(sample_rate)
+    found, others = scan_folder(folder, recursive)
+    if not found:
+        counts = Counter(
+            os.path.splitext(path)[1].lower() or "without an extension"
+            for path in others
+        )
+        held = ", ".join(f"{n} {kind}" for kind, n in counts.most_common()) or "nothing"
+        where = (
+            "the folder and its subfolders hold" if recursive else "the folder holds"
+        )
+        raise ValueError(
+            f"no audio in {os.fsdecode(folder)!r}: {where} {held}. "
+            f"The extensions of audio are {' '.join(sorted(EXTENSIONS))}."
+        )
+    return [AudioFile(path, sample_rate=rate) for path in found]
+
+
+def scan_folder(
+    folder: str | os.PathLike[str],
+    recursive: bool = True,
+    extensions: Collection[str] = EXTENSIONS,
+) -> tuple[list[str], list[str]]:
+    """List the files of a folder: those with some extensions, and the others.
+
+    Parameters
+    ----------
+    folder, recursive
+        As for :func:`find_audio`.
+    extensions : collection of str, default=EXTENSIONS
+        Extensions in lower case, with their dots.
+
+    Returns
+    -------
+    found, others : list of str
+        Paths, in the order of :func:`find_audio`.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or is not a folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> scan_folder(tempfile.mkdtemp())
+    ([], [])
+    """
+    folder = os.fsdecode(folder)
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -96,26 +143,16 @@ def find_audio(
             else "check the folder's name"
         )
         raise with_hint(error, hint) from error
-    found, others = [], Counter[str]()
+    found: list[str] = []
+    others: list[str] = []
     for parent, names, broken in walk(folder):
         for name in (*names, *broken):
             extension = os.path.splitext(name)[1].lower()
-            if extension in EXTENSIONS:
-                found.append(os.path.join(parent, name))
-            else:
-                others[extension or "without an extension"] += 1
+            chosen = found if extension in extensions else others
+            chosen.append(os.path.join(parent, name))
         if not recursive:
             break
-    if not found:
-        held = ", ".join(f"{n} {kind}" for kind, n in others.most_common()) or "nothing"
-        where = (
-            "the folder and its subfolders hold" if recursive else "the folder holds"
-        )
-        raise ValueError(
-            f"no audio in {folder!r}: {where} {held}. "
-            f"The extensions of audio are {' '.join(sorted(EXTENSIONS))}."
-        )
-    return [AudioFile(path, sample_rate=rate) for path in sorted(found, key=_natural)]
+    return sorted(found, key=_natural), sorted(others, key=_natural)
 
 
 def by_folder(recordings: Iterable[AudioFile]) -> dict[str, list[AudioFile]]:

@@ -6,14 +6,12 @@ import io
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple
 
+from skvae.formats import ffmpeg
 from skvae.formats.mpeg import bitrates
+from skvae.formats.names import FORMAT_NAMES, FormatName
 from skvae.formats.ogg import read_pages, read_vorbis
-
-#: Names of the formats that an output can be converted to.
-FormatName: TypeAlias = Literal["wav", "flac", "mp3", "ogg", "opus"]
-FORMAT_NAMES: tuple[FormatName, ...] = get_args(FormatName)
 
 
 class _Kind(NamedTuple):
@@ -44,10 +42,11 @@ _KINDS: dict[str, _Kind] = {
 }
 
 #: Formats in soundfile that files with an ending can have. Other endings tell nothing.
-_FORMATS_OF_ENDINGS = {
+_FORMATS_OF_ENDINGS: dict[str, tuple[str, ...]] = {
     **{ending: kind.formats for kind in _KINDS.values() for ending in kind.endings},
     **dict.fromkeys((".aif", ".aiff", ".aifc"), ("AIFF",)),
     **dict.fromkeys((".au", ".snd"), ("AU",)),
+    **dict.fromkeys(ffmpeg.ENDINGS, ()),
     ".caf": ("CAF",),
     ".rf64": ("RF64",),
     ".sph": ("NIST",),
@@ -146,6 +145,17 @@ def format_of_ending(
     return next((name for name in FORMAT_NAMES if ending in _KINDS[name].endings), None)
 
 
+def endings(name: FormatName) -> tuple[str, ...]:
+    """Return the endings of files of a format, the usual one first.
+
+    Examples
+    --------
+    >>> endings("wav")
+    ('.wav', '.wave')
+    """
+    return _KINDS[name].endings
+
+
 def is_same_family(ending: str, other: str) -> bool:
     """Return whether two endings stand for the same format.
 
@@ -154,7 +164,7 @@ def is_same_family(ending: str, other: str) -> bool:
     >>> is_same_family(".aif", ".aiff"), is_same_family(".wav", ".flac")
     (True, False)
     """
-    formats = [_FORMATS_OF_ENDINGS.get(name, (name,)) for name in (ending, other)]
+    formats = [_FORMATS_OF_ENDINGS.get(name) or (name,) for name in (ending, other)]
     return formats[0] == formats[1]
 
 

@@ -16,6 +16,7 @@ import soundfile
 from skvae import WienerFilter
 from skvae.cli import enhancers, enhancing, files, main, models
 from skvae.cli.files import Job
+from skvae.formats import mpeg
 from skvae.metrics import si_sdr
 from skvae.storage import names, pretrained
 from skvae.utils.files import ignores_case
@@ -375,6 +376,61 @@ def test_names_that_differ_by_case_only_are_refused_where_they_are_one_file(
         assert files_below(corpus / "out") == ["ONE.wav", "one.wav"]
 
 
+@pytest.mark.parametrize("kind", ["flac", "mp3"])
+def test_a_folder_is_converted(corpus, skvae, kind):
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", *W, "--quiet")
+    assert skvae(*words, "--format", kind, "--noise-output", corpus / "noise")[0] == 0
+    names = [f"one.{kind}", f"sub/three.{kind}", f"two.{kind}"]
+    assert files_below(corpus / "out") == files_below(corpus / "noise") == names
+    for name in names:
+        assert soundfile.info(corpus / "out" / name).format == kind.upper()
+
+
+def test_the_ending_of_a_file_that_is_named_chooses_its_format(corpus, skvae):
+    words = ("enhance", corpus / "noisy/one.wav", *W, "--quiet")
+    assert skvae(*words, "-o", corpus / "out.opus", "--bitrate", 24)[0] == 0
+    assert soundfile.info(corpus / "out.opus").subtype == "OPUS"
+    assert skvae(*words, "-o", corpus / "out.wave")[0] == 0
+    assert soundfile.info(corpus / "out.wave").format == "WAV"
+    noise = ("--noise-output", corpus / "noise.opus")
+    status, _, err = skvae(*words, "-o", corpus / "more.wav", *noise)
+    assert status == 2
+    assert "--noise-output" in err
+
+
+def test_a_bit_rate_is_for_the_files_that_have_one(corpus, skvae):
+    source = corpus / "noisy/four.mp3"
+    soundfile.write(source, soundfile.read(corpus / "noisy/one.wav")[0], 16000)
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", *W, "--quiet")
+    assert skvae(*words, "--bitrate", 128)[0] == 0
+    assert mpeg.examine(corpus / "out/four.mp3").bitrate == 128
+    assert len(files_below(corpus / "out")) == 4
+
+
+def test_two_files_that_would_become_one_are_refused(corpus, skvae):
+    samples = soundfile.read(corpus / "noisy/one.wav")[0]
+    soundfile.write(corpus / "noisy/one.mp3", samples, 16000)
+    words = ("enhance", corpus / "noisy", "-o", corpus / "out", *W)
+    status, _, err = skvae(*words, "--format", "flac")
+    assert status == 1
+    assert "would both write" in err
+    assert not (corpus / "out").exists()
+
+
+def test_files_of_a_folder_that_are_not_read_are_listed(corpus, skvae):
+    for name in ("cover.JPG", "sub/notes.txt", "sub/other.txt", "README"):
+        (corpus / "noisy" / name).touch()
+    words = ("enhance", corpus / "noisy", "-o", corpus / "noisy/out", *W)
+    for _ in range(2):
+        status, _, err = skvae(*words)
+        assert status == 0
+        [line] = [line for line in err.splitlines() if line.startswith("not read")]
+        assert "2 .txt, 1 .jpg, 1 without an ending" in line.replace(
+            "1 without an ending, 1 .jpg", "1 .jpg, 1 without an ending"
+        )
+    assert skvae(*words, "--quiet")[2] == ""
+
+
 def test_a_file_that_another_run_has_done_meanwhile_is_left_to_it(corpus, skvae):
     job = Job("one", corpus / "noisy/one.wav", corpus / "out.wav")
     job.target.write_bytes(b"of the other run")
@@ -436,13 +492,21 @@ def test_pipes_take_wav_and_give_wav(corpus):
     assert done.stdout == (corpus / "out.wav").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["flac", "mp3"])
+def test_standard_input_is_converted(corpus, skvae, monkeypatch, kind):
+    content = (corpus / "noisy/one.wav").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert skvae("enhance", "-", "-o", corpus / f"out.{kind}", *W)[0] == 0
+    assert soundfile.info(corpus / f"out.{kind}").format == kind.upper()
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
         (["-", "noisy/one.wav", "-o", "out"], 2, "stands for one file"),
         (["noisy", "-o", "-"], 2, "stands for one file"),
         (["-", "-o", "noisy"], 2, "name a file"),
-        (["-", "-o", "out.flac"], 2, "which is WAV: use the same ending"),
+        (["-", "-o", "o.wav", "--format", "mp3"], 2, "does not end in .mp3"),
         (["-", "-o", "out.wav", "--noise-output", "noisy"], 2, "name a file"),
     ],
 )
@@ -477,7 +541,12 @@ def test_pipes_that_lead_nowhere(corpus, skvae, monkeypatch, words, status, mess
         (["noisy", "-o", "out", "--noise-output", "out"], 1, "would both write"),
         (["noisy", "-o", "out", "--noise-output", "noisy"], 1, "is an input"),
         (["noisy", "-o", "out", "--noise-profile", "no.wav"], 2, "--noise-profile"),
-        (["noisy/one.wav", "-o", "out.flac"], 2, "use the same ending"),
+        (["noisy/one.wav", "-o", "out.aiff"], 2, "the output would end in .wav: use"),
+        (["noisy/one.wav", "-o", "out.m4a"], 2, "the output would end in .wav: use"),
+        (["noisy/one.wav", "-o", "o.wav", "--format", "mp3"], 2, "would end in .mp3"),
+        (["noisy", "-o", "out", "--format", "m4a"], 2, "invalid choice"),
+        (["noisy", "-o", "out", "--bitrate", "0"], 2, "more than 0 kbit/s"),
+        (["noisy", "-o", "o", "--bitrate", "9", "--format", "wav"], 2, "has none"),
         (["noisy", "-o", "a.txt"], 2, "is a file"),
         (["empty", "-o", "out"], 1, "empty"),
         (["noisy"], 2, "-o/--output"),

@@ -12,6 +12,7 @@ from skvae.cli.options import (
     add_workers,
     describe,
 )
+from skvae.formats.names import FORMAT_NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,20 +25,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     describe(
         parser,
-        "Enhance recordings. Each output has the sample rate, the channels, the length "
-        "and the format of its input; all channels are filtered alike. A method "
-        "without training works at the rate of the file. A trained model works at its "
-        "own rate; above its band, steady noise is lowered by at most 20 dB. Trained "
-        "models are made for speech: they remove music. Outputs appear only when they "
-        "are complete, and existing outputs are kept, so that a second run completes "
-        "the first. Recordings may be of any length; there is no streaming: a pipe is "
-        "read to its end first.",
+        "Enhance recordings. Each output has the sample rate, the channels, the "
+        "length, the format and the bit rate of its input, unless --format or "
+        "--bitrate say otherwise; all channels are filtered alike. Formats that "
+        "libsndfile does not read, such as M4A, MP4 and WebM, are read by ffmpeg, if "
+        "that is installed, and become FLAC by default. A method without training "
+        "works at the rate of the file. A trained model works at its own rate; above "
+        "its band, steady noise is lowered by at most 20 dB. Trained models are made "
+        "for speech: they remove music. Outputs appear only when they are complete, "
+        "and existing outputs are kept, so that a second run completes the first. "
+        "Recordings may be of any length; there is no streaming: a pipe is read to "
+        "its end first.",
         [
             "  skvae enhance noisy.wav -o enhanced.wav",
             "  skvae enhance recordings/ more/*.flac -o enhanced/ --jobs 4",
             "  skvae enhance noisy.wav -o out/ --mix 0.8 --noise-output noise/",
+            "  skvae enhance episodes/ -o enhanced/ --format mp3 --bitrate 128",
+            "  skvae enhance talk.mp4 -o talk.mp3",
             "  ffmpeg -i talk.mp4 -f wav - | skvae enhance - -o - | play -",
             STATUS.format(done="enhanced"),
+            "Files in folders whose names do not end like sound are listed and not "
+            "counted.",
         ],
     )
     parser.add_argument(
@@ -53,6 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="folder for the outputs; a file name for a single input; - for standard "
         "output",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMAT_NAMES,
+        help="format of the outputs (default: that of the ending of a file that -o "
+        "names, else that of each input)",
+    )
+    parser.add_argument(
+        "--bitrate",
+        type=float,
+        metavar="KBPS",
+        help="bit rate of MP3, Ogg Vorbis and Opus outputs in kbit/s (default: that of "
+        "the input or a little more)",
     )
     add_model(parser)
     add_workers(parser, "enhance", "enhanced")
