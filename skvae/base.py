@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self, TypeVar, overload
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from skvae.collection import collect
 from skvae.enhancement import (
     Enhancement,
     MaskEstimate,
     Separation,
-    batches,
     check_estimate,
-    estimate_together,
 )
 from skvae.estimator import JobCount, SpeechEstimator
 from skvae.metrics import mean_defined
 from skvae.signal.bandwidth import Band
 from skvae.signal.opening import open_spectrograms
 from skvae.signal.spectrogram import Spectrogram, SpectrogramArray
+from skvae.signal.stft import STFT
 from skvae.signal.types import Utterances, Waveform, with_callbacks
 from skvae.signal.utterances import (
     Kind,
@@ -34,12 +33,8 @@ from skvae.signal.utterances import (
 from skvae.utils.device import check_device
 from skvae.utils.modes import default_modes, each_in_default_modes
 from skvae.utils.parameters import Number, Range
-from skvae.utils.progress import Progress
 from skvae.utils.random import draw_seed
 from skvae.utils.waveforms import check_sample_rate
-from skvae.utils.workers import run_tasks
-
-Result = TypeVar("Result")
 
 
 class BaseEnhancer(SpeechEstimator, ABC):
@@ -122,6 +117,22 @@ class BaseEnhancer(SpeechEstimator, ABC):
     n_jobs: int | None
     device: str
 
+    def _check_fitted(self, sample_rate: int | None) -> None:
+        """Check what was fitted, the parameters, and a rate that the user passes."""
+        check_is_fitted(self)
+        self._check()
+        self._check_rate(self.stft_, sample_rate)
+
+    def _check_rate(self, stft: STFT, sample_rate: int | None) -> None:
+        if sample_rate is not None and check_sample_rate(sample_rate) != (
+            own_rate := check_sample_rate(stft.sample_rate)
+        ):
+            raise ValueError(
+                f"`sample_rate` is {sample_rate}, but this {type(self).__name__} works "
+                f"at {own_rate} Hz: resample X, or call skvae.reduce_noise, which "
+                "takes recordings of any rate."
+            )
+
     @abstractmethod
     def _estimate_mask(
         self, V: np.ndarray, rng: np.random.Generator, state: Any
@@ -181,7 +192,13 @@ class BaseEnhancer(SpeechEstimator, ABC):
 
     @with_callbacks
     @default_modes()
-    def fit(self, X: Utterances, y: Utterances | None = None) -> Self:
+    def fit(
+        self,
+        X: Utterances,
+        y: Utterances | None = None,
+        *,
+        sample_rate: int | None = None,
+    ) -> Self:
         """Fit the enhancer.
 
         Parameters
@@ -191,6 +208,9 @@ class BaseEnhancer(SpeechEstimator, ABC):
             would be learned as clean speech.
         y : list of waveforms, 2-D array, or None, default=None
             Clean speech, with the same lengths as in X.
+        sample_rate : int, default=None
+            Sample rate of X in Hz. A rate that is not the enhancer's is an error; None
+            means no check.
 
         Returns
         -------
@@ -199,7 +219,9 @@ class BaseEnhancer(SpeechEstimator, ABC):
         """
         items, kind = read_collection(self, X, reset=True)
         self._check()
-        self.stft_ = self._choose_stft(items[0] if kind.spectral else None)
+        stft = self._choose_stft(items[0] if kind.spectral else None)
+        self._check_rate(stft, sample_rate)
+        self.stft_ = stft
         utterances = self._open(items)
         clean_items = read_clean(y, len(utterances))
         self.seed_ = draw_seed(self.random_state)
@@ -211,38 +233,48 @@ class BaseEnhancer(SpeechEstimator, ABC):
         return self
 
     @overload
-    def transform(self, X: NDArray[Any]) -> NDArray[Any]: ...
+    def transform(
+        self, X: NDArray[Any], *, sample_rate: int | None = None
+    ) -> NDArray[Any]: ...
 
     @overload
-    def transform(self, X: SpectrogramArray) -> SpectrogramArray: ...
+    def transform(
+        self, X: SpectrogramArray, *, sample_rate: int | None = None
+    ) -> SpectrogramArray: ...
 
     @overload
-    def transform(self, X: Sequence[Spectrogram]) -> list[Spectrogram]: ...
+    def transform(
+        self, X: Sequence[Spectrogram], *, sample_rate: int | None = None
+    ) -> list[Spectrogram]: ...
 
     @overload
-    def transform(self, X: Sequence[Waveform]) -> list[NDArray[Any]]: ...
+    def transform(
+        self, X: Sequence[Waveform], *, sample_rate: int | None = None
+    ) -> list[NDArray[Any]]: ...
 
     @default_modes()
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any, *, sample_rate: int | None = None) -> Any:
         """Enhance utterances.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
             Noisy speech.
+        sample_rate : int, default=None
+            Sample rate of X in Hz. A rate that is not the enhancer's is an error; None
+            means no check.
 
         Returns
         -------
         list of ndarray, 2-D array, or list of Spectrogram
             Enhanced speech, of the same kind, lengths and dtypes as X.
         """
-        check_is_fitted(self)
-        self._check()
+        self._check_fitted(sample_rate)
         items, kind = read_collection(self, X)
         method: Callable[[Enhancement], Any] = Enhancement.enhanced
         if kind.spectral:
             method = Enhancement.enhanced_spectrogram
-        enhanced = self._collect(method, self._open(items), label="enhancing")
+        enhanced = collect(self, method, self._open(items), label="enhancing")
         if kind is Kind.ARRAY:
             return np.stack(enhanced)
         return (
@@ -250,13 +282,18 @@ class BaseEnhancer(SpeechEstimator, ABC):
         )
 
     @default_modes()
-    def separate(self, X: Utterances) -> list[Separation]:
+    def separate(
+        self, X: Utterances, *, sample_rate: int | None = None
+    ) -> list[Separation]:
         """Separate utterances into speech and noise, and return the masks too.
 
         Parameters
         ----------
         X : list of waveforms, 2-D array, or list of Spectrogram
             Noisy speech.
+        sample_rate : int, default=None
+            Sample rate of X in Hz. A rate that is not the enhancer's is an error; None
+            means no check.
 
         Returns
         -------
@@ -264,16 +301,21 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Speech, noise, mask and history of each utterance. Speech and noise are
             waveforms or spectrograms, as in X.
         """
-        check_is_fitted(self)
-        self._check()
+        self._check_fitted(sample_rate)
         items, kind = read_collection(self, X)
         method = Enhancement.separated
         if kind.spectral:
             method = Enhancement.separated_spectrograms
-        return self._collect(method, self._open(items), label="separating")
+        return collect(self, method, self._open(items), label="separating")
 
     @default_modes()
-    def score(self, X: Utterances, y: Utterances | None = None) -> float:
+    def score(
+        self,
+        X: Utterances,
+        y: Utterances | None = None,
+        *,
+        sample_rate: int | None = None,
+    ) -> float:
         """Return the mean SI-SDR of the enhanced utterances in dB; higher is better.
 
         Parameters
@@ -282,19 +324,21 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Noisy speech.
         y : list of waveforms or 2-D array
             Clean speech, with the same lengths as in X. Required.
+        sample_rate : int, default=None
+            Sample rate of X in Hz. A rate that is not the enhancer's is an error; None
+            means no check.
 
         Returns
         -------
         float
             Mean over all utterances whose clean speech is not silent.
         """
-        check_is_fitted(self)
-        self._check()
+        self._check_fitted(sample_rate)
         items, _ = read_collection(self, X)
         utterances = self._open(items)
         clean = require_clean(y, len(utterances))
         opened = self._open_clean(clean, utterances)
-        scores = self._collect(Enhancement.score, utterances, opened, label="scoring")
+        scores = collect(self, Enhancement.score, utterances, opened, label="scoring")
         return mean_defined(scores)
 
     @default_modes()
@@ -413,60 +457,6 @@ class BaseEnhancer(SpeechEstimator, ABC):
             return spectrogram.n_frames, overlap
         return max(round(self.block_seconds * frames_per_second), 1) + overlap, overlap
 
-    def _collect(
-        self,
-        method: Callable[..., Result],
-        utterances: list[Spectrogram],
-        *others: Sequence[Any],
-        label: str,
-    ) -> list[Result]:
-        """Call a method of Enhancement for each utterance; return all results.
-
-        Parameters
-        ----------
-        method : callable
-            Method of :class:`~skvae.enhancement.Enhancement`.
-        utterances : list of Spectrogram
-            Noisy speech.
-        *others : sequence
-            Further arguments of the method, one for each utterance.
-        label : str
-            Text of the progress bar.
-
-        Returns
-        -------
-        list
-            Results in the order of the utterances.
-        """
-        results: dict[int, Result] = {}
-        in_turn = len(utterances) == 1 or effective_n_jobs(self.n_jobs) == 1
-        with Progress(len(utterances), label, enabled=bool(self.verbose)) as progress:
-            if in_turn or self._batch_frames() > 0:
-                for k, enhancement in self._enhancements(utterances):
-                    results[k] = method(enhancement, *(other[k] for other in others))
-                    progress.advance()
-            else:
-                arguments = zip(utterances, *others, strict=True)
-                tasks = [(method, *arguments_of_one) for arguments_of_one in arguments]
-                found = run_tasks(_run_task, tasks, self.n_jobs, shared=(self,))
-                for k, result in enumerate(found):
-                    results[k] = result
-                    progress.advance()
-        return [results[k] for k in range(len(utterances))]
-
-    def _enhancements(
-        self, utterances: list[Spectrogram]
-    ) -> Iterator[tuple[int, Enhancement]]:
-        """Yield the index of each utterance and its Enhancement, in any order."""
-        enhancements = [Enhancement(self, [spectrogram]) for spectrogram in utterances]
-        max_frames = self._batch_frames()
-        if max_frames == 0:
-            yield from enumerate(enhancements)
-            return
-        for batch in batches(enhancements, max_frames):
-            together = estimate_together([enhancements[k] for k in batch])
-            yield from zip(batch, together, strict=True)
-
     def _estimate(
         self,
         V: np.ndarray,
@@ -490,12 +480,3 @@ class BaseEnhancer(SpeechEstimator, ABC):
     def _device(self, device: str | None = None) -> str:
         """Checked device: the one that is passed, or the parameter `device`."""
         return check_device(self.device if device is None else device, self.n_jobs)
-
-
-def _run_task(
-    enhancer: BaseEnhancer,
-    method: Callable[..., Result],
-    utterance: Spectrogram,
-    *others: Any,
-) -> Result:
-    return method(Enhancement(enhancer, [utterance]), *others)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin
 
 from skvae.signal.framing import power
 from skvae.signal.opening import check_lengths, open_spectrograms
 from skvae.signal.spectrogram import Spectrogram
 from skvae.signal.stft import STFT
-from skvae.signal.utterances import is_spectrogram
+from skvae.signal.utterances import ListTransformer, is_spectrogram
 from skvae.utils.learned import Instance, Learned, Scalar
 from skvae.utils.parameters import NamedParts, Range, check_ranges, check_real
 from skvae.utils.progress import Progress
@@ -40,9 +40,7 @@ class JobCount:
             raise ValueError(f"`{name}` must not be 0.")
 
 
-class SpeechEstimator(
-    CallbackSupportMixin, NamedParts, TransformerMixin, BaseEstimator
-):
+class SpeechEstimator(CallbackSupportMixin, NamedParts, ListTransformer, BaseEstimator):
     """Base of enhancers and speech models."""
 
     _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {"verbose": Verbosity()}

@@ -26,7 +26,7 @@ LAYERS = [
     {"signal"},
     {"datasets"},
     {"estimator"},
-    {"base", "enhancement"},
+    {"base", "enhancement", "collection"},
     {"training"},
     {"classical", "factorization", "masks"},
     {"speech"},

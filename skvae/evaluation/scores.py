@@ -20,6 +20,7 @@ from skvae.evaluation.summary import failed_rows, scores_of
 from skvae.metrics import METRICS, Metric, get_metric, mean_defined
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
+from skvae.utils.inputs import check_utterance
 from skvae.utils.progress import Progress
 from skvae.utils.waveforms import (
     check_sample_rate,
@@ -313,6 +314,7 @@ def _read_pair(noisy: Any, clean: Any, sample_rate: int | None) -> _Pair:
                 f"resample it, e.g. with AudioFile(path, sample_rate={sample_rate})."
             )
         sample_rate = sample_rate or own
+    check_utterance(noisy, "noisy")
     # Read before the time is measured, without a change of dtype.
     samples = noisy if is_spectrogram(noisy) else np.asarray(noisy)
     opened, target = _waveform(samples, "noisy"), _waveform(clean, "clean")

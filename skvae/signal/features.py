@@ -6,14 +6,14 @@ from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 
 from skvae.signal.framing import Framing, power
 from skvae.signal.opening import open_spectrograms
 from skvae.signal.stft import STFT
 from skvae.signal.types import Utterances
-from skvae.signal.utterances import Kind, read_collection
+from skvae.signal.utterances import Kind, ListTransformer, read_collection
 from skvae.utils.parameters import (
     MAX_UNITS,
     check_real,
@@ -21,7 +21,7 @@ from skvae.utils.parameters import (
 from skvae.utils.waveforms import check_sample_rate
 
 
-class LogMel(TransformerMixin, BaseEstimator):
+class LogMel(ListTransformer, BaseEstimator):
     """Logarithms of the power in mel bands, one row per frame.
 
     Parameters

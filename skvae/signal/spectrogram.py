@@ -135,8 +135,9 @@ class Spectrogram:
         Spectrogram
         """
         if not reads_itself(waveform):
+            opened = open_waveform(waveform, name)
             dtype = np.asarray(waveform).dtype.newbyteorder("=")
-            waveform = open_waveform(waveform, name)
+            waveform = opened
         else:
             dtype = np.dtype(waveform.dtype)
             rate = getattr(waveform, "sample_rate", sample_rate)

@@ -7,7 +7,7 @@ from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 
 from skvae.metrics import mean_si_sdr
@@ -15,11 +15,16 @@ from skvae.signal.framing import Framing
 from skvae.signal.opening import check_lengths, open_spectrograms
 from skvae.signal.spectrogram import Spectrogram, SpectrogramArray, make_framing
 from skvae.signal.types import Utterances, Waveform
-from skvae.signal.utterances import Kind, read_collection, require_clean
+from skvae.signal.utterances import (
+    Kind,
+    ListTransformer,
+    read_collection,
+    require_clean,
+)
 from skvae.utils.waveforms import check_sample_rate
 
 
-class STFT(TransformerMixin, BaseEstimator):
+class STFT(ListTransformer, BaseEstimator):
     """Short-time Fourier transform: waveforms in, spectrograms out.
 
     :class:`ISTFT` reconstructs every waveform exactly, from one sample on. Spectrograms
@@ -142,7 +147,7 @@ class STFT(TransformerMixin, BaseEstimator):
         return SpectrogramArray(spectrograms) if kind is Kind.ARRAY else spectrograms
 
 
-class ISTFT(TransformerMixin, BaseEstimator):
+class ISTFT(ListTransformer, BaseEstimator):
     """Inverse short-time Fourier transform: spectrograms in, waveforms out.
 
     It has no parameters: a :class:`Spectrogram` contains those of its transform, and

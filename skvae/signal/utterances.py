@@ -8,17 +8,23 @@ the lengths do not.
 from __future__ import annotations
 
 import numbers
-import warnings
+import os
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import validate_data
 
-#: A 2-D array with at least so many rows and at most so many columns is probably one
-#: recording of several channels, not a thousand very short utterances.
-_MANY_ROWS, _FEW_COLUMNS = 1000, 8
+from skvae.utils.inputs import (
+    check_lengths_agree,
+    check_list,
+    check_no_channels,
+    check_utterance,
+    to_floats,
+)
+from skvae.utils.words import shortened
 
 
 class Kind(Enum):
@@ -33,6 +39,32 @@ class Kind(Enum):
     def spectral(self) -> bool:
         """Whether the utterances are spectrograms."""
         return self in (Kind.SPECTROGRAMS, Kind.SPECTROGRAM_ARRAY)
+
+
+class ListTransformer(TransformerMixin):
+    """Transformer whose output is a list of utterances, not a table."""
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Accept the default output, and refuse tables.
+
+        Parameters
+        ----------
+        transform : {"default"} or None, default=None
+            Utterances of unequal lengths form no table, so "pandas" and "polars" are
+            errors.
+
+        Returns
+        -------
+        estimator
+            The same object.
+        """
+        if transform not in (None, "default"):
+            raise ValueError(
+                "`transform` must be 'default' or None: "
+                f"{type(self).__name__}.transform returns utterances, which form no "
+                f"table, got {transform!r}."
+            )
+        return self
 
 
 class Utterances(NamedTuple):
@@ -80,9 +112,13 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
     if reset:  # forget the width of an earlier fit
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)
-    if isinstance(X, str | bytes) or is_spectrogram(X):
-        what = f"the text {X!r}" if isinstance(X, str | bytes) else "one spectrogram"
-        raise ValueError(f"X must be a list of utterances, got {what}: pass a list.")
+    check_list(X, "X")
+    if is_spectrogram(X):
+        raise ValueError(
+            "X must be a list of utterances, got one spectrogram: pass a list."
+        )
+    if isinstance(X, Sequence) and not isinstance(X, list | tuple | range):
+        X = X if hasattr(X, "dtype") else list(X)  # a deque
     if getattr(X, "holds_spectrograms", False):
         return Utterances(X, Kind.SPECTROGRAM_ARRAY)
     if _is_list(X):
@@ -94,11 +130,32 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
             "X must be a list of waveforms or a 2-D array, got a 1-D array. Reshape "
             "your data, or pass a list with one waveform, [x]."
         )
-    array = validate_data(estimator, X, reset=reset, dtype=None)
-    if array.dtype.kind not in "fiub":
-        array = validate_data(estimator, X, reset=reset, dtype="numeric")
-    _warn_if_channels(array)
+    if isinstance(X, list | tuple) and all(isinstance(x, list | tuple) for x in X):
+        check_lengths_agree(X, "X")
+    if np.ma.is_masked(X):
+        check_utterance(X, "X")
+    array: Any = _validated(estimator, X, reset)
+    check_no_channels(array, "X")
     return Utterances(array, Kind.ARRAY)
+
+
+def _validated(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+    """X as a 2-D array of numbers, checked by scikit-learn."""
+    try:
+        array = validate_data(estimator, X, reset=reset, dtype=None)
+        if array.dtype.kind not in "fiub":
+            array = validate_data(estimator, X, reset=reset, dtype="numeric")
+    except OverflowError as error:
+        raise ValueError(
+            "X must hold numbers that fit into a float, got a larger integer."
+        ) from error
+    except TypeError as error:
+        if "boolean value of NA" not in str(error):
+            raise
+        raise ValueError("X must hold numbers, got a missing value.") from error
+    if array.dtype.kind not in "fiub":
+        to_floats(array, np.dtype(float), "X")
+    return array
 
 
 def _is_list(X: Any) -> bool:
@@ -132,18 +189,6 @@ def _kind_of_items(items: list) -> Kind:
     return Kind.WAVEFORMS
 
 
-def _warn_if_channels(array: np.ndarray) -> None:
-    n_rows, n_columns = array.shape
-    if n_rows >= _MANY_ROWS and n_columns <= _FEW_COLUMNS:
-        warnings.warn(
-            f"X has shape {array.shape}, read as {n_rows} utterances of {n_columns} "
-            f"samples. If it is one recording of {n_columns} channels, as soundfile "
-            "returns it, pass [X.mean(axis=1)] or list(X.T).",
-            UserWarning,
-            stacklevel=5,  # fit and transform are wrapped by scikit-learn
-        )
-
-
 def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
     """Return the items of the clean speech `y`, or None without clean speech.
 
@@ -171,12 +216,19 @@ def read_clean(y: Any, n_utterances: int) -> Sequence[Any] | None:
     """
     if y is None:
         return None
+    check_list(y, "y")
     items: Any = y if hasattr(y, "__len__") else np.asarray(y)
+    if getattr(items, "ndim", 1) == 0:
+        raise ValueError(
+            f"y must be a list of {n_utterances} waveforms, got {shortened(y)}."
+        )
+    if np.ma.is_masked(items):
+        check_utterance(items, "y")
     if hasattr(items, "iloc"):  # a pandas Series or DataFrame
         items = items.to_numpy()
-    if len(items) > 0 and isinstance(items[0], str | bytes):
+    if len(items) > 0 and isinstance(items[0], str | bytes | os.PathLike):
         raise ValueError(
-            f"y must contain waveforms, got the text {items[0]!r}: wrap file names in "
+            f"y must contain waveforms, got {items[0]!r}: wrap file names in "
             "skvae.datasets.AudioFile."
         )
     if len(items) > 0 and _is_scalar(items[0]):

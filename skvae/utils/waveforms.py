@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from numbers import Number, Real
 from typing import Any
 
 import numpy as np
+
+from skvae.utils.inputs import (
+    check_list,
+    check_no_channels,
+    check_utterance,
+    to_floats,
+)
+from skvae.utils.words import shortened
 
 #: Largest sample that counts as sound. Full scale is 1, or 2^31 for unscaled integers.
 MAX_PEAK = 1e12
@@ -70,14 +78,22 @@ def open_waveform(
     >>> open_waveform(np.array([16384, -32768], dtype=np.int16))
     array([ 0.5, -1. ], dtype=float32)
     """
-    if isinstance(waveform, str | bytes):
+    check_utterance(waveform, name)
+    try:
+        samples = np.asarray(waveform)
+    except ValueError as error:
+        if not isinstance(waveform, Sequence):
+            raise  # a file that cannot be read
         raise ValueError(
-            f"{name} must be an array of samples, got the text {waveform!r}: "
-            "wrap a file name in skvae.datasets.AudioFile."
-        )
-    samples = np.asarray(waveform)
+            f"{name} must be a 1-D array of samples, got nested lists of unequal "
+            "lengths."
+        ) from error
     if np.iscomplexobj(samples):
         raise ValueError(f"Complex data not supported: {name} is complex.")
+    if samples.ndim == 0:
+        raise ValueError(
+            f"{name} must be a 1-D array of samples, got {shortened(waveform)}."
+        )
     if samples.ndim != 1:
         raise ValueError(
             f"{name} must have shape (n_samples,), got {samples.shape}: "
@@ -89,10 +105,7 @@ def open_waveform(
     if samples.dtype.newbyteorder("=") == np.int16:
         samples = samples.astype(target) / target.type(INT16_SCALE)
     else:
-        try:
-            samples = samples.astype(target, copy=False)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name} must hold numbers: {error}") from error
+        samples = to_floats(samples, target, name)
     peak = max(samples.max(), -samples.min())
     if not peak <= min(max_peak, np.finfo(samples.dtype).max):
         if np.isfinite(samples).all():
@@ -168,7 +181,10 @@ def list_waveforms(waveforms: Any, name: str, others: str = "") -> Sequence[Any]
     single waveform as a list of one.
     """
     items = waveforms
+    if isinstance(items, Mapping | Set):
+        check_list(items, f"`{name}`")
     if isinstance(items, np.ndarray):
+        check_no_channels(items, f"`{name}`")
         is_list = items.ndim == 2 or (items.ndim == 1 and items.dtype == object)
     else:
         is_list = isinstance(items, Iterable) and not isinstance(items, str | bytes)

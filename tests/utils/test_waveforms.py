@@ -73,13 +73,13 @@ def test_anything_that_holds_numbers_is_a_waveform(waveform):
         ("a.wav", "text 'a.wav'.*AudioFile"),
         (b"a.wav", "text"),
         (np.zeros((3, 2)), r"shape \(n_samples,\), got \(3, 2\)"),
-        (3.0, r"got \(\)"),
+        (3.0, r"1-D array of samples, got 3.0"),
         ([], "at least one sample"),
         ([1j], "Complex data not supported"),
         ([np.nan], "NaN or inf"),
         (np.array([np.inf], np.float32), "NaN or inf"),
         (["a"], "must hold numbers"),
-        (np.array([None]), "NaN or inf"),
+        (np.array([None]), "must hold numbers, got a missing value"),
     ],
 )
 def test_what_is_no_waveform_is_named(waveform, message):
