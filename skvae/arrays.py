@@ -14,7 +14,8 @@ from skvae.base import BaseEnhancer
 from skvae.datasets.audio import QUALITY, AudioFile
 from skvae.recordings import scaled_stft
 from skvae.storage.pretrained import has_own_rate, load_pretrained
-from skvae.utils.parameters import check_real
+from skvae.utils.parameters import check_option, check_real
+from skvae.utils.presets import PRESETS, Preset, preset_limit
 from skvae.utils.waveforms import check_sample_rate, open_waveform, restore_dtype
 from skvae.utils.workers import run_tasks
 
@@ -30,6 +31,7 @@ def reduce_noise(
     sr: int | None = None,
     model: Any = "best",
     *,
+    preset: Preset = "auto",
     attenuation_limit: float | None = None,
     mix: float = 1.0,
     n_jobs: int | None = None,
@@ -47,8 +49,13 @@ def reduce_noise(
     model : str, path-like or enhancer, default="best"
         Pretrained model, untrained method such as "wiener", model file, or fitted
         enhancer.
+    preset : {"auto", "gentle", "normal", "strong"}, default="auto"
+        Strength: "gentle" lowers the noise by at most 12 dB, "normal" by at most 24 dB,
+        so that the pauses do not turn black, and "strong" has no limit. "auto" is
+        "normal" for models without a limit of their own, which is used if there is one.
+        A fitted enhancer is used as it is.
     attenuation_limit : float, default=None
-        Maximum attenuation in dB. None means the model's own limit.
+        Maximum attenuation in dB, in place of that of `preset`. None means the latter.
     mix : float, default=1.0
         Share of the enhanced recording in the result, from 0 to 1; the rest is `y`.
     n_jobs : int, default=None
@@ -79,15 +86,17 @@ def reduce_noise(
     (2, 44100)
     """
     check_real("mix", mix, low=0, high=1)
+    check_option("preset", preset, ("auto", *PRESETS))
     check_real("attenuation_limit", attenuation_limit, low=0, optional=True)
     if isinstance(y, list | tuple) and not _holds_numbers(y):
         calls = [
-            (item, sr, model, attenuation_limit, mix, k) for k, item in enumerate(y)
+            (item, sr, model, preset, attenuation_limit, mix, k)
+            for k, item in enumerate(y)
         ]
         if effective_n_jobs(n_jobs) == 1:
             return [_reduce(*call) for call in calls]
         return list(run_tasks(_reduce, calls, n_jobs))
-    return _reduce(y, sr, model, attenuation_limit, mix)
+    return _reduce(y, sr, model, preset, attenuation_limit, mix)
 
 
 def _holds_numbers(items: Any) -> bool:
@@ -102,6 +111,7 @@ def _reduce(
     y: Any,
     sr: int | None,
     model: Any,
+    preset: str,
     attenuation_limit: float | None,
     mix: float,
     number: int | None = None,
@@ -111,9 +121,14 @@ def _reduce(
     if samples.size == 0:
         return np.array(np.asarray(y))
     enhancer = _enhancer(model, rate)
+    limit = enhancer.attenuation_limit
     if attenuation_limit is not None:
+        limit = attenuation_limit
+    elif preset != "auto" or enhancer is not model:
+        limit = preset_limit(preset, limit)
+    if limit != enhancer.attenuation_limit:
         # A copy: the loaded model is shared by threads and later calls.
-        enhancer = copy.copy(enhancer).set_params(attenuation_limit=attenuation_limit)
+        enhancer = copy.copy(enhancer).set_params(attenuation_limit=limit)
     channels = [
         open_waveform(channel, f"channel {k} of {name}")
         for k, channel in enumerate(samples)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from skvae import AudioFile, LogMMSE, WienerFilter, reduce_noise
+from skvae import AudioFile, LogMMSE, WienerFilter, reduce_noise, save_pretrained
 from skvae.datasets import make_dataset
 from skvae.metrics import si_sdr
 
@@ -47,7 +47,8 @@ def test_shape_and_type_are_kept(dtype, shape):
 
 def test_it_is_what_the_model_does():
     [wanted] = WienerFilter().fit(NOISY).transform(NOISY[:1])
-    np.testing.assert_array_equal(reduce_noise(NOISY[0], 16000, "wiener"), wanted)
+    enhanced = reduce_noise(NOISY[0], 16000, "wiener", preset="strong")
+    np.testing.assert_array_equal(enhanced, wanted)
     fitted = LogMMSE().fit(NOISY)
     [wanted] = fitted.transform(NOISY[:1])
     np.testing.assert_array_equal(reduce_noise(NOISY[0], 16000, fitted), wanted)
@@ -76,6 +77,42 @@ def test_mix_and_limit():
     np.testing.assert_allclose(limited, y, atol=1e-5)
     # The limit of one call is not that of the next.
     np.testing.assert_array_equal(reduce_noise(y, 16000, "wiener"), full)
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ({}, 24),
+        ({"preset": "auto"}, 24),
+        ({"preset": "gentle"}, 12),
+        ({"preset": "normal"}, 24),
+        ({"preset": "strong"}, None),
+        ({"preset": "gentle", "attenuation_limit": 6}, 6),
+        ({"preset": "strong", "attenuation_limit": 15}, 15),
+        ({"attenuation_limit": 30}, 30),
+    ],
+)
+def test_a_preset_is_a_limit_unless_one_is_given(options, limit):
+    wanted = WienerFilter(attenuation_limit=limit).fit(NOISY).transform(NOISY[:1])
+    enhanced = reduce_noise(NOISY[0], 16000, "wiener", **options)
+    np.testing.assert_array_equal(enhanced, wanted[0])
+
+
+def test_auto_keeps_what_a_model_or_an_enhancer_was_made_with(tmp_path):
+    gentle = WienerFilter(attenuation_limit=9).fit(NOISY)
+    save_pretrained(gentle, tmp_path / "gentle.safetensors")
+    strong = WienerFilter().fit(NOISY)
+    for model, wanted in (
+        (gentle, gentle),
+        (tmp_path / "gentle.safetensors", gentle),
+        (strong, strong),
+    ):
+        [enhanced] = wanted.transform(NOISY[:1])
+        found = reduce_noise(NOISY[0], 16000, model)
+        np.testing.assert_array_equal(found, enhanced)
+    forced = reduce_noise(NOISY[0], 16000, gentle, preset="strong")
+    np.testing.assert_array_equal(forced, strong.transform(NOISY[:1])[0])
+    assert gentle.attenuation_limit == 9
 
 
 def test_lists_of_recordings_and_jobs():
@@ -117,6 +154,7 @@ def test_files_know_their_rate(tmp_path):
         (np.array([0.0, np.nan]), 16000, {}, "channel 0 of `y`"),
         ([NOISY[0], np.array([np.inf])], 16000, {}, r"channel 0 of `y\[1\]`"),
         (NOISY[0], 16000, {"mix": 2}, "`mix`"),
+        (NOISY[0], 16000, {"preset": "loud"}, "`preset` must be .*'gentle'"),
         (NOISY[0], 16000, {"attenuation_limit": -3}, "`attenuation_limit`"),
         (NOISY[0], 16000, {"model": 3}, "`model` must be the name of a model"),
     ],

@@ -118,6 +118,7 @@ def _check(arguments: argparse.Namespace) -> Settings:
         profile = os.path.abspath(profile)
     return settings._replace(
         attenuation_limit=limit,
+        preset=arguments.preset,
         block_seconds=seconds,
         noise_profile=profile,
         device=device,

@@ -24,6 +24,7 @@ from skvae.storage.pretrained import (
     save_pretrained,
 )
 from skvae.utils.device import check_device
+from skvae.utils.presets import preset_limit
 
 
 class Settings(NamedTuple):
@@ -35,6 +36,9 @@ class Settings(NamedTuple):
         Name of a model, path of a file, or ``package.module:Class``.
     attenuation_limit, block_seconds : float or None
         Parameters of the enhancer; None keeps those of the model.
+    preset : str or None
+        Preset that gives an attenuation limit where none is given. None keeps that of
+        the model.
     noise_profile : str or None
         Recording of the noise alone, for methods.
     device : str
@@ -49,6 +53,7 @@ class Settings(NamedTuple):
     noise_profile: str | None = None
     device: str = "auto"
     classes: tuple[str, ...] = ()
+    preset: str | None = None
 
     @property
     def is_method(self) -> bool:
@@ -147,6 +152,9 @@ def make_enhancer(settings: Settings, sample_rate: int | None) -> BaseEnhancer:
     for name in ("attenuation_limit", "block_seconds"):
         if (value := getattr(settings, name)) is not None:
             enhancer.set_params(**{name: value})
+    if settings.preset is not None and settings.attenuation_limit is None:
+        limit = preset_limit(settings.preset, enhancer.attenuation_limit)
+        enhancer.set_params(attenuation_limit=limit)
     _set_device(enhancer, settings)
     return enhancer
 

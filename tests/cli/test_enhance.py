@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from skvae import WienerFilter
+from skvae import LogMMSE, WienerFilter
 from skvae.cli import enhancers, enhancing, files, main, models
 from skvae.cli.files import Job
 from skvae.formats import mpeg
@@ -161,6 +161,33 @@ def test_the_attenuation_limit_leaves_some_noise(corpus, skvae):
         levels.append(np.std(soundfile.read(out)[0][8000:]) / 0.1)
     assert 0.49 < levels[0] < 0.7
     assert levels[1] < 0.4
+
+
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ([], 24),
+        (["--preset", "gentle"], 12),
+        (["--preset", "strong"], None),
+        (["--preset", "gentle", "--attenuation-limit", 6], 6),
+        (["--model", "own"], 9),
+        (["--model", "own", "--preset", "normal"], 24),
+        (["--model", "own", "--jobs", 2], 9),
+    ],
+)
+def test_a_preset_is_a_limit_unless_one_is_given(corpus, skvae, options, limit):
+    samples, rate = soundfile.read(corpus / "noisy/one.wav", dtype="float32")
+    soundfile.write(corpus / "in.wav", samples, rate, subtype="FLOAT")
+    own = corpus / "own.safetensors"
+    pretrained.save_pretrained(LogMMSE(attenuation_limit=9).fit([samples]), own)
+    options = [own if word == "own" else word for word in options]
+    status, _, _ = skvae(
+        "enhance", corpus / "in.wav", "-o", corpus / "out.wav", *options
+    )
+    assert status == 0
+    [wanted] = LogMMSE(attenuation_limit=limit).fit([samples]).transform([samples])
+    enhanced = soundfile.read(corpus / "out.wav", dtype="float32")[0]
+    np.testing.assert_allclose(enhanced, wanted, atol=1e-6)
 
 
 def test_a_noise_profile_is_used(corpus, skvae):

@@ -163,6 +163,23 @@ def test_above_band_compares_a_steady_gain_with_one_that_follows(
     assert "log-mmse - log-mmse, follow" in capsys.readouterr().out
 
 
+def test_presets_cost_quality_and_keep_pauses(pairs, tmp_path, capsys):
+    arguments = ["--pairs", str(pairs), "--models", "spectral-subtraction"]
+    arguments += ["--limits", "6", "12", "--csv", str(tmp_path / "out.csv")]
+    assert script("presets").main(arguments) == 0
+    names = ["6 dB", "12 dB (gentle)", "no limit (strong)"]
+    out = capsys.readouterr().out
+    means = pandas.read_csv(tmp_path / "out.csv").groupby("system", sort=False)[
+        ["si_sdr", "pauses", "black"]
+    ]
+    table = means.mean()
+    assert [*table.index] == [f"spectral-subtraction, {name}" for name in names]
+    assert all(name in out for name in table.index)
+    assert table["si_sdr"].is_monotonic_increasing
+    assert table["pauses"].is_monotonic_decreasing
+    assert table["pauses"].iloc[0] == pytest.approx(-6, abs=0.3)
+
+
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     clean = [make_speech(8000, random_state=k) for k in range(3)]

@@ -79,10 +79,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workers(parser, "enhance", "enhanced")
     add_device(parser, "a GPU if there is one, and one job")
     parser.add_argument(
+        "--preset",
+        choices=("auto", "gentle", "normal", "strong"),
+        default="auto",
+        help="strength: gentle lowers the noise by at most 12 dB and normal by at most "
+        "24 dB, which keeps some of the room in the pauses; strong has no limit "
+        "(default: auto, the limit of the model if it has one, else normal)",
+    )
+    parser.add_argument(
         "--attenuation-limit",
         type=float,
         metavar="DB",
-        help="maximum attenuation in dB (default: that of the model, if any)",
+        help="maximum attenuation in dB, in place of that of --preset",
     )
     parser.add_argument(
         "--mix",
