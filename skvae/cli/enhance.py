@@ -20,6 +20,7 @@ from skvae.cli.enhancers import Settings, choose_model
 from skvae.cli.enhancing import Outcome, enhance_all, is_done, try_model
 from skvae.cli.errors import CommandError
 from skvae.cli.files import Job, check_folder_name, find_jobs, shown
+from skvae.cli.journal import Journals
 from skvae.datasets.audio import AudioFile
 from skvae.formats.encodings import endings, format_of_ending
 from skvae.utils.files import remove_parts
@@ -202,7 +203,13 @@ def _run_jobs(
     folders = {path.parent for job in jobs for path in job.outputs}
     for folder in folders:
         remove_parts(folder)
-    todo = [job for job in jobs if arguments.overwrite or not is_done(job)]
+    journals, n_resumed = None, 0
+    if arguments.overwrite:
+        journals = Journals(jobs, _options(arguments, settings))
+        todo = [job for job in jobs if not journals.is_done(job)]
+        n_resumed = len(jobs) - len(todo)
+    else:
+        todo = [job for job in jobs if not is_done(job)]
     try_model(todo, arguments, settings)
     if arguments.verbose:
         print(f"{len(todo)} of {len(jobs)} files to do: {settings}", file=sys.stderr)
@@ -224,14 +231,25 @@ def _run_jobs(
         for folder in folders:
             remove_parts(folder)
         raise
+    if journals is not None and not any(outcome.error for outcome in outcomes):
+        journals.remove()
     order = {job: k for k, job in enumerate(todo)}
     failed = sorted((o for o in outcomes if o.error), key=lambda o: order[o.job])
     if not arguments.quiet:
         n_there = len(jobs) - len(todo) + sum(outcome.skipped for outcome in outcomes)
-        _summarize(outcomes, n_there, time.monotonic() - begin, settings.model)
+        n_there -= n_resumed
+        _summarize(
+            outcomes, n_there, n_resumed, time.monotonic() - begin, settings.model
+        )
     for outcome in failed:
         print(f"failed: {outcome.job.name}: {outcome.error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _options(arguments: argparse.Namespace, settings: Settings) -> str:
+    """Return the options that change the outputs, as text."""
+    chosen = {name: getattr(arguments, name) for name in ("mix", "format", "bitrate")}
+    return repr((settings._replace(device="auto"), chosen))
 
 
 def _factor(outcomes: Sequence[Outcome], seconds: float) -> str:
@@ -252,7 +270,11 @@ def _describe(outcome: Outcome) -> str:
 
 
 def _summarize(
-    outcomes: Sequence[Outcome], n_there: int, seconds: float, model: str
+    outcomes: Sequence[Outcome],
+    n_there: int,
+    n_resumed: int,
+    seconds: float,
+    model: str,
 ) -> None:
     n_failed = sum(bool(outcome.error) for outcome in outcomes)
     done = [o for o in outcomes if not (o.error or o.skipped)]
@@ -267,6 +289,8 @@ def _summarize(
             f"{n_there} already there, perhaps from another model or other options "
             "(--overwrite replaces them)"
         )
+    if n_resumed:
+        parts.append(f"{n_resumed} done in place by the interrupted run")
     if n_failed:
         parts.append(f"{n_failed} failed")
     print("; ".join(parts), file=sys.stderr)

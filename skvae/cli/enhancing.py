@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from skvae.cli import journal
 from skvae.cli.enhancers import Settings, make_enhancer, settings_for_workers
 from skvae.cli.errors import CommandError
 from skvae.cli.files import Job, shown
@@ -214,6 +215,8 @@ def _enhance_one(
                 bitrate=bitrate,
                 progress=advance,
             )
+            if target is not None and journal.is_in_place(job):
+                journal.note(job.target, target)
     # A failure of one file does not stop the others.
     except Exception as error:
         if isinstance(error, FileExistsError) and not overwrite and is_done(job):

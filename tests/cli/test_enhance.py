@@ -403,6 +403,90 @@ def test_names_that_differ_by_case_only_are_refused_where_they_are_one_file(
         assert files_below(corpus / "out") == ["ONE.wav", "one.wav"]
 
 
+@pytest.fixture
+def interrupted(corpus, skvae, monkeypatch):
+    """Command in place, and a way to interrupt it while it works on the nth file."""
+    words = ("enhance", corpus / "noisy", "-o", corpus / "noisy", *W, "--overwrite")
+
+    def run(n, when):
+        calls = []
+
+        def enhance(*arguments, **options):
+            calls.append(arguments)
+            if len(calls) == n and when == "before":
+                raise KeyboardInterrupt
+            return enhance_file(*arguments, **options)
+
+        def replace(*paths):
+            if len(calls) == n and when == "after":
+                raise KeyboardInterrupt
+            os_replace(*paths)
+
+        enhance_file, os_replace = enhancing.enhance_file, os.replace
+        with monkeypatch.context() as patch:
+            patch.setattr(enhancing, "enhance_file", enhance)
+            patch.setattr(os, "replace", replace)
+            status, _, err = skvae(*words)
+        assert status == 130
+        assert "run the same command again to resume" in err
+
+    return words, run
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_file_is_enhanced_twice_in_place(corpus, skvae, interrupted, when):
+    """Whether the run ends before a file is done, or just before it is replaced."""
+    words, interrupt = interrupted
+    expected = corpus / "out"
+    assert skvae("enhance", corpus / "noisy", "-o", expected, *W)[0] == 0
+    interrupt(3, when)
+    status, _, err = skvae(*words)
+    assert status == 0
+    assert "enhanced 1 file " in err
+    assert "2 done in place by the interrupted run" in err
+    for name in ("one.wav", "two.flac", "sub/three.wav"):
+        made, wanted = (corpus / folder / name for folder in ("noisy", "out"))
+        assert made.read_bytes() == wanted.read_bytes()
+    names = {path.name for path in (corpus / "noisy").rglob(".*")}
+    assert names == set()
+    # A new run that is not interrupted is a new run.
+    assert "enhanced 3 files " in skvae(*words)[2]
+
+
+def test_an_interrupted_run_in_place_is_completed_with_its_own_options(
+    corpus, skvae, interrupted
+):
+    words, interrupt = interrupted
+    interrupt(2, "before")
+    before = {path: path.read_bytes() for path in (corpus / "noisy").rglob("*.*")}
+    status, _, err = skvae(*words, "--mix", "0.5")
+    assert status == 1
+    assert "an interrupted run with other options" in err
+    assert ".skvae-in-place" in err
+    for path, content in before.items():
+        assert path.read_bytes() == content
+
+
+def test_in_place_files_that_failed_are_tried_again_without_the_others(corpus, skvae):
+    bad = corpus / "noisy/zzz.wav"
+    bad.write_bytes(b"no audio")
+    words = ("enhance", corpus / "noisy", "-o", corpus / "noisy", *W, "--overwrite")
+    assert skvae(*words)[0] == 1
+    soundfile.write(bad, np.ones(800) / 9, 16000)
+    status, _, err = skvae(*words)
+    assert status == 0
+    assert "enhanced 1 file " in err
+    assert "3 done in place" in err
+
+
+@pytest.mark.slow
+def test_workers_share_a_journal(corpus, skvae):
+    (corpus / "noisy/zzz.wav").write_bytes(b"no audio")
+    words = ("enhance", corpus / "noisy", "-o", corpus / "noisy", *W, "--overwrite")
+    assert skvae(*words, "--jobs", 2)[0] == 1
+    assert "3 done in place" in skvae(*words)[2]
+
+
 @pytest.mark.parametrize("kind", ["flac", "mp3"])
 def test_a_folder_is_converted(corpus, skvae, kind):
     words = ("enhance", corpus / "noisy", "-o", corpus / "out", *W, "--quiet")
