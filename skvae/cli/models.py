@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from skvae.cli.errors import CommandError
 from skvae.storage.names import model_names
+from skvae.utils.words import did_you_mean
 
 if TYPE_CHECKING:
     from skvae.storage.model_files import ModelFile
@@ -147,6 +148,7 @@ def check_name(name: str) -> None:
         raise CommandError(
             f"--model {name}: there is no such model; choose from "
             f"{', '.join(model_names())}, or name a model file or "
-            "package.module:Class.",
+            "package.module:Class"
+            + (f": {hint}" if (hint := did_you_mean(name, model_names())) else "."),
             status=2,
         ) from error

@@ -11,6 +11,7 @@ from skvae.metrics.distortion import sdr, si_sdr
 from skvae.metrics.intelligibility import estoi, stoi
 from skvae.metrics.perceptual import pesq
 from skvae.utils.threads import one_thread
+from skvae.utils.words import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def get_metric(metric: str | Callable[..., Any]) -> Metric:
     if not callable(metric):
         raise ValueError(
             f"`metric` must be one of {', '.join(METRICS)}, or a function of "
-            f"(clean, enhanced), got {metric!r}."
+            f"(clean, enhanced), got {metric!r}"
+            + (f": {hint}" if (hint := did_you_mean(metric, METRICS)) else ".")
         )
     # The function `stoi` needs the sample rate, like the name "stoi".
     for known in METRICS.values():

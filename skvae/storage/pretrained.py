@@ -31,6 +31,7 @@ from skvae.storage.names import (
     packaged,
 )
 from skvae.utils.learned import learned_attributes
+from skvae.utils.words import did_you_mean
 
 #: Number and duration in seconds of synthetic utterances that replace a corpus.
 _N_STAND_INS, _STAND_IN_SECONDS = 10, 3
@@ -277,11 +278,17 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
         names = ", ".join(map(repr, model_names()))
         raise ValueError(
             f"`name_or_path` must be one of {names}, or the path of a file that "
-            f"save_pretrained wrote, got {name_or_path!r}."
+            f"save_pretrained wrote, got {name_or_path!r}"
+            + _hint(name_or_path, model_names())
         )
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such model file.")
     return path
+
+
+def _hint(name: Any, names: Iterable[str]) -> str:
+    hint = did_you_mean(name, names)
+    return f": {hint}" if hint else "."
 
 
 def has_own_rate(
@@ -330,6 +337,14 @@ def _fit_method(
     constructor, learns = _find_method(name, classes)
     if learns or is_class_name(name):
         params.setdefault("random_state", 0)  # the same results every time
+    names = constructor._get_param_names()
+    for key in params:
+        if key not in names:
+            hint = did_you_mean(key, names) or f"it has {', '.join(names)}."
+            raise ValueError(
+                f"Invalid parameter {key!r} for estimator {constructor.__name__}: "
+                f"{hint}"
+            )
     enhancer = constructor(**params)
     if clean is None and learns:
         warnings.warn(
@@ -346,13 +361,7 @@ def _fit_method(
 
 def _change(estimator: Any, params: dict[str, Any]) -> None:
     """Set parameters of a fitted estimator that are consistent with what it learned."""
-    known = estimator.get_params(deep=False)
     for name, value in params.items():
-        if name.partition("__")[0] not in known:
-            raise ValueError(
-                f"{type(estimator).__name__} has no parameter {name!r}; it has "
-                f"{', '.join(known)}."
-            )
         if not _LEARNED.isdisjoint(name.split("__")) and value is not None:
             raise ValueError(
                 f"`{name}` cannot be changed: the model was trained with it."

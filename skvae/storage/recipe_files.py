@@ -66,7 +66,7 @@ from skvae.storage.model_files import DTYPES, ModelCard, read_model
 from skvae.storage.names import RECIPES, SUFFIX, recipe_names
 from skvae.storage.pretrained import find_model_file
 from skvae.utils.parameters import check_real
-from skvae.utils.words import shortened
+from skvae.utils.words import did_you_mean, shortened
 
 #: Parameters that a recipe must not set: files, devices and output.
 NOT_SAID = frozenset(
@@ -157,7 +157,8 @@ def find_recipe(name_or_path: str | os.PathLike[str]) -> Path:
     if not path.is_file():
         raise ValueError(
             f"{path}: there is no such recipe; choose from "
-            f"{', '.join(recipe_names())}, or name a TOML file."
+            f"{', '.join(recipe_names())}, or name a TOML file"
+            + (f": {hint}" if (hint := did_you_mean(path, recipe_names())) else ".")
         )
     return path
 
@@ -333,10 +334,11 @@ class _Reader:
                     "not part of a recipe."
                 )
             elif key not in defaults:
-                known = ", ".join(name for name in defaults if name not in NOT_SAID)
+                known = [name for name in defaults if name not in NOT_SAID]
+                hint = did_you_mean(key, known)
+                hint = hint or f"its parameters are {', '.join(known)}."
                 raise ValueError(
-                    f"{self.path}: `{here}` is no parameter of {node['class']}; its "
-                    f"parameters are {known}."
+                    f"{self.path}: `{here}` is no parameter of {node['class']}: {hint}"
                 )
             else:
                 if key in _IMPLIED and isinstance(value, dict):
@@ -362,8 +364,12 @@ class _Reader:
         except ValueError as error:
             if isinstance(name, str) and ":" in name:
                 raise ValueError(f"{self.path}: `{where}`: {error}") from error
-            names = ", ".join([*public_classes(), *_OF_MIXTURES])
-            wanted = f"one of {names}, or package.module:Class"
+            names = [*public_classes(), *_OF_MIXTURES]
+            if hint := did_you_mean(name, names):
+                raise ValueError(
+                    f"{self.path}: `{where}` names no class, {shortened(name)}: {hint}"
+                ) from error
+            wanted = f"one of {', '.join(names)}, or package.module:Class"
             raise self.error(where, wanted, name) from error
 
     def value(self, value: Any, where: str) -> Any:

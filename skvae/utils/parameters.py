@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from skvae.utils.words import did_you_mean
 
 #: Upper limits of counts. They are far above all use, and far below what would compute
 #: for years or needs more memory than any machine has. A model file, which may come
@@ -216,6 +218,41 @@ def check_ranges(estimator: Any) -> None:
             allowed.check(name, getattr(estimator, name))
 
 
+def check_known(estimator: Any, params: Mapping[str, Any]) -> None:
+    """Raise a ValueError for a parameter that an estimator does not have.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Object with ``get_params``.
+    params : mapping of str to object
+        Parameters as for ``set_params``.
+
+    Examples
+    --------
+    >>> from skvae import VEM
+    >>> check_known(VEM(), {"max_itr": 5})
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid parameter 'max_itr' for estimator VEM: did you mean 'max_iter'?
+    """
+    for key in params:
+        part, path = estimator, ""
+        for name in key.split("__"):
+            if not hasattr(part, "get_params"):
+                break  # scikit-learn says so
+            known = part.get_params(deep=False)
+            if name not in known:
+                hint = did_you_mean(key, estimator.get_params())
+                hint = hint or "`get_params` lists its parameters."
+                raise ValueError(
+                    f"Invalid parameter {key!r} for estimator "
+                    f"{type(estimator).__name__}: {hint}"
+                )
+            path = f"{path}__{name}" if path else name
+            part = params.get(path, known[name])
+
+
 class NamedParts:
     """Mixin for estimators with parts that are given by name or None.
 
@@ -261,4 +298,5 @@ class NamedParts:
             part = self._make_part(name, value)
             if part is not value:
                 params[name] = part
+        check_known(self, params)
         return super().set_params(**params)  # type: ignore[misc]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
+
+#: Most names that a message suggests.
+_MOST_NAMES = 3
 
 
 def counted(number: int, what: str) -> str:
@@ -50,3 +55,44 @@ def shortened(value: Any, width: int = 80) -> str:
     """
     text = repr(value)
     return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def did_you_mean(name: Any, names: Iterable[str]) -> str:
+    """Ask whether one of the names that resemble a misspelled one was meant.
+
+    Parameters
+    ----------
+    name : object
+        Name that a user wrote.
+    names : iterable of str
+        Names that exist.
+
+    Returns
+    -------
+    str
+        Question for the end of a message, or an empty string if no name is similar. A
+        parameter of a part is similar to its own last component.
+
+    Examples
+    --------
+    >>> did_you_mean("attenuation_limt", ["attenuation_limit", "n_jobs"])
+    "did you mean 'attenuation_limit'?"
+    >>> did_you_mean("max_iter", ["training__max_iter", "n_jobs"])
+    "did you mean 'training__max_iter'?"
+    """
+    names, text = list(names), str(name)
+    last = text.rpartition("__")[2]
+    near = get_close_matches(text, names, n=_MOST_NAMES)
+    near += [other for other in names if other.rpartition("__")[2] == last]
+    folded = {other.lower().replace("_", "-"): other for other in names}
+    if (same := folded.get(text.lower().replace("_", "-"))) is not None:
+        near.insert(0, same)
+    listed = [repr(other) for other in dict.fromkeys(near)][:_MOST_NAMES]
+    if not listed:
+        return ""
+    *others, final = listed
+    return (
+        f"did you mean {', '.join(others)} or {final}?"
+        if others
+        else (f"did you mean {final}?")
+    )

@@ -639,6 +639,7 @@ def test_pipes_that_lead_nowhere(corpus, skvae, monkeypatch, words, status, mess
         (["noisy/one.wav", "-o", "noisy"], 1, "would be overwritten"),
         (["noisy/one.wav", "clean/one.wav", "-o", "out"], 1, "would both write"),
         (["noisy", "-o", "out", "--model", "magic"], 2, "choose from spectral-sub"),
+        (["noisy", "-o", "out", "--model", "bst"], 2, "did you mean 'best'?"),
         (["noisy", "-o", "out", "--jobs", "0"], 2, "--jobs must not be 0"),
         (["noisy", "-o", "out", "--attenuation-limit", "-3"], 2, "at least 0 dB"),
         (["noisy", "-o", "out", "--attenuation-limit", "inf"], 2, "at least 0 dB"),

@@ -387,6 +387,11 @@ def test_mistakes_are_found_before_the_work(
     ("recipe", "message"),
     [
         (["--recipe", "magic"], "choose from best, bilstm-mask"),
+        (["--recipe", "speach-vae"], "did you mean 'speech-vae'?"),
+        (
+            ["--recipe", "speech-vae", "--set", "training__max_itr=2"],
+            "did you mean 'max_iter'?",
+        ),
         (["speech-vae"], "--recipe"),
         (["--recipe", "gone.toml"], "gone.toml: there is no such recipe"),
         (["--recipe", "broken.toml"], "is no TOML file"),

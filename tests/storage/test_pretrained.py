@@ -68,8 +68,15 @@ def test_a_model_that_learns_warns_of_synthetic_speech_and_is_reproducible():
 
 
 def test_unknown_names_are_told_the_known_ones():
-    with pytest.raises(ValueError, match="must be one of 'spectral-subtraction'"):
+    message = r"must be one of 'spectral-sub.*: did you mean 'wiener'\?"
+    with pytest.raises(ValueError, match=message):
         load_pretrained("wienr")
+    with pytest.raises(ValueError, match="did you mean 'log-mmse'"):
+        load_pretrained("log_mmse")
+    with pytest.raises(ValueError, match=r"'smothing' for .*'smoothing'"):
+        load_pretrained("wiener", smothing=0.5)
+    with pytest.raises(ValueError, match="'zzz' for estimator WienerFilter: it has"):
+        load_pretrained("wiener", zzz=0.5)
 
 
 def test_models_without_training_do_not_load_torch():
@@ -191,7 +198,9 @@ def test_parameters_can_be_given_with_the_file(path, enhancer):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"n_job": 2}, "VAENMFEnhancer has no parameter 'n_job'; it has attenuation_"),
+        ({"n_job": 2}, "'n_job' for estimator VAENMFEnhancer: did you mean 'n_jobs'"),
+        ({"inference__max_itr": 2}, "did you mean 'inference__max_iter'"),
+        ({"zzz": 2}, "'zzz' for estimator VAENMFEnhancer: `get_params` lists"),
         ({"stft": STFT(512)}, "`stft` cannot be changed"),
         ({"stft__n_fft": 512}, "`stft__n_fft` cannot be changed"),
         ({"noise": np.ones(99)}, "`noise` must be None or a noise model"),

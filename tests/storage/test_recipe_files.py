@@ -233,6 +233,11 @@ WRONG = {
     "attributions": ('attributions = "me"\n' + MASK, "`attributions` must be a list"),
     "attribution": ("attributions = [3]\n" + MASK, "`attributions` must be a list"),
     "dtype": ('dtype = "int8"\n' + MASK, "`dtype` must be one of float32"),
+    "misspelled key": (MASK + "n_mel = 3", "BiLSTMMask: did you mean 'n_mels'?"),
+    "misspelled class": (
+        'name = "x"\n[estimator]\nclass = "BiLSTMask"',
+        "names no class, 'BiLSTMask': did you mean 'BiLSTMMask'",
+    ),
     "key": (MASK + "widths = 3", "`estimator.widths` is no parameter of BiLSTMMask"),
     "type": (MASK + 'n_mels = "big"', "`estimator`: `n_mels` must be an integer"),
     "truth": (MASK + "n_mels = true", "`n_mels` must be an integer"),

@@ -140,3 +140,20 @@ def test_a_part_and_its_parameters_can_be_set_together():
 
 def test_setting_other_parameters_leaves_a_name_as_it_is():
     assert Owner("named").set_params(other=3).part == "named"
+
+
+@pytest.mark.parametrize(
+    ("params", "wanted"),
+    [
+        ({"othr": 1}, "Invalid parameter 'othr' for estimator Owner: did .* 'other'"),
+        ({"part__sise": 1}, "'part__sise' for estimator Owner: did .* 'part__size'"),
+        ({"size": 1}, "did you mean 'part__size'"),
+        ({"part": "x", "part__sise": 1}, "'part__sise' for estimator Owner"),
+        ({"zzz": 1}, "'zzz' for estimator Owner: `get_params` lists"),
+    ],
+)
+def test_a_misspelled_parameter_gets_the_nearest_names(params, wanted):
+    owner = Owner(Part())
+    with pytest.raises(ValueError, match=wanted):
+        owner.set_params(**params)
+    assert owner.other == 0 and owner.part.size == 1
