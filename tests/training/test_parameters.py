@@ -66,7 +66,7 @@ def test_parameters_of_training_can_be_set_though_there_is_none(cls):
     other = clone(estimator).set_params(training__max_iter=4)
     assert estimator.training.max_iter == 3
     assert other._training.batch_size == cls._training_defaults.batch_size
-    with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
+    with pytest.raises(ValueError, match="Invalid parameter 'training__epochs'"):
         estimator.set_params(training__epochs=3)
 
 
