@@ -20,6 +20,7 @@ from skvae.formats.encodings import LOSSY, Layout, ending_of
 from skvae.formats.facts import Facts, examine
 from skvae.formats.ffmpeg import FFmpegFile
 from skvae.formats.riff import hides_sound
+from skvae.utils.files import read_through, special_kind
 
 #: Bits of integer encodings. Their samples are scaled here, since libsndfile reads full
 #: scale as 2^(bits - 1) but writes it as 2^(bits - 1) - 1, which changes the level.
@@ -303,6 +304,7 @@ class RecordingReader:
         try:
             samples = self._file.read(n, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
+            read_through(self.path)  # the disk may be damaged, and not the file
             raise self._ends_early() from error
         if len(samples) < n:
             raise self._ends_early()
@@ -400,13 +402,16 @@ def name_for_libsndfile(path: str | os.PathLike[str]) -> Any:
 
 
 def _open(path: str | os.PathLike[str]) -> Any:
+    if (kind := special_kind(path)) is not None:
+        raise ValueError(
+            f"it is {kind}: name a file, or pass the sound through standard input, for "
+            "which - (a hyphen) stands."
+        )
     try:
         return _Sequential(name_for_libsndfile(path))
     # soundfile raises TypeError where a headerless format needs more arguments.
     except (soundfile.SoundFileError, OSError, TypeError) as error:
-        with open(path, "rb") as file:  # raises an OSError that says why
-            is_empty = not file.read(1)
-        if is_empty:
+        if read_through(path) == 0:
             raise ValueError("the file is empty.") from error
         if ending_of(path) not in EXTENSIONS:
             return FFmpegFile(path)

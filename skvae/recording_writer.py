@@ -9,12 +9,10 @@ import soundfile
 
 from skvae.formats.encodings import Layout
 from skvae.recording_files import encode, name_for_libsndfile
+from skvae.utils.files import raise_write_error
 
 #: Encodings that libsndfile 1.2.2 writes wrong: loud noise comes back as other noise.
 _WRONG_WHEN_WRITTEN = frozenset({"ALAC_20", "ALAC_24", "ALAC_32"})
-
-#: Bytes that are written to find out whether the disk is full.
-_N_TRIED = 2**16
 
 
 class RecordingWriter:
@@ -64,7 +62,7 @@ class RecordingWriter:
                 name_for_libsndfile(path), "w", rate, n_channels, **kind, **options
             )
         except (soundfile.SoundFileError, ValueError) as error:
-            _raise_reason(path)
+            raise_write_error(path)
             raise ValueError(
                 f"{file_format} with {subtype}, {n_channels} channels and {rate} Hz "
                 f"cannot be written ({error}): choose another format, such as flac."
@@ -82,7 +80,7 @@ class RecordingWriter:
             except soundfile.SoundFileError:
                 n_samples = 0
             if n_samples < self._n_samples:
-                _raise_reason(self._path)
+                raise_write_error(self._path)
                 raise OSError(
                     f"only {n_samples} of {self._n_samples} samples were written"
                 )
@@ -97,11 +95,5 @@ class RecordingWriter:
         try:
             self._file.write(encode(samples, self._subtype))
         except (soundfile.SoundFileError, AssertionError) as error:
-            _raise_reason(self._path)
+            raise_write_error(self._path)
             raise OSError(f"writing failed: {error}") from error
-
-
-def _raise_reason(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that libsndfile does not report, e.g. a full disk."""
-    with open(path, "ab") as file:
-        file.write(bytes(_N_TRIED))

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from skvae.cli.enhancers import choose_model, make_enhancer
-from skvae.cli.errors import CommandError
-from skvae.cli.files import check_folder_name, check_output, shown
+from skvae.cli.errors import CommandError, reason_of
+from skvae.cli.files import check_folder_name, check_output
 from skvae.datasets import make_noise, make_speech, mix_at_snr
+from skvae.datasets.audio import write_wav
 from skvae.metrics import get_metric
 from skvae.utils.files import written_whole
+from skvae.utils.words import shown
 
 _SAMPLE_RATE = 16000
 _SECONDS = 5
@@ -62,16 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
         for name, waveform in waveforms.items():
             path = folder / f"{name}.wav"
             with written_whole(path, overwrite=arguments.overwrite) as file:
-                soundfile.write(
-                    file, waveform, _SAMPLE_RATE, subtype="PCM_16", format="WAV"
-                )
-            print(f"wrote {path}")
+                write_wav(file.name, waveform, _SAMPLE_RATE)
+            print(f"wrote {shown(path)}")
         print(_draw(noisy, separation, folder / _PICTURE, arguments.overwrite))
-    except (OSError, soundfile.SoundFileError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CommandError(f"-o {shown(folder)}: {reason}.") from error
+    except OSError as error:
+        raise CommandError(f"-o {folder}: {reason_of(error)}.") from error
     print()
-    print(_table(clean, noisy, separation.enhanced, model))
+    print(_table(clean, noisy, separation.enhanced, shown(model)))
     return 0
 
 
@@ -133,7 +131,7 @@ def _draw(noisy: np.ndarray, separation: Any, path: Path, overwrite: bool) -> st
     with written_whole(path, overwrite=overwrite) as file:
         pyplot.savefig(file, dpi=120, format="png")
     pyplot.close()
-    return f"wrote {path}"
+    return f"wrote {shown(path)}"
 
 
 def _table(

@@ -19,13 +19,13 @@ from pathlib import Path
 from skvae.cli.enhancers import Settings, choose_model
 from skvae.cli.enhancing import Outcome, enhance_all, is_done, try_model
 from skvae.cli.errors import CommandError
-from skvae.cli.files import Job, check_folder_name, find_jobs, shown
+from skvae.cli.files import Job, check_folder_name, find_jobs
 from skvae.cli.journal import Journals
 from skvae.datasets.audio import AudioFile
 from skvae.formats.encodings import endings, format_of_ending
 from skvae.utils.files import remove_parts
 from skvae.utils.progress import Progress
-from skvae.utils.words import counted
+from skvae.utils.words import counted, shown
 
 #: Name of standard input and output.
 PIPE = "-"
@@ -147,6 +147,10 @@ def _run_piped(arguments: argparse.Namespace, settings: Settings) -> int:
     inputs, output, noise = arguments.inputs, arguments.output, arguments.noise_output
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise CommandError(f"{PIPE} stands for one file: name no other input.", 2)
+    if inputs[0] == PIPE and sys.stdin is None:
+        raise CommandError("standard input is closed: pipe a file into it.", 2)
+    if output == PIPE and sys.stdout is None:
+        raise CommandError("standard output is closed: redirect it to a file.", 2)
     if inputs[0] == PIPE and sys.stdin.isatty():
         raise CommandError("standard input is a terminal: pipe a file into it.", 2)
     if output == PIPE and sys.stdout.isatty():
@@ -163,8 +167,7 @@ def _run_piped(arguments: argparse.Namespace, settings: Settings) -> int:
         source, target = Path(inputs[0]), Path(output)
         if inputs[0] == PIPE:
             source = Path(folder, "input")
-            with open(source, "wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
+            _store_input(source)
         chosen = arguments.format
         if output == PIPE:
             target = Path(folder, "output")
@@ -180,9 +183,7 @@ def _run_piped(arguments: argparse.Namespace, settings: Settings) -> int:
         job = Job(name, source, target, None if noise is None else Path(noise), chosen)
         status = _run_jobs([job], arguments, settings)
         if output == PIPE and status == 0:
-            with open(target, "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            _pass_on(target)
     return status
 
 
@@ -194,6 +195,32 @@ def _list_others(paths: Sequence[Path]) -> str:
         f"not read, since the ending of the name is not one of sound: {kinds} (name a "
         "file itself to try it)"
     )
+
+
+def _store_input(path: Path) -> None:
+    """Copy standard input to a file."""
+    try:
+        with open(path, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+    except OSError as error:
+        raise CommandError(
+            f"standard input cannot be stored in {path.parent.parent}: "
+            f"{error.strerror}. Free some space, or set TMPDIR to another folder."
+        ) from error
+
+
+def _pass_on(path: Path) -> None:
+    """Copy a file to standard output."""
+    try:
+        with open(path, "rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # the reader has what it wants
+    except OSError as error:
+        raise CommandError(
+            f"standard output cannot be written: {error.strerror}."
+        ) from error
 
 
 def _run_jobs(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 import time
 import traceback
@@ -16,12 +18,20 @@ from typing import NamedTuple
 from skvae.cli import journal
 from skvae.cli.enhancers import Settings, make_enhancer, settings_for_workers
 from skvae.cli.errors import CommandError
-from skvae.cli.files import Job, shown
+from skvae.cli.files import Job
 from skvae.recording_files import DamagedFileWarning, read_rate
 from skvae.recordings import enhance_file
 from skvae.utils.files import written_whole
+from skvae.utils.memory import is_out_of_memory
 from skvae.utils.progress import Progress
+from skvae.utils.words import shown, shown_lines
 from skvae.utils.workers import run_tasks, workers
+
+#: What to do about errors of writing.
+_ADVICE = dict.fromkeys(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    "Free some space or choose another folder, and run the same command again.",
+) | {errno.ENAMETOOLONG: "Rename the input, or choose a shorter folder or --suffix."}
 
 #: Steps of the bar for a single file.
 _N_STEPS = 100
@@ -68,7 +78,7 @@ class Outcome(NamedTuple):
         for note in self.notes:
             print(f"warning: {self.job.name}: {note}", file=sys.stderr)
         if with_trace and self.trace:
-            print(self.trace, end="", file=sys.stderr)
+            print(shown_lines(self.trace), end="", file=sys.stderr)
 
 
 def is_done(job: Job) -> bool:
@@ -83,7 +93,7 @@ def is_done(job: Job) -> bool:
     -------
     bool
     """
-    return all(path.is_file() for path in job.outputs)
+    return all(map(os.path.isfile, job.outputs))
 
 
 def _rate(settings: Settings, job: Job) -> int | None:
@@ -224,13 +234,13 @@ def _enhance_one(
         return Outcome(
             job,
             seconds=time.monotonic() - begin,
-            error=_reason(error, job),
+            error=shown(_reason(error, job)),
             is_of_model=isinstance(error, CommandError) and settings.has_own_rate,
             trace=traceback.format_exc(),
         )
     notes = tuple(
         dict.fromkeys(
-            str(warning.message)
+            shown(str(warning.message))
             for warning in caught
             if issubclass(warning.category, DamagedFileWarning)
         )
@@ -240,7 +250,7 @@ def _enhance_one(
 
 def _begin(path: Path | None, overwrite: bool, stack: ExitStack) -> str | None:
     """Name of a temporary file, which will replace another one when it is complete."""
-    if path is None or (path.is_file() and not overwrite):
+    if path is None or (os.path.isfile(path) and not overwrite):
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
     return stack.enter_context(written_whole(path, overwrite=overwrite)).name
@@ -248,15 +258,13 @@ def _begin(path: Path | None, overwrite: bool, stack: ExitStack) -> str | None:
 
 def _reason(error: Exception, job: Job) -> str:
     """Describe in one line why a file has failed, and what to do."""
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "there is not enough memory: shorter --block-seconds need less."
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None and Path(error.filename) == job.source:
             return f"it cannot be read: {error.strerror}."
-        return (
-            f"{shown(job.target)} cannot be written: {error.strerror}. Free some space "
-            "or choose another folder, and run the same command again."
-        )
+        advice = _ADVICE.get(error.errno or 0, "Choose another folder.")
+        return f"{shown(job.target)} cannot be written: {error.strerror}. {advice}"
     text = " ".join(str(error).split())
     if isinstance(error, OSError | ValueError | RuntimeError | CommandError) and text:
         return text

@@ -22,12 +22,13 @@ from skvae.cli.evaluate_settings import (
     settings_path,
     write_scores,
 )
-from skvae.cli.files import check_output, find_recordings, shown
+from skvae.cli.files import check_output, find_recordings
 from skvae.cli.parsers.evaluate import ENHANCED
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import EXTENSIONS
 from skvae.datasets.mixing.pairs import SYNTHETIC, TABLE
 from skvae.evaluation.scores import evaluate
+from skvae.utils.words import shown, shown_lines
 from skvae.utils.workers import workers
 
 #: Number of folders above the recordings in which a table of pairs is searched.
@@ -121,9 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
                 rows, arguments.output, settings, overwrite=arguments.overwrite
             )
     finally:  # after the table, which is kept if nobody reads the report
-        print(report)
+        print(shown_lines(report))
     for file, reason in zip(failed["file"], failed["error"], strict=True):
-        print(f"failed: {shown(file)}: {reason}", file=sys.stderr)
+        print(f"failed: {shown(file)}: {shown(reason)}", file=sys.stderr)
     return 0 if failed.empty else 1
 
 

@@ -20,9 +20,9 @@ from skvae.base import BaseEnhancer
 from skvae.cli.enhancers import Settings
 from skvae.cli.errors import CommandError
 from skvae.cli.evaluate_report import to_json
-from skvae.cli.files import shown
 from skvae.storage.pretrained import find_model_file
 from skvae.utils.files import written_whole
+from skvae.utils.words import shown
 
 #: Packages whose versions may change a score.
 _PACKAGES = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from skvae.cli.errors import CommandError
 from skvae.formats.names import DEFAULT_FORMAT, FormatName
 from skvae.utils.files import check_writable, ignores_case
+from skvae.utils.words import shown
 
 if TYPE_CHECKING:
     from skvae.datasets.audio import AudioFile
@@ -269,28 +270,6 @@ def check_folder_name(option: str, name: str) -> None:
         raise CommandError(f"{option} {name!r}: the name is empty.", status=2)
 
 
-def shown(name: str | os.PathLike[str]) -> str:
-    r"""Return the name of a file on one line.
-
-    Parameters
-    ----------
-    name : str or path-like
-        The name.
-
-    Returns
-    -------
-    str
-        The name, with escapes for characters that cannot be printed.
-
-    Examples
-    --------
-    >>> print(shown("two\nlines.wav"))
-    two\nlines.wav
-    """
-    text = os.fspath(name)
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
 def _destination(option: str, name: str, inputs: Sequence[str]) -> _Destination:
     from skvae.datasets.audio_folder import EXTENSIONS
     from skvae.formats import ffmpeg
@@ -304,12 +283,13 @@ def _destination(option: str, name: str, inputs: Sequence[str]) -> _Destination:
     )
     names_file = (
         not name.endswith(_SEPARATORS)
-        and not path.is_dir()
+        and not os.path.isdir(path)
         and (ending in EXTENSIONS | ffmpeg.ENDINGS or (ending != "" and is_like_input))
     )
-    if path.is_file() and not names_file:
-        raise CommandError(f"{option} {shown(name)} is a file: name a folder.", 2)
-    if names_file and path.exists():
+    if os.path.exists(path) and not os.path.isdir(path) and not names_file:
+        kind = "a file" if os.path.isfile(path) else "a device, a pipe or a socket"
+        raise CommandError(f"{option} {shown(name)} is {kind}: name a folder.", 2)
+    if names_file and os.path.exists(path):
         check_output(option, name, overwrite=True)  # no device, pipe or socket
     return _Destination(option, path, names_file)
 
@@ -344,7 +324,7 @@ def _find(path: Path, recursive: bool, written: Sequence[str]) -> _Listing:
     from skvae.datasets.audio_folder import EXTENSIONS, scan_folder
     from skvae.formats import ffmpeg
 
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return _Listing([(path, Path(path.name))], [])
     try:
         listed = scan_folder(path, recursive, EXTENSIONS | ffmpeg.ENDINGS)

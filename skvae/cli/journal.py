@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from skvae.cli.errors import CommandError
-from skvae.cli.files import Job, shown
+from skvae.cli.files import Job
+from skvae.utils.words import shown
 
 #: Name of the hidden file.
 NAME = ".skvae-in-place"

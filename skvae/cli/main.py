@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any
 
 from skvae._version import __version__
-from skvae.cli.errors import CommandError
+from skvae.cli.errors import CommandError, reason_of
+from skvae.cli.streams import drop_output, fill_closed_streams, flush_output
+from skvae.utils.memory import is_out_of_memory
+from skvae.utils.words import shown
 
 #: Verbs. Each has a module with ``run``, and one in ``parsers`` with its arguments, so
 #: that help does not wait for PyTorch or scikit-learn.
@@ -45,23 +50,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         ...
     SystemExit: 0
     """
+    fill_closed_streams()
     words = sys.argv[1:] if argv is None else argv
     arguments = make_parser(words[:1]).parse_args(words)
     arguments.words = list(words)
     warnings.showwarning = _show_warning
     try:
         status: int = _module(arguments.command).run(arguments)
+        flush_output()
         return status
     except CommandError as error:
-        print(f"skvae {arguments.command}: {error}", file=sys.stderr)
-        return error.status
+        return _tell(arguments, str(error), error.status)
     except BrokenPipeError:
         # The reader of the output is gone: there is nobody to tell.
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
-        print(f"skvae {arguments.command}: interrupted", file=sys.stderr)
-        return 130
+        return _tell(arguments, "interrupted", 130)
+    except Exception as error:
+        if not (isinstance(error, OSError) or is_out_of_memory(error)):
+            raise
+        if getattr(arguments, "verbose", False):
+            traceback.print_exc()
+        return _tell(arguments, _describe(error), 1)
+
+
+def _tell(arguments: argparse.Namespace, message: str, status: int) -> int:
+    """Print why a command ends, and return its exit status."""
+    drop_output()
+    print(f"skvae {arguments.command}: {message}", file=sys.stderr)
+    return status
+
+
+def _describe(error: Exception) -> str:
+    """Describe an error of the system that no verb expects."""
+    if is_out_of_memory(error):
+        return "there is not enough memory."
+    try:
+        os.getcwd()
+    except OSError:
+        return "the working directory does not exist any more: change to another one."
+    return f"{shown(reason_of(error))}."
 
 
 def make_parser(verbs: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParser:
@@ -107,4 +136,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning without the line of code that gave it."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {shown(str(message))}", file=sys.stderr)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skvae.cli.errors import CommandError
+from skvae.cli.errors import CommandError, reason_of
 from skvae.cli.files import check_folder_name, find_recordings
 from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import by_folder
@@ -27,7 +27,7 @@ from skvae.datasets.mixing.pairs import (
     write_pairs,
 )
 from skvae.utils.progress import Progress
-from skvae.utils.words import counted
+from skvae.utils.words import counted, shown
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,14 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
                 progress.advance()
     except (OSError, ValueError, RuntimeError) as error:
         # soundfile raises RuntimeErrors.
-        reason = str(error).rstrip(".")
-        raise CommandError(f"{reason}; nothing was written.") from error
+        raise CommandError(f"{reason_of(error)}; nothing was written.") from error
     if not arguments.quiet:
         minutes = sum(float(row[COLUMNS.index("seconds")]) for row in rows) / 60
         n_noises = len({row[COLUMNS.index("environment")] for row in rows})
         print(
             f"wrote {counted(len(rows), 'pair')} with {counted(n_noises, 'kind')} of "
-            f"noise, {minutes:.1f} minutes, to {arguments.output}",
+            f"noise, {minutes:.1f} minutes, to {shown(arguments.output)}",
             file=sys.stderr,
         )
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from skvae.cli.errors import CommandError
 from skvae.storage.names import model_names
-from skvae.utils.words import did_you_mean
+from skvae.utils.words import did_you_mean, shown
 
 if TYPE_CHECKING:
     from skvae.storage.model_files import ModelFile
@@ -48,11 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     default = default_model()
     for model in models:
         mark = " (default)" if model.name == default else ""
-        print(f"{model.name:{width}}  {model.description}{mark}")
+        print(f"{shown(model.name):{width}}  {shown(model.description)}{mark}")
         if model.file is not None:
             lines = [*_describe(model.file)]
             if model.file.card.attributions:
-                hint = f"skvae models {model.file.card.name}"
+                hint = f"skvae models {shown(model.file.card.name)}"
                 lines.append(f"credits, required when redistributing: {hint}")
             for line in lines:
                 print(f"{'':{width}}  {line}")
@@ -65,12 +65,13 @@ def _describe(file: ModelFile) -> Iterator[str]:
     if file.sample_rate is not None:
         facts.append(f"{file.sample_rate / 1000:g} kHz")
     if card.license:
-        facts.append(card.license)
+        facts.append(shown(card.license))
     yield ", ".join(facts)
     if card.training_data:
-        yield f"trained on {card.training_data}"
+        yield f"trained on {shown(card.training_data)}"
     for title, figure in card.figures.items():
-        yield f"{title}: {figure if isinstance(figure, str) else f'{figure:g}'}"
+        text = figure if isinstance(figure, str) else f"{figure:g}"
+        yield f"{shown(title)}: {shown(text)}"
 
 
 def _card(name: str) -> str:
@@ -91,13 +92,13 @@ def _card(name: str) -> str:
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     card = file.card
-    lines = [f"{card.name}: {card.description or file.estimator}"]
+    lines = [f"{shown(card.name)}: {shown(card.description or file.estimator)}"]
     lines += _describe(file)
     if card.attributions:
         lines += ["", "credits of the training recordings"]
         lines += [
             textwrap.fill(
-                line,
+                shown(line),
                 _WIDTH,
                 initial_indent="* ",
                 subsequent_indent="  ",

@@ -23,7 +23,7 @@ from skvae.storage.names import SUFFIX
 from skvae.storage.pretrained import save_pretrained
 from skvae.storage.recipe_files import Recipe, parts, read_recipe
 from skvae.utils.device import check_device
-from skvae.utils.words import counted
+from skvae.utils.words import counted, shown
 
 if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
@@ -109,7 +109,7 @@ def _train(
 
     def tell(line: str) -> None:
         if is_told:
-            print(line, file=sys.stderr)
+            print(shown(line), file=sys.stderr)
 
     heard = f"{counted(len(speech), 'recording')} of {arguments.clean}"
     if noise:

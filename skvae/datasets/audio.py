@@ -7,6 +7,7 @@ closed again at once.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from numbers import Integral
@@ -15,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from skvae.utils.files import raise_write_error, read_through, special_kind
 from skvae.utils.parameters import check_real
 from skvae.utils.waveforms import check_sample_rate
 
@@ -304,6 +306,47 @@ def load_audio(
     return np.ascontiguousarray(samples.T), rate or header.sample_rate
 
 
+def write_wav(
+    path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int
+) -> None:
+    """Write a WAV file of 16 bits.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to write.
+    samples : ndarray of shape (n_samples,)
+        Samples; full scale is 1.
+    sample_rate : int
+        Sample rate in Hz.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or the file cannot be written for another reason.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_wav(os.path.join(folder, "a.wav"), np.zeros(8), 8000)
+    ...     load_audio(os.path.join(folder, "a.wav"))[0].shape
+    (8,)
+    """
+    import soundfile
+
+    try:
+        soundfile.write(
+            os.fsdecode(path), samples, sample_rate, subtype="PCM_16", format="WAV"
+        )
+        is_whole = os.path.getsize(path) >= 2 * len(samples)
+    except soundfile.SoundFileError as error:
+        raise_write_error(path)
+        raise OSError(f"writing failed: {error}") from error
+    if not is_whole:  # libsndfile reports no errors of closing
+        raise_write_error(path)
+
+
 def resampled_length(n_samples: int, rate_in: int, rate_out: int | None) -> int:
     """Return the length of a waveform after resampling.
 
@@ -346,12 +389,19 @@ def with_hint(error: OSError, hint: str) -> OSError:
     return type(error)(error.errno, f"{error.strerror} ({hint})", error.filename)
 
 
+def _refuse_special(path: str) -> None:
+    """Raise an error for a pipe, where opening would wait for a writer."""
+    if (kind := special_kind(path)) is not None:
+        raise ValueError(f"{path!r} is {kind}: store the sound in a file first.")
+
+
 def _cannot_read(path: str, error: Exception) -> Exception:
     """Return the error for a file that soundfile cannot read."""
     try:
-        with open(path, "rb"):
-            pass
+        read_through(path)
     except OSError as reason:
+        if reason.errno == errno.EIO:  # the disk is damaged
+            return reason
         is_folder = os.path.isdir(path)
         hint = (
             "find_audio lists the files of a folder"
@@ -368,6 +418,7 @@ def _cannot_read(path: str, error: Exception) -> Exception:
 def _read_header(path: str) -> _Header:
     import soundfile
 
+    _refuse_special(path)
     try:
         info = soundfile.info(path)
     # soundfile raises TypeError where a headerless format needs more arguments.
@@ -380,6 +431,7 @@ def _read_samples(path: str, start: int, stop: int) -> np.ndarray:
     """Read samples `start` to `stop` in shape (stop - start, n_channels)."""
     import soundfile
 
+    _refuse_special(path)
     try:
         with soundfile.SoundFile(path) as file:
             can_seek = (

@@ -26,6 +26,9 @@ _PART = re.compile(r"\..+\.skvae-[0-9a-f]{8}\.part", re.DOTALL)
 _MAX_LETTERS = 50
 
 
+#: Bytes that are read at once.
+_BYTES_AT_ONCE = 2**20
+
 #: Where links of the system lead that stand for a stream, such as /dev/stdout.
 _STREAMS = ("/dev/", "/proc/")
 
@@ -221,6 +224,85 @@ def ignores_case(folder: str | os.PathLike[str]) -> bool:
         return True
 
 
+def special_kind(path: str | os.PathLike[str]) -> str | None:
+    """Say what kind of file cannot be opened several times, as recordings are.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path of a file.
+
+    Returns
+    -------
+    str or None
+        "a pipe", "a device" or "a socket". None for files, folders and missing files.
+
+    Examples
+    --------
+    >>> special_kind(os.devnull)
+    'a device'
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None  # reported when it is opened
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else None
+
+
+def read_through(path: str | os.PathLike[str]) -> int:
+    """Read a file to its end, to find out why a library cannot read it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File.
+
+    Returns
+    -------
+    int
+        Number of bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened, or the disk is damaged. It names the file.
+
+    Examples
+    --------
+    >>> read_through(os.devnull)
+    0
+    """
+    n_bytes = 0
+    with open(path, "rb") as file:
+        try:
+            while n_new := len(file.read(_BYTES_AT_ONCE)):
+                n_bytes += n_new
+        except OSError as error:  # without a name
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    return n_bytes
+
+
+def raise_write_error(path: str | os.PathLike[str]) -> None:
+    """Raise the error that a library did not report when it wrote a file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Zeros are appended to it, so it must be removed.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or the file cannot be written for another reason.
+    """
+    with open(path, "ab") as file:
+        file.write(bytes(2**16))
+
+
 def _is_same(path: str, other: str | os.PathLike[str]) -> bool:
     try:
         return os.path.samefile(path, other)
@@ -232,8 +314,10 @@ def _refuse_special(path: str | os.PathLike[str]) -> None:
     """Raise an error for what exists and is no regular file, or leads to none."""
     try:
         mode = os.stat(path).st_mode
-    except OSError:  # nothing is there, or nothing that can be looked at
-        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+        return  # nothing is there, or nothing that can be looked at
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     is_stream = os.path.islink(path) and os.readlink(path).startswith(_STREAMS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 _BAR_WIDTH = 24
 
@@ -47,11 +47,12 @@ class Progress:
     ):
         self.total = total
         self.label = label
-        self.stream = sys.stderr if stream is None else stream
-        self.enabled = enabled
+        self.stream: Any = sys.stderr if stream is None else stream
+        # A process without a terminal may have no standard error.
+        self.enabled = enabled and self.stream is not None
         self.done = 0
         self._begin = time.monotonic()
-        self._on_terminal = self.stream.isatty()
+        self._on_terminal = self.enabled and self.stream.isatty()
 
     def __enter__(self) -> Progress:
         if self.enabled and self._on_terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -31,6 +32,56 @@ def counted(number: int, what: str) -> str:
     ('1 file', '3 files')
     """
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def shown(text: str | os.PathLike[str]) -> str:
+    r"""Return a text on one line, without characters that control a terminal.
+
+    Parameters
+    ----------
+    text : str or path-like
+        Text of any origin, such as the name of a file or a line of a model card.
+
+    Returns
+    -------
+    str
+        The text, with escapes for characters that cannot be printed.
+
+    Examples
+    --------
+    >>> print(shown("two\nlines.wav"), shown("\x1b[2J"))
+    two\nlines.wav \x1b[2J
+    """
+    name = os.fspath(text)
+    if name.isprintable():
+        return name
+    return "".join(
+        letter
+        if letter.isprintable()
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in name
+    )
+
+
+def shown_lines(text: str) -> str:
+    r"""Return a text of several lines, each as :func:`shown` gives it.
+
+    Parameters
+    ----------
+    text : str
+        Text, such as a table or a traceback.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(shown_lines("one\ntwo\x1b[2J"))
+    one
+    two\x1b[2J
+    """
+    return "\n".join(map(shown, text.split("\n")))
 
 
 def shortened(value: Any, width: int = 80) -> str:

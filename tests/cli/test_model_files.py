@@ -120,7 +120,7 @@ def test_demo_takes_a_file_of_its_rate(corpus, skvae, model, clean):
     assert "SI-SDR" in out
     slow = LogMMSE(stft=STFT(512, sample_rate=8000)).fit(clean)
     save_pretrained(slow, corpus / "slow.safetensors")
-    words = ("demo", "-o", corpus / "demo", "--model", corpus / "slow.safetensors")
+    words = ("demo", "-o", corpus / "slow", "--model", corpus / "slow.safetensors")
     status, _, err = skvae(*words)
     assert status == 1
     assert "works at 8000 Hz" in err

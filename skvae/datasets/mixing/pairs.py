@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skvae.datasets.audio import AudioFile
+from skvae.datasets.audio import AudioFile, write_wav
 from skvae.datasets.audio_folder import folder_name
 from skvae.datasets.mixing.augmentation import Augmentation
 from skvae.datasets.mixing.mixer import Mixer
@@ -214,8 +214,6 @@ def write_pairs(
     >>> sorted(os.listdir(folder))
     ['clean', 'noisy', 'pairs.csv']
     """
-    import soundfile
-
     for side in SIDES:
         os.makedirs(os.path.join(folder, side), exist_ok=True)
     n_digits = max(3, len(str(n_pairs - 1)))
@@ -226,7 +224,7 @@ def write_pairs(
         gain = min(1.0, PEAK / peak) if peak > 0 else 1.0
         for side, waveform in zip(SIDES, (pair.clean, pair.noisy), strict=True):
             path = os.path.join(folder, side, f"{name}.wav")
-            soundfile.write(path, gain * waveform, pair.sample_rate, "PCM_16")
+            write_wav(path, gain * waveform, pair.sample_rate)
         row = (
             name,
             pair.speaker,
