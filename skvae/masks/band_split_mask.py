@@ -13,6 +13,7 @@ from skvae.masks.band_layout import BandLayout, band_layout
 from skvae.masks.band_split_network import BandSplitConfig, BandSplitNetwork
 from skvae.masks.base import MaskEnhancer
 from skvae.masks.losses import TARGETS, mask_error
+from skvae.signal.stft import STFT
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
 from skvae.utils.parameters import MAX_UNITS, Number, Option, check_real
@@ -187,8 +188,8 @@ class BandSplitMask(MaskEnhancer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _make_config(self, n_bins: int) -> BandSplitConfig:
-        layout = self._layout()
+    def _make_config(self, stft: STFT) -> BandSplitConfig:
+        layout = self._layout(stft)
         return BandSplitConfig(
             layout.inputs,
             layout.outputs,
@@ -199,14 +200,13 @@ class BandSplitMask(MaskEnhancer):
             dropout=float(self.dropout),
         )
 
-    def _layout(self) -> BandLayout:
-        stft = self.stft_
+    def _layout(self, stft: STFT) -> BandLayout:
         return band_layout(
             stft.framing(), stft.sample_rate, self.band_edges, float(self.fine_below)
         )
 
     def _filters(self) -> np.ndarray:
-        return self._layout().filters()
+        return self._layout(self.stft_).filters()
 
     def _error(self, mask: Tensor, batch: Mixtures) -> tuple[Tensor, int]:
         return mask_error(mask, batch, self.target)

@@ -49,7 +49,7 @@ class MaskEnhancer(TrainedOnMixtures, TrainedEstimator, BaseEnhancer):
         clean: list[Spectrogram],
         rng: np.random.Generator,
     ) -> None:
-        config = self._make_config(self.stft_.framing().n_bins)
+        config = self._make_config(self.stft_)
         self._check_start(config)
         with one_thread():
             self._fit_network(Data(noisy, clean), config, rng)

@@ -9,6 +9,7 @@ from torch import Tensor
 from skvae.masks.base import MaskEnhancer
 from skvae.masks.losses import TARGETS, mask_error
 from skvae.masks.networks import MaskConfig, MaskNetwork
+from skvae.signal.stft import STFT
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
 from skvae.utils.parameters import MAX_UNITS, Number, Option
@@ -134,9 +135,9 @@ class BiLSTMMask(MaskEnhancer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _make_config(self, n_bins: int) -> MaskConfig:
+    def _make_config(self, stft: STFT) -> MaskConfig:
         return MaskConfig(
-            n_bins,
+            stft.framing().n_bins,
             int(self.n_mels),
             layer_sizes(self.hidden_layer_sizes),
             dropout=float(self.dropout),

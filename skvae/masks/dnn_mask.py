@@ -9,6 +9,7 @@ from torch import Tensor
 from skvae.masks.base import MaskEnhancer
 from skvae.masks.losses import ratio_error
 from skvae.masks.networks import MaskConfig, MaskNetwork
+from skvae.signal.stft import STFT
 from skvae.training.layers import frame_mean
 from skvae.training.noisy_batches import Mixtures
 from skvae.training.parameters import Training, layer_sizes
@@ -145,9 +146,9 @@ class DNNMask(MaskEnhancer):
         if self.context % 2 == 0:
             raise ValueError(f"`context` must be an odd number, got {self.context}.")
 
-    def _make_config(self, n_bins: int) -> MaskConfig:
+    def _make_config(self, stft: STFT) -> MaskConfig:
         return MaskConfig(
-            n_bins,
+            stft.framing().n_bins,
             int(self.n_mels),
             layer_sizes(self.hidden_layer_sizes),
             architecture="dense",

@@ -97,7 +97,7 @@ class SpeechModel(TrainedEstimator):
         items, kind = read_collection(self, X, reset=True)
         self._check()
         stft = self._choose_stft(items[0] if kind.spectral else None)
-        config = self._make_config(stft.framing().n_bins)
+        config = self._make_config(stft)
         self._check_start(config)
         self.stft_ = stft
         data = Data(None, self._open(items))

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skvae.masks.band_split_network import BandHeads, BandSplit, BandSplitConfig
 from skvae.masks.losses import mask_error
 from skvae.speech.losses import negative_bound
 from skvae.speech.vae_network import bounded
@@ -75,6 +76,27 @@ class DenoisingConfig:
     dropout: float = field(default=0.0, compare=False)
 
 
+@dataclass(frozen=True)
+class BandSplitDenoisingConfig(DenoisingConfig):
+    """Sizes of an encoder whose bands share an LSTM, and of the decoder.
+
+    Parameters
+    ----------
+    bands : BandSplitConfig
+        Sizes of the encoder. `hidden` then counts for the decoder only, and `n_bands`
+        is the number of features.
+
+    Examples
+    --------
+    >>> bands = BandSplitConfig((4, 2), (4, 5), 8, (6,), 3)
+    >>> config = BandSplitDenoisingConfig(9, 6, 2, (8,), bands=bands)
+    >>> DenoisingNetwork(config).estimate(torch.ones(7, 9)).mask.shape
+    torch.Size([7, 9])
+    """
+
+    bands: BandSplitConfig = field(kw_only=True)
+
+
 class Estimate(NamedTuple):
     """Output of the encoder for noisy speech.
 
@@ -112,12 +134,17 @@ class DenoisingNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.features = BandFeatures(config.n_bins, config.n_bands)
-        self.encoder = BiLSTM(config.n_bands, config.hidden, config.dropout)
+        self.encoder: BandSplit | BiLSTM
+        heads: nn.Module
+        if isinstance(config, BandSplitDenoisingConfig):
+            self.encoder = BandSplit(config.bands)
+            heads = BandHeads(config.bands.n_channels, config.bands.outputs)
+        else:
+            self.encoder = BiLSTM(config.n_bands, config.hidden, config.dropout)
+            heads = nn.Linear(self.encoder.n_out, config.n_bins)
         self.latent_mean = nn.Linear(self.encoder.n_out, config.n_latent)
         self.latent_log_variance = nn.Linear(self.encoder.n_out, config.n_latent)
-        self.mask = (
-            nn.Linear(self.encoder.n_out, config.n_bins) if config.with_mask else None
-        )
+        self.mask = heads if config.with_mask else None
         self.decoder = BiLSTM(config.n_latent, config.hidden[-1:], config.dropout)
         self.log_variance = nn.Linear(self.decoder.n_out, config.n_bins)
 
@@ -284,7 +311,8 @@ def start_from_mask_network(
     network : DenoisingNetwork
         Changed in place, except for its decoder and the layers of its posterior.
     state : mapping of str to ndarray
-        Weights of a ``MaskNetwork`` whose layers have the sizes of the encoder.
+        Weights of a ``MaskNetwork`` or ``BandSplitNetwork`` whose layers have the sizes
+        of the encoder.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
+from skvae.masks.band_split_mask import BandSplitMask
 from skvae.masks.bilstm_mask import BiLSTMMask
 from skvae.masks.losses import TARGETS
+from skvae.signal.stft import STFT
 from skvae.speech.base import LEAST_FLOOR, MixtureModel
 from skvae.speech.denoising_network import (
     BALANCED_ALPHA,
+    BandSplitDenoisingConfig,
     DenoisingConfig,
     DenoisingNetwork,
     denoising_loss,
@@ -40,7 +44,7 @@ from skvae.utils.parameters import (
 class DenoisingVAE(MixtureModel):
     r"""Variational autoencoder of clean speech with an encoder of noisy speech (DnVAE).
 
-    From noisy speech, an encoder of bidirectional LSTMs estimates the posterior of the
+    From noisy speech, an encoder of LSTMs estimates the posterior of the
     latent variables of the clean speech, and a mask as a second task. A decoder
     computes the variance of the clean speech [1]_. Both process whole utterances.
 
@@ -50,9 +54,11 @@ class DenoisingVAE(MixtureModel):
         Number of latent variables of a frame.
     hidden_layer_sizes : int or tuple of int, default=(128, 128, 128)
         Number of units of each layer of the encoder in each direction; (512, 512, 512)
-        in [1]_. The decoder has a single layer, like the last one of the encoder.
+        in [1]_. The decoder has a single layer, like the last one of the encoder. With
+        a :class:`BandSplitMask` as `encoder`, only the decoder has these sizes.
     n_mels : int, default=96
-        Number of mel bands, whose log power the encoder reads.
+        Number of mel bands, whose log power the encoder reads; not used with a
+        :class:`BandSplitMask`.
     multitask : bool, default=True
         Whether the encoder also learns a mask, whose gradient does not pass through the
         decoder.
@@ -65,10 +71,11 @@ class DenoisingVAE(MixtureModel):
     floor : float, default=1e-5
         Number that is added to the power of the clean speech, for mixtures with a mean
         power of one.
-    encoder : BiLSTMMask, default=None
-        Enhancer of the same sizes from whose layers the encoder starts, which shortens
-        the training. An unfitted one is cloned and fitted first; a ``FrozenEstimator``
-        of a fitted one is used as it is.
+    encoder : BiLSTMMask or BandSplitMask, default=None
+        Enhancer from whose layers the encoder starts, which shortens the training: a
+        :class:`BiLSTMMask` of the same sizes, or a :class:`BandSplitMask`, whose
+        network is the encoder. An unfitted one is cloned and fitted first; a
+        ``FrozenEstimator`` of a fitted one is used as it is.
     dropout : float, default=0.0
         Fraction of the hidden units dropped in training; 0.2 in [1]_.
     mixer : Mixer, default=None
@@ -241,6 +248,8 @@ class DenoisingVAE(MixtureModel):
             encoder = encoder.estimator
         if encoder is None:
             return
+        if isinstance(encoder, BandSplitMask):
+            return
         sizes = layer_sizes(self.hidden_layer_sizes)
         if (
             not isinstance(encoder, BiLSTMMask)
@@ -248,19 +257,27 @@ class DenoisingVAE(MixtureModel):
             or encoder.n_mels != self.n_mels
         ):
             raise ValueError(
-                "`encoder` must be None or a BiLSTMMask(hidden_layer_sizes="
+                "`encoder` must be None, a BandSplitMask or a "
+                "BiLSTMMask(hidden_layer_sizes="
                 f"{sizes}, n_mels={self.n_mels}), got {self.encoder!r}."
             )
 
-    def _make_config(self, n_bins: int) -> DenoisingConfig:
-        return DenoisingConfig(
-            n_bins,
-            int(self.n_mels),
-            int(self.n_latent),
-            layer_sizes(self.hidden_layer_sizes),
-            with_mask=bool(self.multitask),
-            floor=float(self.floor),
-            dropout=float(self.dropout),
+    def _make_config(self, stft: STFT) -> DenoisingConfig:
+        n_bins = stft.framing().n_bins
+        sizes = int(self.n_latent), layer_sizes(self.hidden_layer_sizes)
+        options: dict[str, Any] = {
+            "with_mask": bool(self.multitask),
+            "floor": float(self.floor),
+            "dropout": float(self.dropout),
+        }
+        encoder = self.encoder
+        if isinstance(encoder, FrozenEstimator):
+            encoder = encoder.estimator
+        if not isinstance(encoder, BandSplitMask):
+            return DenoisingConfig(n_bins, int(self.n_mels), *sizes, **options)
+        bands = replace(encoder._make_config(stft), dropout=options["dropout"])
+        return BandSplitDenoisingConfig(
+            n_bins, sum(bands.inputs), *sizes, **options, bands=bands
         )
 
     def _choose_level(self) -> float:

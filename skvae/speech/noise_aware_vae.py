@@ -11,6 +11,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
+from skvae.signal.stft import STFT
 from skvae.speech.base import MixtureModel
 from skvae.speech.noise_aware_network import (
     DIRECTIONS,
@@ -210,9 +211,9 @@ class NoiseAwareVAE(MixtureModel):
                 "weights: pass one that is not, or scheme='two-step'."
             )
 
-    def _make_config(self, n_bins: int) -> VAEConfig:
+    def _make_config(self, stft: STFT) -> VAEConfig:
         model = self._speech_model()
-        config = model.config_ if self._is_frozen() else model._make_config(n_bins)
+        config = model.config_ if self._is_frozen() else model._make_config(stft)
         return replace(config, dropout=float(self.dropout))
 
     def _choose_level(self) -> float:

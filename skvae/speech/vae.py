@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skvae.signal.spectrogram import Spectrogram
+from skvae.signal.stft import STFT
 from skvae.speech.base import (
     LEAST_FLOOR,
     MAX_LEVEL,
@@ -263,9 +264,9 @@ class SpeechVAE(SpeechModel):
         least = max(self.level[0], 2 * MIN_LEVEL)
         check_real("level", self.level[1], low=least, high=MAX_LEVEL)
 
-    def _make_config(self, n_bins: int) -> VAEConfig:
+    def _make_config(self, stft: STFT) -> VAEConfig:
         return VAEConfig(
-            n_bins=n_bins,
+            n_bins=stft.framing().n_bins,
             n_latent=int(self.n_latent),
             hidden=layer_sizes(self.hidden_layer_sizes),
             architecture=self.architecture,

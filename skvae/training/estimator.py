@@ -94,8 +94,8 @@ class TrainedEstimator(SpeechEstimator):
     _network_class: ClassVar[type[nn.Module]]
 
     @abstractmethod
-    def _make_config(self, n_bins: int) -> Any:
-        """Return the sizes of the network."""
+    def _make_config(self, stft: STFT) -> Any:
+        """Return the sizes of the network for an analysis."""
 
     @abstractmethod
     def _make_trainer(self, data: Data, rng: np.random.Generator) -> Trainer:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from skvae.training.networks import value_ranges
-from skvae.utils.learned import config_fields, n_bins
+from skvae.utils.learned import config_fields
 from skvae.utils.parameters import MAX_WEIGHT, Number
 from skvae.utils.words import shortened
 
@@ -19,7 +19,7 @@ _WEIGHTS = Number(-MAX_WEIGHT, MAX_WEIGHT)
 class Config:
     """Sizes of a network, which the parameters and `stft_` of its owner determine.
 
-    The owner's ``_make_config(n_bins)`` makes the configuration that is wanted.
+    The owner's ``_make_config(stft)`` makes the configuration that is wanted.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Config:
 
     def restore(self, name: str, value: Any, estimator: Any) -> Any:
         """Return the configuration, or raise a ValueError."""
-        wanted = estimator._make_config(n_bins(estimator))
+        wanted = estimator._make_config(estimator.stft_)
         if not isinstance(value, dict) or value != config_fields(wanted):
             raise ValueError(
                 f"`{name}` is {shortened(value)}, but its parameters and `stft_` ask "

@@ -296,7 +296,7 @@ def config_fields(config: Any) -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        As JSON has them: tuples become lists.
+        As JSON has them: tuples become lists, and configurations dictionaries.
 
     Examples
     --------
@@ -304,12 +304,14 @@ def config_fields(config: Any) -> dict[str, Any]:
     >>> config_fields(Number(low=1.0))["low"]
     1.0
     """
-    values = {
-        field.name: getattr(config, field.name)
+    return {
+        field.name: _plain(getattr(config, field.name))
         for field in dataclasses.fields(config)
         if field.compare
     }
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in values.items()
-    }
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return config_fields(value)
+    return list(value) if isinstance(value, tuple) else value
