@@ -29,7 +29,7 @@ from skvae.storage.tensor_files import (
 from skvae.utils.files import written_whole
 
 #: Fields that the script changes: those that are one text.
-FIELDS = ("name", "description", "training_data", "license")
+FIELDS = ("name", "description", "training_data", "license", "date")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

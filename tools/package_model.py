@@ -21,6 +21,7 @@ import csv
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         license=LICENSE,
         attributions=attributions(used),
         figures={} if arguments.scores is None else figures(arguments.scores),
+        date=datetime.now(UTC).date().isoformat(),
         dtype="float16",
     )
     print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")

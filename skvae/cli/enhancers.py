@@ -16,7 +16,7 @@ from skvae.datasets.audio import AudioFile
 from skvae.recordings import scaled_stft
 from skvae.signal.stft import STFT
 from skvae.storage.classes import Classes, is_class_name
-from skvae.storage.names import model_names
+from skvae.storage.names import is_known
 from skvae.storage.pretrained import (
     find_model_file,
     has_own_rate,
@@ -189,7 +189,7 @@ def settings_for_workers(settings: Settings, *, local: bool) -> Iterator[Setting
         A model that is fitted here is in a temporary file for local processes.
     """
     if not settings.is_method:
-        known = settings.model in model_names()
+        known = is_known(settings.model)
         path = settings.model if known else os.path.abspath(settings.model)
         yield settings._replace(model=path)
     elif not settings.has_own_rate or not local or settings.noise_profile is not None:

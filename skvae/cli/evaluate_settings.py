@@ -20,6 +20,7 @@ from skvae.base import BaseEnhancer
 from skvae.cli.enhancers import Settings
 from skvae.cli.errors import CommandError
 from skvae.cli.evaluate_report import to_json
+from skvae.storage.names import file_hash
 from skvae.storage.pretrained import find_model_file
 from skvae.utils.files import written_whole
 from skvae.utils.words import shown
@@ -73,7 +74,7 @@ def describe_model(
     return {
         "model": model.model,
         "file": None if path is None else path.name,
-        "sha256": None if path is None else _checksum(path),
+        "sha256": None if path is None else file_hash(path),
         "enhancers": [_describe(enhancer) for enhancer in enhancers],
     }
 
@@ -174,11 +175,6 @@ def _describe(enhancer: BaseEnhancer) -> dict[str, Any]:
             for name, value in sorted(parameters.items())
         },
     }
-
-
-def _checksum(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _versions() -> dict[str, str | None]:

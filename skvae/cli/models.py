@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skvae.cli.errors import CommandError
-from skvae.storage.names import model_names
+from skvae.storage.names import N_SHOWN, file_hash, is_known, model_names, packaged
 from skvae.utils.words import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         mark = " (default)" if model.name == default else ""
         print(f"{shown(model.name):{width}}  {shown(model.description)}{mark}")
         if model.file is not None:
-            lines = [*_describe(model.file)]
+            lines = [*_describe(model.file, Path(model.path))]
             if model.file.card.attributions:
                 hint = f"skvae models {shown(model.file.card.name)}"
                 lines.append(f"credits, required when redistributing: {hint}")
@@ -59,14 +60,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(file: ModelFile) -> Iterator[str]:
+def _describe(file: ModelFile, path: Path) -> Iterator[str]:
     card = file.card
-    facts = [f"{file.n_bytes / 1e6:.1f} MB"]
+    facts = [card.date] if card.date else []
+    facts += [f"{file.n_bytes / 1e6:.1f} MB"]
     if file.sample_rate is not None:
         facts.append(f"{file.sample_rate / 1000:g} kHz")
     if card.license:
         facts.append(shown(card.license))
     yield ", ".join(facts)
+    digits = file_hash(path)[:N_SHOWN]
+    if packaged().get(path.stem) == path:
+        yield f"pinned to this file: {path.stem}@{digits}"
+    else:
+        yield f"SHA-256 {digits}"
     if card.training_data:
         yield f"trained on {shown(card.training_data)}"
     for title, figure in card.figures.items():
@@ -93,7 +100,7 @@ def _card(name: str) -> str:
         raise CommandError(str(error)) from error
     card = file.card
     lines = [f"{shown(card.name)}: {shown(card.description or file.estimator)}"]
-    lines += _describe(file)
+    lines += _describe(file, path)
     if card.attributions:
         lines += ["", "credits of the training recordings"]
         lines += [
@@ -146,6 +153,8 @@ def check_name(name: str) -> None:
     except OSError as error:
         raise CommandError(f"--model {error}", status=2) from error
     except ValueError as error:
+        if is_known(name):  # pinned to another file
+            raise CommandError(f"--model: {error}", status=2) from error
         raise CommandError(
             f"--model {name}: there is no such model; choose from "
             f"{', '.join(model_names())}, or name a model file or "

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,8 @@ class ModelCard(NamedTuple):
         Credits that the licenses of the training data require.
     figures : dict of str to float or str
         Measured values, by title with unit.
+    date : str
+        Date of the weights, such as "2026-11-20". Empty if the file has none.
     """
 
     name: str
@@ -77,6 +80,7 @@ class ModelCard(NamedTuple):
     license: str = ""
     attributions: tuple[str, ...] = ()
     figures: Mapping[str, float | str] = {}
+    date: str = ""
 
 
 class ModelFile(NamedTuple):
@@ -296,6 +300,8 @@ def _read_description(header: Header) -> tuple[str, dict[str, Any]]:
         description,
         ["format", "version", "card", "sample_rate", "estimator"],
     )
+    if isinstance(description["card"], dict):
+        description["card"].setdefault("date", "")  # files without one
     _check_keys("card", description["card"], ModelCard._fields)
     description["card"] = _check_card(ModelCard(**description["card"]))
     return text, description
@@ -322,6 +328,14 @@ def _check_card(card: ModelCard) -> ModelCard:
         )
     for k, text in enumerate(card.attributions):
         _check_text(f"attributions[{k}]", text)
+    _check_text("date", card.date)
+    if card.date:
+        try:
+            date.fromisoformat(card.date)
+        except ValueError as error:
+            raise ValueError(
+                f"`date` must be a date such as '2026-11-20', got {card.date[:40]!r}."
+            ) from error
     if not isinstance(card.figures, Mapping):
         raise ValueError(
             "`figures` must map titles to numbers or strings, "

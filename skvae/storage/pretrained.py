@@ -29,6 +29,7 @@ from skvae.storage.names import (
     Name,
     model_names,
     packaged,
+    pinned,
 )
 from skvae.utils.learned import learned_attributes
 from skvae.utils.words import did_you_mean
@@ -98,8 +99,10 @@ def load_pretrained(
     ----------
     name_or_path : str or path-like
         A name that :func:`list_models` lists, or a file that :func:`save_pretrained`
-        wrote. Nothing in a file is run, so that it may come from anybody. The name of
-        one of `classes`, ``"package.module:Class"``, makes that enhancer.
+        wrote. ``"best@3fa9c1"`` pins a trained model by the first digits of the hash
+        that ``skvae models`` shows: another file under that name is an error. Nothing
+        in a file is run, so that it may come from anybody. The name of one of
+        `classes`, ``"package.module:Class"``, makes that enhancer.
     clean : list of waveforms, default=None
         Clean speech to fit on, for methods that learn. None means synthetic speech,
         with a warning, for them; the others need none.
@@ -172,6 +175,7 @@ def save_pretrained(
     license: str = "",
     attributions: Sequence[str] = (),
     figures: Mapping[str, float | str] | None = None,
+    date: str = "",
     dtype: str = "float32",
 ) -> None:
     """Write a fitted estimator to a file, completely or not at all.
@@ -201,6 +205,8 @@ def save_pretrained(
         Credits that the licenses of the training data require.
     figures : mapping of str to float or str, default=None
         Measured values by title: ``{"SI-SDR improvement at 0 dB (dB)": 9.1}``.
+    date : str, default=""
+        Date of the weights, such as "2026-11-20", which ``skvae models`` shows.
     dtype : {"float32", "float16"}, default="float32"
         Data type of the weights of networks in the file. float16 halves the size of the
         file; loaded weights are float32.
@@ -234,6 +240,7 @@ def save_pretrained(
         license,
         tuple(attributions),
         {} if figures is None else figures,
+        date,
     )
     write_model(estimator, path, card, dtype=dtype)
 
@@ -264,8 +271,12 @@ def find_model_file(name_or_path: str | os.PathLike[str]) -> Path | None:
     >>> find_model_file("wiener") is None
     True
     """
-    if isinstance(name_or_path, str) and name_or_path in model_names():
-        return packaged().get(name_or_path)
+    if isinstance(name_or_path, str):
+        name, _, pin = name_or_path.partition("@")
+        if name_or_path in model_names():
+            return packaged().get(name_or_path)
+        if pin and name in model_names():
+            return pinned(name, pin)
     if is_class_name(name_or_path):
         return None
     if not isinstance(name_or_path, str | os.PathLike):

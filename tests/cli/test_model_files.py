@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 
@@ -140,14 +141,17 @@ def test_models_of_the_package_are_listed_with_what_is_known(
         license="CC BY 4.0",
         attributions=["Speech by A. Nybody"],
         figures={"SI-SDR at 0 dB": 1.5, "speed": "fast"},
+        date="2026-11-20",
     )
+    digits = hashlib.sha256((folder / "tiny.safetensors").read_bytes()).hexdigest()[:12]
     status, out, _ = skvae("models")
     assert status == 0
     lines = [line.strip() for line in out.splitlines()]
     assert lines[5].split("  ")[0] == "tiny"
     assert lines[5].endswith("A tiny one")
     assert lines[6:] == [
-        "0.0 MB, 16 kHz, CC BY 4.0",
+        "2026-11-20, 0.0 MB, 16 kHz, CC BY 4.0",
+        f"pinned to this file: tiny@{digits}",
         "trained on synthetic speech",
         "SI-SDR at 0 dB: 1.5",
         "speed: fast",
@@ -157,7 +161,8 @@ def test_models_of_the_package_are_listed_with_what_is_known(
     assert status == 0
     assert out.splitlines() == [
         "tiny: A tiny one",
-        "0.0 MB, 16 kHz, CC BY 4.0",
+        "2026-11-20, 0.0 MB, 16 kHz, CC BY 4.0",
+        f"pinned to this file: tiny@{digits}",
         "trained on synthetic speech",
         "SI-SDR at 0 dB: 1.5",
         "speed: fast",
@@ -167,6 +172,13 @@ def test_models_of_the_package_are_listed_with_what_is_known(
     ]
     assert skvae("models", "wiener")[1].startswith("wiener: Wiener filter")
     assert "there is no such model" in skvae("models", "nobody")[2]
+    assert skvae("models", f"tiny@{digits[:6]}")[1] == out
+    status, _, err = skvae("models", "tiny@000000")
+    assert status == 2 and f"whose 'tiny' is 'tiny@{digits}': pass that" in err
+    words = ("enhance", corpus / "noisy", "-o", corpus / "pinned", "--model")
+    status, _, err = skvae(*words, f"tiny@{digits}")
+    assert status == 0 and f"with tiny@{digits}: " in err
+    assert skvae(*words, "tiny@0000000")[0] == 2
     words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--quiet")
     assert skvae(*words, "--model", "tiny")[0] == 0
     (folder / "tiny.safetensors").write_bytes(b"")

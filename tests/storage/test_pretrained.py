@@ -364,3 +364,37 @@ def test_neither_lists_nor_classical_models_load_torch(packaged, tmp_path):
         check=True,
     )
     assert out.stdout.strip() == "[]"
+
+
+def test_a_pinned_name_is_the_model_of_that_hash_only(packaged):
+    found = names.file_hash(packaged / "tiny.safetensors")
+    for pin in (found[:6], found[:12], found):
+        assert find_model_file(f"tiny@{pin}") == packaged / "tiny.safetensors"
+        assert isinstance(load_pretrained(f"tiny@{pin}"), VAENMFEnhancer)
+        assert has_own_rate(f"tiny@{pin}")
+    other = "f" if found[0] != "f" else "e"
+    for pin, message in (
+        (
+            other * 6,
+            f"not in this version .* whose 'tiny' is .tiny@{found[:12]}",
+        ),
+        (found[:3], "at least 6 of the digits"),
+        (found[:11] + "x", "at least 6 of the digits"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_pretrained(f"tiny@{pin}")
+    with pytest.raises(ValueError, match="is a method without a file"):
+        load_pretrained("wiener@3fa9c1")
+
+
+def test_shipped_models_have_a_date():
+    for path in names.packaged().values():
+        assert read_summary(path).card.date >= "2026-11-20"
+
+
+@pytest.mark.parametrize("date", ["yesterday", "2026-13-01", 3])
+def test_a_date_that_is_none_is_refused(tmp_path, date):
+    path = tmp_path / "quiet.safetensors"
+    with pytest.raises(ValueError, match="`date` must be a"):
+        save_pretrained(LogMMSE().fit([np.ones(10)]), path, date=date)
+    assert not path.exists()
