@@ -386,7 +386,7 @@ def test_mistakes_are_found_before_the_work(
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (["--recipe", "magic"], "choose from best, bilstm-mask"),
+        (["--recipe", "magic"], "choose from band-split-mask, best, bilstm-mask"),
         (["--recipe", "speach-vae"], "did you mean 'speech-vae'?"),
         (
             ["--recipe", "speech-vae", "--set", "training__max_itr=2"],
@@ -489,5 +489,5 @@ def test_help_shows_how_and_names_every_recipe(skvae):
     status, out, _ = skvae("train", "--help")
     assert status == 0
     assert "skvae train --recipe vae-nmf --clean speech/ -o mine.safetensors" in out
-    for recipe in recipe_names():
-        assert recipe in out
+    for recipe in recipe_names():  # lines may break after a hyphen
+        assert recipe in "".join(out.split())

@@ -83,7 +83,10 @@ def test_every_recipe_of_the_package_is_valid(path):
 
 
 def test_the_recipes_of_the_package_are_there_by_name(tmp_path, monkeypatch):
-    known = {"best", "bilstm-mask", "dnn-mask", "dnvae-nmf", "speech-vae", "vae-nmf"}
+    known = {
+        *("band-split-mask", "best", "bilstm-mask", "dnn-mask", "dnvae-nmf"),
+        *("speech-vae", "vae-nmf"),
+    }
     assert known == {*recipe_names()}
     for name in recipe_names():
         assert find_recipe(name).stem == name
