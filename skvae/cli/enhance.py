@@ -254,10 +254,11 @@ def _run_jobs(
                 outcome.tell(with_trace=arguments.verbose)
     except BaseException:
         results.close()
+        raise
+    finally:
         # Workers that were killed could not clean up.
         for folder in folders:
             remove_parts(folder)
-        raise
     if journals is not None and not any(outcome.error for outcome in outcomes):
         journals.remove()
     order = {job: k for k, job in enumerate(todo)}

@@ -178,6 +178,8 @@ def enhance_all(
         raise CommandError(f"--dask: {error}") from error
     except Exception as error:
         # Errors of a single file are outcomes; this is one of the workers.
+        if isinstance(error, OSError) and not is_out_of_memory(error):
+            raise  # no room for temporary files, for instance
         if arguments.verbose:
             traceback.print_exc()
         raise CommandError(

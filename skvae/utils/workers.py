@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from joblib import effective_n_jobs, parallel_config
 from joblib.externals.loky import reusable_executor
@@ -22,6 +23,10 @@ _IDLE_SECONDS = 30
 
 #: Seconds to wait for a scheduler, and then for its first worker.
 TIMEOUT = 10.0
+
+#: Looks at the clusters of :func:`workers`. Clients of others are not looked after:
+#: their clusters may start workers when they like.
+_WATCHES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 Result = TypeVar("Result")
 
@@ -54,7 +59,9 @@ def workers(
     ImportError
         If an address is given and dask is not installed.
     ConnectionError
-        If the scheduler does not answer or has no worker.
+        If the scheduler does not answer or has no worker, or if a worker has another
+        version of skvae. :func:`run_tasks` raises it if the scheduler is lost, or all
+        workers for a long time.
 
     See Also
     --------
@@ -80,8 +87,23 @@ def workers(
             finally:
                 _end_local_workers(others)
         return
-    with _connected(address, timeout) as client, parallel_config("dask", client=client):
-        yield {"n_jobs": -1}
+    try:
+        import distributed  # noqa: F401
+
+        from skvae.utils.cluster import connected
+    except ImportError as error:
+        raise ImportError(
+            'a dask cluster needs the package distributed: pip install "skvae[dask]".'
+        ) from error
+    with (
+        connected(address, timeout) as (client, watch),
+        parallel_config("dask", client=client),
+    ):
+        _WATCHES[client] = watch
+        try:
+            yield {"n_jobs": -1}
+        finally:
+            del _WATCHES[client]
 
 
 def _end_local_workers(others: Any) -> None:
@@ -92,37 +114,6 @@ def _end_local_workers(others: Any) -> None:
     executor = reusable_executor._executor
     if executor is not None and executor is not others:
         executor.shutdown(wait=True, kill_workers=True)
-
-
-@contextmanager
-def _connected(address: str, timeout: float) -> Iterator[Any]:
-    """Connect to the scheduler at an address and wait for a worker."""
-    try:
-        from distributed import Client
-        from distributed.comm.addressing import get_address_host
-    except ImportError as error:
-        raise ImportError(
-            'a dask cluster needs the package distributed: pip install "skvae[dask]".'
-        ) from error
-
-    try:
-        # A client with a malformed address reports the error twice.
-        get_address_host(address)
-        client = Client(address, timeout=timeout, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ConnectionError(
-            f"no dask scheduler answers at {address!r} within {timeout:g} s: start one "
-            "with `dask scheduler` and pass the address that it prints."
-        ) from error
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=timeout)
-        except TimeoutError as error:
-            raise ConnectionError(
-                f"the dask scheduler at {address!r} has no worker after {timeout:g} s: "
-                f"start one with `dask worker {address}`."
-            ) from error
-        yield client
 
 
 def run_tasks(
@@ -191,21 +182,46 @@ def _run_on_cluster(
     scatters arguments, which are lost when their worker dies. Here the scheduler keeps
     shared arguments as tasks of their own, which it can run again.
     """
-    from distributed import as_completed
+    from skvae.utils.cluster import LOST
 
-    common = [client.submit(_same, value, pure=False) for value in shared]
-    futures = (client.submit(function, *common, *call, pure=False) for call in calls)
-    if ordered:
-        submitted = deque(islice(futures, n_ahead))
-        while submitted:
-            result = submitted.popleft().result()
-            submitted.extend(islice(futures, 1))
+    watch = _WATCHES.get(client)
+    try:
+        common = [client.submit(_same, value, pure=False) for value in shared]
+        futures = (
+            client.submit(function, *common, *call, pure=False) for call in calls
+        )
+        finished: SimpleQueue[Any] = SimpleQueue()
+        waiting: list[Any] = []
+
+        def submit(n: int) -> None:
+            for future in islice(futures, n):
+                waiting.append(future)
+                future.add_done_callback(finished.put)
+
+        submit(n_ahead)
+        while waiting:
+            future = waiting[0] if ordered else _next(finished, watch)
+            while not future.done():
+                _next(finished, watch)
+            waiting.remove(future)
+            result = future.result()
+            submit(1)
             yield result
-    else:
-        finished = as_completed(islice(futures, n_ahead), loop=client.loop)
-        for future in finished:
-            finished.update(islice(futures, 1))
-            yield future.result()
+    except LOST as error:
+        if watch is None:
+            raise
+        raise watch.lost() from error
+
+
+def _next(finished: SimpleQueue[Any], watch: Any) -> Any:
+    """Return the next future that is done; look at the cluster while there is none."""
+    if watch is None:
+        return finished.get()
+    while True:
+        try:
+            return finished.get(timeout=watch.interval)
+        except Empty:
+            watch.check()
 
 
 def _in_task() -> bool:

@@ -264,6 +264,20 @@ def test_errors_of_commands_are_printable():
     assert str(CommandError("a\x1b[2J\nb")) == r"a\x1b[2J\nb"
 
 
+def test_what_a_killed_worker_leaves_is_removed_at_the_end(corpus, skvae, monkeypatch):
+    enhance_file, part = enhancing.enhance_file, ".one.wav.skvae-0123abcd.part"
+
+    def killed_once(*args, **kwargs):
+        (corpus / "out" / part).touch()
+        return enhance_file(*args, **kwargs)
+
+    monkeypatch.setattr(enhancing, "enhance_file", killed_once)
+    assert skvae("enhance", corpus / "noisy", "-o", corpus / "out", *WORDS)[0] == 0
+    assert {path.name for path in (corpus / "out").iterdir()} == {
+        *("one.wav", "two.flac", "sub")
+    }
+
+
 LACK = [
     MemoryError(),
     RuntimeError("could not execute a primitive"),
