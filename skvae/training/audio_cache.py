@@ -115,8 +115,9 @@ class CachedAudio:
         self._cache = cache
         self._samples: np.ndarray | None = None
         self.dtype = audio.dtype
-        if hasattr(audio, "sample_rate"):
-            self.sample_rate = audio.sample_rate
+        for name in ("path", "sample_rate"):
+            if hasattr(audio, name):
+                setattr(self, name, getattr(audio, name))
 
     def __len__(self) -> int:
         return len(self._audio)

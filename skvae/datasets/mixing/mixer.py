@@ -55,6 +55,10 @@ class Mixer(BaseEstimator):
     synthetic : float, default=0.0
         Fraction of mixtures with synthetic noise (:func:`make_noise`) although `noise`
         is given.
+    by_folder : bool, default=False
+        Whether the folders of noise files are equally likely, instead of the files. If
+        each kind of noise has a folder, kinds with many recordings do not dominate.
+        Noises that are not files count as a folder each.
     kinds : sequence of str, default=None
         Kinds of synthetic noise, all equally likely. None means all
         :data:`NOISE_KINDS`.
@@ -108,6 +112,7 @@ class Mixer(BaseEstimator):
         level: Any = None,
         *,
         synthetic: float = 0.0,
+        by_folder: bool = False,
         kinds: Sequence[str] | None = None,
         noiseless: float = 0.0,
         augment: bool | Augmentation = False,
@@ -119,6 +124,7 @@ class Mixer(BaseEstimator):
         self.snr = snr
         self.level = level
         self.synthetic = synthetic
+        self.by_folder = by_folder
         self.kinds = kinds
         self.noiseless = noiseless
         self.augment = augment
@@ -243,6 +249,7 @@ class Mixer(BaseEstimator):
         n_samples: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         augmentation = self._check_augmentation()
+        check_option("by_folder", self.by_folder, (True, False))
         self._check_parts()
         kinds = self._list_kinds()
         for share in ("synthetic", "noiseless"):
@@ -272,7 +279,7 @@ class Mixer(BaseEstimator):
             if noises is None or not is_given:
                 kind = str(rng.choice(kinds))
                 return make_noise(length, kind, _tell_rate(clean, noises), rng)
-            noise = noises[int(rng.integers(len(noises)))]
+            noise = _draw_noise(noises, bool(self.by_folder), rng)
             check_same_rate(clean, noise)
             return take_noise(noise, length, rng)
 
@@ -359,6 +366,20 @@ class Mixer(BaseEstimator):
         shared = {"noise": params.pop("noise")}
         copied = {name: clone(value, safe=False) for name, value in params.items()}
         return type(self)(**shared, **copied)
+
+
+def _draw_noise(
+    noises: Sequence[Any], by_folder: bool, rng: np.random.Generator
+) -> Any:
+    """Draw one of the noises, all equally likely, or first one of their folders."""
+    if by_folder:
+        folders: dict[Any, list[Any]] = {}
+        for k, noise in enumerate(noises):
+            path = getattr(noise, "path", None)
+            folder = k if path is None else os.path.dirname(os.fsdecode(path))
+            folders.setdefault(folder, []).append(noise)
+        noises = list(folders.values())[int(rng.integers(len(folders)))]
+    return noises[int(rng.integers(len(noises)))]
 
 
 def _draw(name: str, choice: Any, rng: np.random.Generator) -> float:

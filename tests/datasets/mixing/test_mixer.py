@@ -19,6 +19,7 @@ from skvae.datasets import (
     make_noise,
     mix_at_snr,
 )
+from skvae.training.audio_cache import AudioCache
 
 
 def test_integers_of_16_bits_are_mixed_as_float32(clean, noise):
@@ -108,6 +109,27 @@ def test_every_noise_is_chosen(clean):
     noisy, kept = Mixer(noises, snr=0).pairs([clean] * 50, random_state=0)
     kinds = {tuple(np.sign(x - s)[:2]) for x, s in zip(noisy, kept, strict=True)}
     assert kinds == {(1, 1), (-1, -1), (1, -1), (-1, 1)}
+
+
+@pytest.mark.parametrize("by_folder", [False, True])
+def test_folders_of_noise_may_be_equally_likely(tmp_path, clean, by_folder):
+    files = []
+    for k, folder in enumerate(["rain", "rain", "rain", "dog"]):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = tmp_path / folder / f"{k}.wav"
+        tone = 0.1 * np.sin(2 * np.pi * (0.05 + 0.1 * k) * np.arange(8000))
+        soundfile.write(path, tone, 16000)
+        files.append(AudioFile(path))
+    tone = 0.1 * np.sin(2 * np.pi * 0.45 * np.arange(8000))
+    cache = AudioCache(1e9)
+    for noises in ([*files, tone], [*map(cache.wrap, files), tone]):
+        mixer = Mixer(noises, snr=-60.0, by_folder=by_folder)
+        noisy, _ = mixer.pairs([clean] * 300, random_state=0)
+        peaks = [np.abs(np.fft.rfft(x)).argmax() / len(x) for x in noisy]
+        counts = [np.isclose(peaks, 0.05 + 0.1 * k, atol=0.01).sum() for k in range(5)]
+        assert sum(counts) == 300
+        wanted = [100 / 3, 100 / 3, 100 / 3, 100, 100] if by_folder else [60] * 5
+        assert np.abs(np.subtract(counts, wanted)).max() < 28
 
 
 def test_synthetic_noise_is_new_each_time(clean):
@@ -205,6 +227,7 @@ def test_the_global_generators_are_never_touched(clean, folder):
         ({"synthetic": 1.5}, r"`synthetic` must be a number in \[0, 1\], got 1.5"),
         ({"synthetic": None}, "`synthetic` must be"),
         ({"noiseless": -0.1}, r"`noiseless` must be a number in \[0, 1\], got -0.1"),
+        ({"by_folder": "yes"}, "`by_folder` must be one of True, False, got 'yes'"),
         ({"kinds": "white"}, "`kinds` must be None or a sequence .* got 'white'"),
         ({"kinds": []}, "`kinds` must be None or a sequence of kinds of noise"),
         ({"kinds": ["hum", "song"]}, r"`kinds\[1\]` must be one of 'white', .* 'song'"),
@@ -296,7 +319,16 @@ def test_mixing_changes_neither_pickle_nor_hash(folder, clean):
     mixer.mix(clean)
     assert (pickle.dumps(mixer), joblib.hash(mixer)) == before
     assert mixer.get_params().keys() == {
-        *("noise", "snr", "level", "synthetic", "kinds", "noiseless", "augment"),
+        *(
+            "noise",
+            "snr",
+            "level",
+            "synthetic",
+            "by_folder",
+            "kinds",
+            "noiseless",
+            "augment",
+        ),
         *("rooms", "channel", "random_state"),
     }
 
