@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
@@ -19,9 +20,10 @@ import soxr
 
 from skvae.base import BaseEnhancer
 from skvae.datasets.audio import QUALITY, resampled_length
+from skvae.formats.copying import copy_tags
 from skvae.formats.encodings import check_ending, choose_layout, format_of_ending
 from skvae.formats.names import DEFAULT_FORMAT, FORMAT_NAMES, FormatName
-from skvae.recording_files import RecordingReader, quantize
+from skvae.recording_files import DamagedFileWarning, RecordingReader, quantize
 from skvae.recording_writer import RecordingWriter
 from skvae.signal.stft import STFT
 from skvae.storage.pretrained import has_own_rate, load_pretrained
@@ -109,6 +111,9 @@ def enhance_file(
 
     Notes
     -----
+    Tags, pictures and chapters are copied. A warning says
+    if they are damaged and cannot be copied.
+
     Binary files, such as ``io.BytesIO``, are read and written through temporary files,
     which are removed at the end.
 
@@ -297,6 +302,13 @@ def _enhance(
                 start = stop
             if progress is not None:
                 progress(start / n_samples)
+    for path in written:
+        try:
+            copy_tags(files.source, recording.layout, path, layout)
+        except ValueError as error:
+            warnings.warn(
+                f"tags were not copied: {error}.", DamagedFileWarning, stacklevel=3
+            )
     return seconds
 
 

@@ -21,7 +21,7 @@ from skvae import (
     save_pretrained,
 )
 from skvae.datasets import make_dataset
-from skvae.formats import ogg
+from skvae.formats import mpeg, ogg
 from skvae.recording_files import (
     DamagedFileWarning,
     RecordingReader,
@@ -543,6 +543,22 @@ def test_lossy_formats_keep_the_bit_rate_or_have_the_one_that_is_asked_for(
         assert 0.97 * bitrate(source) < made[wanted] < 1.2 * bitrate(source)
     enhance_file(enhancer, source, tmp_path / f"more.{kind}", bitrate=high)
     assert bitrate(tmp_path / f"more.{kind}") > 1.5 * made[low]
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 32000, 44100, 48000])
+def test_mp3_files_have_the_length_of_the_recording_at_low_rates(
+    tmp_path, rate, n_channels
+):
+    source, target = tmp_path / "a.wav", tmp_path / "b.mp3"
+    samples = tone(rate, rate, n_channels)
+    soundfile.write(source, samples, rate)
+    enhancer = Constant(1.0, stft=scaled_stft(rate)).fit([np.ones(9)])
+    for wanted in mpeg.bitrates(rate)[:6]:
+        enhance_file(enhancer, source, target, bitrate=wanted)
+        made = soundfile.read(target, always_2d=True)[0]
+        assert made.shape == samples.shape
+        assert np.corrcoef(made[:, 0], samples[:, 0])[0, 1] > 0.9
 
 
 @pytest.mark.parametrize(

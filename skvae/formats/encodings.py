@@ -71,6 +71,12 @@ _DEFAULTS = {"MPEG_LAYER_III": (128, 192), "VORBIS": (96, 160), "OPUS": (64, 128
 #: the nominal one stands in the header of the file.
 _MP3_RANGES = ((32000, 32, 320), (16000, 8, 160), (0, 8, 64))
 _MP3_HIGHEST_LEVEL = 0.999
+
+#: Size in bytes of frames of MP3 that can hold the length of the recording. Smaller
+#: frames of a constant rate would leave it out, and decoders then add some 2000 samples
+#: of silence. With an average rate, the length has a larger frame.
+_N_LENGTH_FRAME = 192
+
 _OPUS_LOWEST, _OPUS_HIGHEST = 6, 256
 
 #: Ratio of the rate that Opus is asked for to the measured one of a recording in Opus,
@@ -308,7 +314,9 @@ def _bitrate_options(
     if layout.subtype == "MPEG_LAYER_III":
         wanted = next(one for one in bitrates(rate) if one >= wanted)
         level = min((highest - wanted) / (highest - lowest), _MP3_HIGHEST_LEVEL)
-        return {"compression_level": level, "bitrate_mode": "CONSTANT"}
+        n_bytes = (1152 if rate >= 32000 else 576) * 125 * wanted / rate
+        mode = "CONSTANT" if n_bytes >= _N_LENGTH_FRAME else "AVERAGE"
+        return {"compression_level": level, "bitrate_mode": mode}
     if layout.subtype == "OPUS":
         return {"compression_level": (highest - wanted) / (highest - lowest)}
     return {"compression_level": _vorbis_level(rate, n_channels, wanted)}

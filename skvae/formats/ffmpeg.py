@@ -8,9 +8,12 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from skvae.formats.tags import Chapter, Picture, Tags
 
 #: Endings of sound and video that only ffmpeg reads.
 ENDINGS = frozenset(
@@ -53,6 +56,126 @@ _LOSSLESS = ("alac", "ape", "flac", "mlp", "pcm_", "truehd", "tta", "wavpack", "
 _AT_ONCE = 2**20
 
 
+#: Tags about a container and not about the recording.
+_OF_FILE = frozenset(
+    {
+        "compatible_brands",
+        "creation_time",
+        "encoder",
+        "handler_name",
+        "major_brand",
+        "minor_version",
+        "vendor_id",
+    }
+)
+
+#: Names of tags in ffmpeg whose names in Vorbis comments are others.
+_NAMES = {
+    "album_artist": "ALBUMARTIST",
+    "track": "TRACKNUMBER",
+    "disc": "DISCNUMBER",
+    "publisher": "ORGANIZATION",
+}
+
+
+def is_installed() -> bool:
+    """Return whether the program is there.
+
+    Examples
+    --------
+    >>> is_installed() in (True, False)
+    True
+    """
+    return shutil.which("ffmpeg") is not None
+
+
+def read_tags(path: str | os.PathLike[str]) -> Tags:
+    """Read the tags of a file: texts, chapters and a cover.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File that ffmpeg reads.
+
+    Returns
+    -------
+    Tags
+    """
+    pictures = []
+    if b"(attached pic)" in _call(path, []).stderr:
+        words = ["-map", "0:v", "-frames:v", "1", "-c", "copy", "-f", "image2pipe"]
+        data = _call(path, ["-v", "error", *words, "pipe:1"]).stdout
+        if data:
+            mime = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+            pictures.append(Picture(3, mime, "", data))
+    words = ["-v", "error", "-map_metadata", "0", "-f", "ffmetadata", "pipe:1"]
+    text = _call(path, words).stdout.decode("utf-8", "replace")
+    return parse_tags(text)._replace(pictures=pictures)
+
+
+def parse_tags(text: str) -> Tags:
+    r"""Read tags in the format "ffmetadata".
+
+    Examples
+    --------
+    >>> text = ";FFMETADATA1\ntitle=a\\=b\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=500\n"
+    >>> parse_tags(text)
+    Tags(fields=[('TITLE', 'a=b')], pictures=(), chapters=[Chapter(start=0.5, ...)])
+    """
+    sections: list[tuple[str, dict[str, str]]] = [("", {})]
+    for line in re.split(r"(?<!\\)\n", text):
+        if match := re.fullmatch(r"\[(\w+)\]", line):
+            sections.append((match[1], {}))
+        elif not line.startswith((";", "#")):
+            parts = re.split(r"(?<!\\)=", line, maxsplit=1)
+            name, *value = (re.sub(r"\\(.)", r"\1", part, flags=re.S) for part in parts)
+            if value:
+                sections[-1][1][name] = value[0]
+    fields = [
+        (_NAMES.get(name.lower(), name.upper()), value)
+        for name, value in sections[0][1].items()
+        if name.lower() not in _OF_FILE
+    ]
+    chapters = []
+    for kind, entries in sections:
+        if kind == "CHAPTER":
+            up, _, down = entries.get("TIMEBASE", "1/1000000000").partition("/")
+            unit = int(up) / int(down)
+            start, end = (int(entries.get(name, 0)) for name in ("START", "END"))
+            title = entries.get("title", "")
+            chapters.append(Chapter(start * unit, title, end * unit or None))
+    return Tags(fields, (), chapters)
+
+
+def _find() -> str:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise ValueError(
+            "soundfile cannot read the file. The program ffmpeg reads many other "
+            "formats: install it, or convert the file to WAV or FLAC."
+        )
+    return program
+
+
+def _command(path: str | os.PathLike[str], words: Sequence[str]) -> list[str]:
+    # Playlists in the disguise of sound must not reach the network.
+    options = ["-hide_banner", "-nostdin", "-protocol_whitelist", "file,pipe"]
+    source = f"file:{os.path.abspath(os.fsdecode(path))}"
+    n = 2 if words[:1] == ["-v"] else 0
+    return [_find(), *options, *words[:n], "-i", source, *words[n:]]
+
+
+def _call(
+    path: str | os.PathLike[str], words: Sequence[str]
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        _command(path, words),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+
+
 class FFmpegFile:
     """Sound of a file, read once from its beginning to its end.
 
@@ -83,16 +206,7 @@ class FFmpegFile:
     extra_info = ""
 
     def __init__(self, path: str | os.PathLike[str]):
-        program = shutil.which("ffmpeg")
-        if program is None:
-            raise ValueError(
-                "soundfile cannot read the file. The program ffmpeg reads many other "
-                "formats: install it, or convert the file to WAV or FLAC."
-            )
-        # Playlists in the disguise of sound must not reach the network.
-        options = ["-hide_banner", "-nostdin", "-protocol_whitelist", "file"]
-        self._begin = [program, *options]
-        self._input = ["-i", f"file:{os.path.abspath(os.fsdecode(path))}"]
+        self._path = path
         self.subtype, self.bitrate = self._probe()
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
@@ -143,12 +257,7 @@ class FFmpegFile:
 
     def _probe(self) -> tuple[str, float | None]:
         # Without an output, ffmpeg describes the input and ends with an error.
-        done = subprocess.run(
-            [*self._begin, *self._input],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        done = _call(self._path, [])
         text = done.stderr.decode("utf-8", "replace")
         found = _STREAM.search(text)
         if found is None:
@@ -167,7 +276,7 @@ class FFmpegFile:
         """Start to decode, and return the sample rate and the number of channels."""
         output = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
         self._process = subprocess.Popen(
-            [*self._begin, "-v", "error", *self._input, *output],
+            _command(self._path, ["-v", "error", *output]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,

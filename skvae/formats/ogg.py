@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from skvae.formats.facts import Facts, upper_bitrate
+from skvae.formats.splice import splice
 
 _MAGIC = b"OggS"
 _HEADER = struct.Struct("<4sBBqIIIB")
@@ -181,3 +183,149 @@ def read_vorbis(packet: bytes) -> tuple[float, float | None]:
         return float(_OPUS_RATE), None
     rate, _, nominal = struct.unpack_from("<Iii", packet, 12)
     return float(max(rate, 1)), nominal / 1000 if nominal > 0 else None
+
+
+#: Beginning of the packet with the comments, and its end, by encoding.
+_COMMENT_PACKETS = {"VORBIS": (b"\3vorbis", b"\1"), "OPUS": (b"OpusTags", b"")}
+
+#: Number of packets before the sound.
+_N_HEADERS = {"VORBIS": 3, "OPUS": 2}
+
+#: Place of the checksum in the header of a page.
+_CHECKSUM_PLACE = 22
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class _Head(NamedTuple):
+    start: int  # place behind the first page
+    end: int  # place of the first page with sound
+    n_pages: int  # between these places
+    serial: int
+    packets: list[bytes]  # that with the comments, and others
+
+
+def checksum(page: bytes) -> int:
+    """Return the checksum of a page whose own checksum is zero.
+
+    Examples
+    --------
+    >>> hex(checksum(b"123456789"))
+    '0x89a1897f'
+    """
+    # zlib has the same polynomial, with the bits of each byte in the other order.
+    reverse = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{reverse:032b}"[::-1], 2)
+
+
+def read_comments(file: BinaryIO, subtype: str) -> bytes:
+    """Return the block of comments of an Ogg file.
+
+    Parameters
+    ----------
+    file : binary file
+        The file.
+    subtype : {"VORBIS", "OPUS"}
+        Its encoding.
+
+    Returns
+    -------
+    bytes
+        Block as :func:`~skvae.formats.tags.unpack_comments` reads it.
+    """
+    begin, _ = _COMMENT_PACKETS[subtype]
+    return _read_head(file, subtype).packets[0][len(begin) :]
+
+
+def write_comments(file: BinaryIO, subtype: str, block: bytes) -> None:
+    """Replace the block of comments of an Ogg file.
+
+    Parameters
+    ----------
+    file : binary file
+        File with one stream, open for reading and writing.
+    subtype : {"VORBIS", "OPUS"}
+        Its encoding.
+    block : bytes
+        The new comments.
+    """
+    head = _read_head(file, subtype)
+    begin, end = _COMMENT_PACKETS[subtype]
+    pages = _make_pages([begin + block + end, *head.packets[1:]], head.serial)
+    splice(file, head.start, head.end - head.start, b"".join(pages))
+    if shift := len(pages) - head.n_pages:
+        file.seek(head.start + sum(map(len, pages)))
+        _renumber(file, shift)
+
+
+def _read_head(file: BinaryIO, subtype: str) -> _Head:
+    file.seek(0)
+    packets, parts = [], []
+    start = n_pages = 0
+    for page in read_pages(file):
+        if page.flags & FIRST:
+            start = file.tell()
+            continue
+        n_pages += 1
+        place = 0
+        for size in page.segments:
+            parts.append(page.body[place : place + size])
+            place += size
+            if size < 255:
+                packets.append(b"".join(parts))
+                parts = []
+        if len(packets) >= _N_HEADERS[subtype] - 1:
+            break
+    begin, _ = _COMMENT_PACKETS[subtype]
+    if len(packets) != _N_HEADERS[subtype] - 1 or not packets[0].startswith(begin):
+        raise ValueError("the headers of the Ogg stream are unusual")
+    return _Head(start, file.tell(), n_pages, page.serial, packets)
+
+
+def _make_pages(packets: list[bytes], serial: int) -> list[bytes]:
+    """Distribute packets over pages, from number 1 on."""
+    segments: list[bytes] = []
+    for packet in packets:
+        # The last segment of a packet has less than 255 bytes, maybe none.
+        segments += [packet[k : k + 255] for k in range(0, len(packet) + 1, 255)]
+    pages: list[bytes] = []
+    is_within = False
+    for k in range(0, len(segments), 255):
+        part = segments[k : k + 255]
+        flags = CONTINUED if is_within else 0
+        is_within = len(part[-1]) == 255
+        position = 0 if any(len(segment) < 255 for segment in part) else _NOWHERE
+        header = _HEADER.pack(
+            _MAGIC, 0, flags, position, serial, len(pages) + 1, 0, len(part)
+        )
+        pages.append(_seal(header + bytes(map(len, part)) + b"".join(part)))
+    return pages
+
+
+def _seal(page: bytes) -> bytes:
+    """Put the checksum into a page."""
+    page = page[:_CHECKSUM_PLACE] + bytes(4) + page[_CHECKSUM_PLACE + 4 :]
+    found = struct.pack("<I", checksum(page))
+    return page[:_CHECKSUM_PLACE] + found + page[_CHECKSUM_PLACE + 4 :]
+
+
+def _renumber(file: BinaryIO, shift: int) -> None:
+    """Change the numbers of all pages from here on."""
+    start = file.tell()
+    for page in read_pages(file):
+        end = file.tell()
+        number = page.number + shift
+        header = _HEADER.pack(
+            _MAGIC,
+            0,
+            page.flags,
+            page.position,
+            page.serial,
+            number,
+            0,
+            len(page.segments),
+        )
+        file.seek(start)
+        file.write(_seal(header + page.segments + page.body))
+        file.seek(end)
+        start = end
