@@ -16,6 +16,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from skvae.cli.enhance_report import (
+    describe_outcome,
+    json_report,
+    speed,
+    summary,
+)
 from skvae.cli.enhancers import Settings, choose_model
 from skvae.cli.enhancing import Outcome, enhance_all, is_done, try_model
 from skvae.cli.errors import CommandError
@@ -25,7 +31,7 @@ from skvae.datasets.audio import AudioFile
 from skvae.formats.encodings import endings, format_of_ending
 from skvae.utils.files import remove_parts
 from skvae.utils.progress import Progress
-from skvae.utils.words import counted, shown
+from skvae.utils.words import shown
 
 #: Name of standard input and output.
 PIPE = "-"
@@ -145,6 +151,8 @@ def _run_piped(arguments: argparse.Namespace, settings: Settings) -> int:
     Both go through temporary files, since the header of a file contains its length.
     """
     inputs, output, noise = arguments.inputs, arguments.output, arguments.noise_output
+    if output == PIPE and arguments.json:
+        raise CommandError("--json prints where -o - writes: name a file.", status=2)
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise CommandError(f"{PIPE} stands for one file: name no other input.", 2)
     if inputs[0] == PIPE and sys.stdin is None:
@@ -241,16 +249,19 @@ def _run_jobs(
     if arguments.verbose:
         print(f"{len(todo)} of {len(jobs)} files to do: {settings}", file=sys.stderr)
     begin = time.monotonic()
-    outcomes = []
+    outcomes: list[Outcome] = []
+
+    def elapsed() -> float:
+        return time.monotonic() - begin
+
     results = enhance_all(todo, arguments, settings)
     shows = bool(todo) and not arguments.quiet
     try:
-        with Progress(len(todo), "enhanced", enabled=shows) as progress:
+        with Progress(len(todo), "enhanced", sys.stderr, enabled=shows) as progress:
             for outcome in results:
                 outcomes.append(outcome)
-                factor = _factor(outcomes, time.monotonic() - begin)
-                progress.label = f"enhanced at {factor} times real time"
-                progress.advance(_describe(outcome))
+                progress.label = f"enhanced at {speed(outcomes, elapsed())}"
+                progress.advance(describe_outcome(outcome))
                 outcome.tell(with_trace=arguments.verbose)
     except BaseException:
         results.close()
@@ -263,14 +274,16 @@ def _run_jobs(
         journals.remove()
     order = {job: k for k, job in enumerate(todo)}
     failed = sorted((o for o in outcomes if o.error), key=lambda o: order[o.job])
+    for outcome in failed:
+        print(f"failed: {outcome.job.name}: {outcome.error}", file=sys.stderr)
     if not arguments.quiet:
         n_there = len(jobs) - len(todo) + sum(outcome.skipped for outcome in outcomes)
         n_there -= n_resumed
-        _summarize(
-            outcomes, n_there, n_resumed, time.monotonic() - begin, settings.model
-        )
-    for outcome in failed:
-        print(f"failed: {outcome.job.name}: {outcome.error}", file=sys.stderr)
+        line = summary(outcomes, n_there, n_resumed, elapsed(), settings.model)
+        print(line, file=sys.stderr)
+    if arguments.json:
+        resumed = set(jobs) - set(todo) if n_resumed else set()
+        print(json_report(jobs, outcomes, resumed, elapsed(), settings.model))
     return 1 if failed else 0
 
 
@@ -278,50 +291,6 @@ def _options(arguments: argparse.Namespace, settings: Settings) -> str:
     """Return the options that change the outputs, as text."""
     chosen = {name: getattr(arguments, name) for name in ("mix", "format", "bitrate")}
     return repr((settings._replace(device="auto"), chosen))
-
-
-def _factor(outcomes: Sequence[Outcome], seconds: float) -> str:
-    """Speed in multiples of real time, with two digits below 10."""
-    factor = sum(outcome.audio_seconds for outcome in outcomes) / max(seconds, 1e-9)
-    return f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
-
-
-def _describe(outcome: Outcome) -> str:
-    if outcome.error:
-        return f"{outcome.job.name}: failed"
-    if outcome.skipped:
-        return f"{outcome.job.name}: done by another run"
-    return (
-        f"{outcome.job.name}: {outcome.audio_seconds:.1f} s in {outcome.seconds:.2f} "
-        f"s, {_factor([outcome], outcome.seconds)} times real time"
-    )
-
-
-def _summarize(
-    outcomes: Sequence[Outcome],
-    n_there: int,
-    n_resumed: int,
-    seconds: float,
-    model: str,
-) -> None:
-    n_failed = sum(bool(outcome.error) for outcome in outcomes)
-    done = [o for o in outcomes if not (o.error or o.skipped)]
-    audio = sum(outcome.audio_seconds for outcome in done)
-    parts = [
-        f"enhanced {counted(len(done), 'file')} with {model}: "
-        f"{audio:.1f} s of sound in {seconds:.1f} s, "
-        f"{_factor(done, seconds)} times real time"
-    ]
-    if n_there:
-        parts.append(
-            f"{n_there} already there, perhaps from another model or other options "
-            "(--overwrite replaces them)"
-        )
-    if n_resumed:
-        parts.append(f"{n_resumed} done in place by the interrupted run")
-    if n_failed:
-        parts.append(f"{n_failed} failed")
-    print("; ".join(parts), file=sys.stderr)
 
 
 @contextmanager

@@ -36,6 +36,9 @@ _ADVICE = dict.fromkeys(
 #: Steps of the bar for a single file.
 _N_STEPS = 100
 
+#: Seconds between lines about a long file where there is no terminal.
+_PAUSE = 60.0
+
 
 class Outcome(NamedTuple):
     """Result of one file.
@@ -156,9 +159,16 @@ def enhance_all(
     """
     rest = (arguments.mix, arguments.overwrite, arguments.bitrate)
     if _is_done_here(jobs, arguments):
-        show = len(jobs) == 1 and not arguments.quiet and sys.stderr.isatty()
+        # On a terminal, the bar of several files counts files.
+        on_terminal = sys.stderr.isatty()
+        show = not arguments.quiet and (len(jobs) == 1 or not on_terminal)
         for job in jobs:
-            with Progress(_N_STEPS, "percent enhanced", enabled=show) as progress:
+            label = "percent enhanced"
+            if not on_terminal:
+                label = f"{job.name}: {label}"
+            with Progress(
+                _N_STEPS, label, sys.stderr, enabled=show, pause=_PAUSE
+            ) as progress:
                 yield _enhance_one(job, settings, *rest, progress if show else None)
         return
     wrong: list[Outcome] = []  # errors of the model

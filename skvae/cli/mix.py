@@ -58,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with (
             _folder_written_whole(target, arguments.overwrite) as folder,
-            Progress(len(order), "mixed", enabled=not arguments.quiet) as progress,
+            Progress(
+                len(order), "mixed", sys.stderr, enabled=not arguments.quiet
+            ) as progress,
         ):
             pairs = mix_pairs(
                 order,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any, TextIO
+
+from skvae.utils.log import LOGGER, is_routed
 
 _BAR_WIDTH = 24
 
 
 class Progress:
-    """Counter of finished items that reports on a stream.
+    """Counter of finished items that reports on a stream or to the logger "skvae".
 
     On a terminal, one line is redrawn for every item. Elsewhere, a line is written
     after every tenth of the work.
@@ -22,9 +25,13 @@ class Progress:
     label : str
         Name of the work, shown in every report.
     stream : text file, default=None
-        Stream to write to. None means standard error.
+        Stream to write to. None means the logger, which prints on standard error unless
+        it was routed elsewhere.
     enabled : bool, default=True
         Whether anything is written.
+    pause : float, default=None
+        Minimum seconds between two lines where there is no terminal, in place of a line
+        after every tenth. None means tenths.
 
     Examples
     --------
@@ -44,15 +51,22 @@ class Progress:
         stream: TextIO | None = None,
         *,
         enabled: bool = True,
+        pause: float | None = None,
     ):
         self.total = total
         self.label = label
-        self.stream: Any = sys.stderr if stream is None else stream
-        # A process without a terminal may have no standard error.
-        self.enabled = enabled and self.stream is not None
+        self.pause = pause
         self.done = 0
-        self._begin = time.monotonic()
-        self._on_terminal = self.enabled and self.stream.isatty()
+        self.enabled = enabled
+        self._logs = stream is None
+        self._begin = self._told = time.monotonic()
+        self.stream: Any = sys.stderr if stream is None else stream
+        routed = self._logs and is_routed()
+        if self._logs:
+            self.enabled = enabled and LOGGER.isEnabledFor(logging.INFO)
+        # A process without a terminal may have no standard error.
+        self.enabled = self.enabled and (routed or self.stream is not None)
+        self._on_terminal = self.enabled and not routed and self.stream.isatty()
 
     def __enter__(self) -> Progress:
         if self.enabled and self._on_terminal:
@@ -81,9 +95,25 @@ class Progress:
                 self.stream.write(f"\r\x1b[K{line}\n")
             self._draw()
         elif line is not None:
-            self.stream.write(line + "\n")
-        elif self.done * 10 // self.total > (self.done - 1) * 10 // self.total:
-            self.stream.write(self._summary() + "\n")
+            self._write(line)
+        elif self._is_due():
+            self._write(self._summary())
+
+    def _is_due(self) -> bool:
+        """Whether it is time for a line."""
+        if self.pause is None:
+            return self.done * 10 // self.total > (self.done - 1) * 10 // self.total
+        now = time.monotonic()
+        if now - self._told < self.pause or self.done == self.total:
+            return False
+        self._told = now
+        return True
+
+    def _write(self, line: str) -> None:
+        if self._logs:
+            LOGGER.info(line)
+            return
+        self.stream.write(line + "\n")
         self.stream.flush()
 
     def _summary(self) -> str:

@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from skvae.utils import progress
 from skvae.utils.progress import Progress
 
 
@@ -73,3 +74,18 @@ def test_a_terminal_is_left_on_a_new_line_after_an_error():
 def test_no_work_at_all_is_no_error():
     assert run(io.StringIO(), 0) == ""
     assert "0/0" in run(Terminal(), 0)
+
+
+def test_with_a_pause_lines_come_now_and_then(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with Progress(100, "long.wav", stream, pause=60.0) as counter:
+        for _ in range(100):
+            now[0] += 2.0
+            counter.advance()
+    lines = stream.getvalue().splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        f"long.wav: {k}/100" for k in (30, 60, 90)
+    ]
+    assert lines[0].endswith("60 s, 140 s left")

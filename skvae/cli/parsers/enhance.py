@@ -135,4 +135,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace existing outputs, and inputs that are their own output",
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print a report as JSON on standard output: for each file its input, "
+        "output, status, seconds, real-time factor and messages; and the hash of the "
+        "model",
+    )
     add_volume(parser, "the settings")

@@ -83,5 +83,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="format of what is printed: text, tables for Markdown or for LaTeX with "
         "booktabs, or all values as CSV or JSON (default: text)",
     )
+    parser.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="format",
+        help="the same as --format json",
+    )
     add_workers(parser, "score", "scored")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
