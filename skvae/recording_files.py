@@ -50,7 +50,7 @@ _MOST_PROMISED = 2**31 - 2**16
 
 
 class DamagedFileWarning(UserWarning):
-    """Part of a recording is missing; the available part was enhanced.
+    """Part of a recording, or its tags, are damaged; the rest was enhanced.
 
     Examples
     --------

@@ -56,6 +56,8 @@ class RecordingWriter:
         try:
             if subtype in _WRONG_WHEN_WRITTEN:
                 raise ValueError("libsndfile writes it incorrectly")
+            if file_format == "SD2":
+                raise ValueError("it consists of two files")
             if not soundfile.check_format(**kind):
                 raise ValueError("soundfile can only read it")
             self._file = soundfile.SoundFile(

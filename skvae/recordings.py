@@ -27,6 +27,7 @@ from skvae.recording_files import DamagedFileWarning, RecordingReader, quantize
 from skvae.recording_writer import RecordingWriter
 from skvae.signal.stft import STFT
 from skvae.storage.pretrained import has_own_rate, load_pretrained
+from skvae.utils.files import is_part, written_whole
 from skvae.utils.parameters import check_real
 
 #: Models that stay loaded between calls.
@@ -62,7 +63,8 @@ def enhance_file(
         read, such as M4A and video, are decoded by the program ffmpeg, if it is
         installed.
     target : str, path-like, binary file or None
-        File to write. None writes no file. An existing file is replaced.
+        File to write. None writes no file. An existing file is replaced once the new
+        one is complete.
     mix : float, default=1.0
         Weight of the enhanced recording in the output, from 0 to 1. The weight of the
         original recording is ``1 - mix``.
@@ -210,23 +212,33 @@ def _is_path(file: object) -> TypeGuard[str | os.PathLike[str]]:
 
 
 class _Files:
-    """Paths of the files to read and write, temporary ones for binary files."""
+    """Names of the files to read and to write, and the files that stand for them.
+
+    Outputs are temporary files that replace their targets when all is done. Binary
+    files are copied from and to temporary files.
+    """
 
     def __init__(self, source: Any, targets: Sequence[Any], stack: ExitStack):
         self._stack = stack
         self._borrowed: list[tuple[Any, str]] = []
-        self.source = os.fspath(source) if _is_path(source) else self._make_path()
+        self.source = os.fsdecode(source) if _is_path(source) else self._make_path()
         if not _is_path(source):
             with open(self.source, "wb") as file:
                 shutil.copyfileobj(source, file)
-        self.targets: list[str | None] = []
-        for target in targets:
-            if target is None or _is_path(target):
-                self.targets.append(None if target is None else os.fspath(target))
-            else:
-                path = self._make_path()
-                self.targets.append(path)
-                self._borrowed.append((target, path))
+        self.names = [os.fsdecode(path) for path in targets if _is_path(path)]
+        self.targets = [self._open(target) for target in targets]
+
+    def _open(self, target: Any) -> str | None:
+        if target is None:
+            return None
+        if not _is_path(target):
+            path = self._make_path()
+            self._borrowed.append((target, path))
+            return path
+        if is_part(target):  # the caller will move it
+            return os.fsdecode(target)
+        part = self._stack.enter_context(written_whole(target))
+        return os.fsdecode(part.name)
 
     def _make_path(self) -> str:
         folder = self._stack.enter_context(TemporaryDirectory(prefix="skvae-"))
@@ -248,8 +260,8 @@ def _enhance(
     progress: Callable[[float], object] | None,
 ) -> float:
     written = [path for path in files.targets if path is not None]
-    if name is None and written:
-        name = format_of_ending(written[0], files.source)
+    if name is None and files.names:
+        name = format_of_ending(files.names[0], files.source)
     with ExitStack() as stack:
         recording = stack.enter_context(RecordingReader(files.source))
         seconds = recording.n_samples / recording.sample_rate
@@ -259,7 +271,7 @@ def _enhance(
             name = DEFAULT_FORMAT
         layout = choose_layout(recording.layout, name, bitrate, recording.bitrate)
         is_kept = layout[:4] == recording.layout[:4]
-        for path in written:
+        for path in files.names:
             check_ending(path, layout, files.source if is_kept else "")
         if recording.n_samples == 0 and is_kept:
             for path in written:

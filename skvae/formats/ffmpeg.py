@@ -261,8 +261,8 @@ class FFmpegFile:
         text = done.stderr.decode("utf-8", "replace")
         found = _STREAM.search(text)
         if found is None:
-            lines = text.strip().split("\n")
-            reason = "it has no sound" if "Input #0" in text else lines[-1].strip()
+            last = text.strip().split("\n")[-1].rpartition(": ")[2]
+            reason = "it has no sound" if "Input #0" in text else last.strip()
             raise ValueError(
                 f"neither soundfile nor ffmpeg can read the file ({reason})."
             )

@@ -33,7 +33,7 @@ def splice(file: BinaryIO, start: int, n_removed: int, content: bytes) -> None:
     """
     end = file.seek(0, os.SEEK_END)
     shift = len(content) - n_removed
-    places = range(start + n_removed, end, _AT_ONCE)
+    places = range(start + n_removed, end if shift else start + n_removed, _AT_ONCE)
     # What moves back is moved from its end on, so that nothing is lost.
     for place in places if shift < 0 else reversed(places):
         file.seek(place)

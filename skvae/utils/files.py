@@ -166,6 +166,26 @@ def written_whole(
     _sync_folder(path.parent)
 
 
+def is_part(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is one of :func:`written_whole` that is not complete.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_part(".a.wav.skvae-0123abcd.part"), is_part("a.part")
+    (True, False)
+    """
+    return _PART.fullmatch(os.path.basename(os.fsdecode(path))) is not None
+
+
 def remove_parts(folder: str | os.PathLike[str]) -> int:
     """Remove temporary files that killed processes left behind.
 

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Enhance recordings. Each output has the sample rate, the channels, the "
-        "length, the format and the bit rate of its input, unless --format or "
-        "--bitrate say otherwise; all channels are filtered alike. Formats that "
+        "length, the format, the bit rate and the tags of its input, unless --format "
+        "or --bitrate say otherwise; all channels are filtered alike. Formats that "
         "libsndfile does not read, such as M4A, MP4 and WebM, are read by ffmpeg, if "
         "that is installed, and become FLAC by default. A method without training "
         "works at the rate of the file. A trained model works at its own rate; above "
