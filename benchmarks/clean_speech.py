@@ -113,7 +113,9 @@ def mixtures(
     rng = np.random.default_rng(arguments.seed)
     speech = take_turns(find_audio(os.path.join(data, "speech", "valid")), rng)
     noise = os.path.join(data, "noise", "train")
-    noises = {name: find_audio(os.path.join(noise, name)) for name in ENVIRONMENTS}
+    noises = {
+        name: find_audio(os.path.join(noise, name)) for name in ENVIRONMENTS["steady"]
+    }
     n_pairs = len(speech) if arguments.pairs is None else arguments.pairs
     order = [speech[k % len(speech)] for k in range(n_pairs)]
     return mix_pairs(order, noises, [0.0 if math.isinf(snr) else snr], rng)

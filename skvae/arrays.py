@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from joblib import effective_n_jobs
 from skvae.base import BaseEnhancer
 from skvae.datasets.audio import QUALITY, AudioFile
 from skvae.recordings import scaled_stft
+from skvae.signal.music import MusicDetector, MusicWarning
 from skvae.storage.pretrained import has_own_rate, load_pretrained
 from skvae.utils.parameters import check_option, check_real
 from skvae.utils.presets import PRESETS, Preset, preset_limit
@@ -71,6 +73,12 @@ def reduce_noise(
     ------
     ValueError
         If a recording or a parameter cannot be used; the message says what to do.
+
+    Warns
+    -----
+    MusicWarning
+        If little is left of a recording that was probably music, which models of speech
+        remove.
 
     See Also
     --------
@@ -136,7 +144,10 @@ def _reduce(
     own_rate = check_sample_rate(enhancer.stft_.sample_rate)
     working_rate = -(-rate // own_rate) * own_rate
     resampled = [_resample(channel, rate, working_rate) for channel in channels]
-    pieces = list(enhancer.enhance_blocks(resampled, working_rate))
+    detector = MusicDetector.of(enhancer.stft_)
+    pieces = list(enhancer.enhance_blocks(resampled, working_rate, detector.observe))
+    if detector.is_erased:
+        warnings.warn(f"{name}: {detector.message}", MusicWarning, stacklevel=3)
     enhanced = [
         _resample(channel, working_rate, rate, len(channels[0]))
         for channel in np.concatenate(pieces, 1)

@@ -399,6 +399,7 @@ class BaseEnhancer(SpeechEstimator, ABC):
         self,
         channels: Sequence[Waveform] | NDArray[Any],
         sample_rate: int | None = None,
+        observer: Callable[[np.ndarray, np.ndarray], object] | None = None,
     ) -> Iterator[np.ndarray]:
         """Enhance one recording in bounded memory, a block at a time.
 
@@ -414,6 +415,9 @@ class BaseEnhancer(SpeechEstimator, ABC):
             Above the enhancer's band, steady noise is lowered by at most 20 dB, alike
             in words and in pauses. Louder sounds follow the mask of the upper half of
             the band.
+        observer : callable, default=None
+            Function that is called with the power and the mask of each block, of shape
+            (n_frames, n_bins), before `attenuation_limit` is applied.
 
         Yields
         ------
@@ -446,7 +450,9 @@ class BaseEnhancer(SpeechEstimator, ABC):
                 "`channels` must have equal lengths, got "
                 f"{[spectrogram.length for spectrogram in spectrograms]}."
             )
-        pieces = each_in_default_modes(Enhancement(self, spectrograms).pieces())
+        pieces = each_in_default_modes(
+            Enhancement(self, spectrograms, observer=observer).pieces()
+        )
         yield from map(np.stack, pieces)
 
     def _block_frames(self, spectrogram: Spectrogram) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,9 @@ class Enhancement:
     found : tuple of BlockSpectra and MaskEstimate, default=None
         Spectra and mask of a recording of one block, where :func:`estimate_together`
         has found them.
+    observer : callable, default=None
+        Function of the power and the mask of each block, of shape (N, F), before
+        `attenuation_limit` is applied.
 
     Examples
     --------
@@ -193,11 +196,13 @@ class Enhancement:
         enhancer: BaseEnhancer,
         channels: Sequence[Spectrogram],
         found: tuple[BlockSpectra, MaskEstimate] | None = None,
+        observer: Callable[[np.ndarray, np.ndarray], object] | None = None,
     ):
         self.enhancer = enhancer
         self.channels = channels
         self.n_frames = channels[0].n_frames
         self._found = found
+        self._observer = observer
         self._block_frames, self._overlap = enhancer._block_frames(channels[0])
 
     @property
@@ -238,7 +243,10 @@ class Enhancement:
             stop = self._block_end(start)
             spectra = BlockSpectra(self.channels, start, stop)
             V = spectra.power(enhancer.stft_.n_fft)
-            estimate = self._limited(enhancer._estimate(V, rng, state), V.dtype)
+            estimate = enhancer._estimate(V, rng, state)
+            if self._observer is not None:
+                self._observer(V, estimate.mask)
+            estimate = self._limited(estimate, V.dtype)
             del V
             state = estimate.state
             if before is not None:

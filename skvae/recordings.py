@@ -25,6 +25,7 @@ from skvae.formats.encodings import check_ending, choose_layout, format_of_endin
 from skvae.formats.names import DEFAULT_FORMAT, FORMAT_NAMES, FormatName
 from skvae.recording_files import DamagedFileWarning, RecordingReader, quantize
 from skvae.recording_writer import RecordingWriter
+from skvae.signal.music import MusicDetector, MusicWarning
 from skvae.signal.stft import STFT
 from skvae.storage.pretrained import has_own_rate, load_pretrained
 from skvae.utils.files import is_part, written_whole
@@ -106,6 +107,9 @@ def enhance_file(
     DamagedFileWarning
         If the header promises more samples than the file contains, or the end of the
         stream is missing. The available part is enhanced.
+    MusicWarning
+        If little is left of a recording that was probably music, which models of speech
+        remove.
 
     See Also
     --------
@@ -291,7 +295,10 @@ def _enhance(
         enhancer = enhancer_at(model, recording.sample_rate)
         own_rate = int(enhancer.stft_.sample_rate)
         rate = -(-recording.sample_rate // own_rate) * own_rate
-        pieces = enhancer.enhance_blocks(recording.channels(rate), rate)
+        detector = MusicDetector.of(enhancer.stft_)
+        pieces = enhancer.enhance_blocks(
+            recording.channels(rate), rate, detector.observe
+        )
         if rate != layout.sample_rate:
             pieces = _resample(pieces, rate, layout.sample_rate, n_samples)
         # A second pass through the file, since the first is one block ahead.
@@ -314,6 +321,8 @@ def _enhance(
                 start = stop
             if progress is not None:
                 progress(start / n_samples)
+        if detector.is_erased:
+            warnings.warn(detector.message, MusicWarning, stacklevel=3)
     for path in written:
         try:
             copy_tags(files.source, recording.layout, path, layout)

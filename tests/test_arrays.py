@@ -7,10 +7,12 @@ import threading
 import numpy as np
 import pytest
 import soundfile
+from helpers.music import make_chords
 
 from skvae import AudioFile, LogMMSE, WienerFilter, reduce_noise, save_pretrained
-from skvae.datasets import make_dataset
+from skvae.datasets import make_dataset, make_noise
 from skvae.metrics import si_sdr
+from skvae.signal.music import MusicWarning
 
 NOISY, CLEAN = make_dataset(2, snr=5, duration=(1.0, 1.0), random_state=0)
 STEREO = np.stack([NOISY[0], 0.5 * NOISY[0][::-1]])
@@ -113,6 +115,19 @@ def test_auto_keeps_what_a_model_or_an_enhancer_was_made_with(tmp_path):
     forced = reduce_noise(NOISY[0], 16000, gentle, preset="strong")
     np.testing.assert_array_equal(forced, strong.transform(NOISY[:1])[0])
     assert gentle.attenuation_limit == 9
+
+
+def test_music_that_is_erased_is_told():
+    chords = 0.1 * make_chords()[: 4 * 16000]
+    with pytest.warns(MusicWarning, match=r"`y\[1\]`: little is left .* music") as told:
+        reduce_noise([NOISY[0], chords], 16000)
+    assert len(told) == 1
+
+
+def test_noise_that_is_erased_is_no_music(recwarn):
+    for kind in ("machine", "hum", "babble", "white"):
+        reduce_noise(make_noise(64000, kind, random_state=0), 16000)
+    assert not recwarn.list
 
 
 def test_lists_of_recordings_and_jobs():

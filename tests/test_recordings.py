@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from helpers.music import make_chords
 
 from skvae import (
     BaseEnhancer,
@@ -30,6 +33,7 @@ from skvae.recording_files import (
     read_rate,
 )
 from skvae.recordings import enhance_file, scaled_stft
+from skvae.signal.music import MusicWarning
 
 
 class Constant(BaseEnhancer):
@@ -134,6 +138,26 @@ def test_frequencies_above_the_band_have_the_gain_of_a_constant_mask(tmp_path):
     enhanced, _ = soundfile.read(tmp_path / "b.wav")
     inside = np.s_[rate // 2 : -rate // 8]  # the ends are no steady sound
     np.testing.assert_allclose(enhanced[inside], 0.25 * high[inside], atol=5e-3)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("limit", [None, 6.0])
+def test_music_of_which_little_is_left_gets_a_warning(tmp_path, rate, limit):
+    chords = 0.1 * make_chords()
+    samples = soxr.resample(chords, 16000, rate)
+    soundfile.write(tmp_path / "a.wav", samples, rate)
+
+    def warnings_of(gain):
+        enhancer = Constant(gain, attenuation_limit=limit).fit([chords])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            enhance_file(enhancer, tmp_path / "a.wav", tmp_path / "b.wav")
+        assert all(one.filename == __file__ for one in caught)
+        return [one.category for one in caught]
+
+    # A limit makes it no less of an error of the model.
+    assert warnings_of(0.1) == [MusicWarning]
+    assert warnings_of(0.5) == []
 
 
 def test_the_mask_at_three_times_the_rate_is_that_of_the_rate_itself():

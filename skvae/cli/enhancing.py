@@ -21,6 +21,7 @@ from skvae.cli.errors import CommandError
 from skvae.cli.files import Job
 from skvae.recording_files import DamagedFileWarning, read_rate
 from skvae.recordings import enhance_file
+from skvae.signal.music import MusicWarning
 from skvae.utils.files import written_whole
 from skvae.utils.memory import is_out_of_memory
 from skvae.utils.progress import Progress
@@ -32,6 +33,9 @@ _ADVICE = dict.fromkeys(
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     "Free some space or choose another folder, and run the same command again.",
 ) | {errno.ENAMETOOLONG: "Rename the input, or choose a shorter folder or --suffix."}
+
+#: Warnings about a file, which its outcome tells.
+_TOLD = (DamagedFileWarning, MusicWarning)
 
 #: Steps of the bar for a single file.
 _N_STEPS = 100
@@ -223,7 +227,8 @@ def _enhance_one(
             warnings.simplefilter("ignore")  # told when it was made first
             enhancer = make_enhancer(settings, _rate(settings, job))
         with warnings.catch_warnings(record=True) as caught, ExitStack() as stack:
-            warnings.simplefilter("always", DamagedFileWarning)
+            for category in _TOLD:
+                warnings.simplefilter("always", category)
             target, noise = (
                 _begin(path, overwrite, stack) for path in (job.target, job.noise)
             )
@@ -254,7 +259,7 @@ def _enhance_one(
         dict.fromkeys(
             shown(str(warning.message))
             for warning in caught
-            if issubclass(warning.category, DamagedFileWarning)
+            if issubclass(warning.category, _TOLD)
         )
     )
     return Outcome(job, seconds, time.monotonic() - begin, notes=notes)

@@ -18,6 +18,7 @@ from skvae.cli import enhancers, enhancing, files, main, models
 from skvae.cli.files import Job
 from skvae.formats import mpeg
 from skvae.metrics import si_sdr
+from skvae.signal.music import MusicDetector
 from skvae.storage import names, pretrained
 from skvae.utils.files import ignores_case
 
@@ -188,6 +189,21 @@ def test_a_preset_is_a_limit_unless_one_is_given(corpus, skvae, options, limit):
     [wanted] = LogMMSE(attenuation_limit=limit).fit([samples]).transform([samples])
     enhanced = soundfile.read(corpus / "out.wav", dtype="float32")[0]
     np.testing.assert_allclose(enhanced, wanted, atol=1e-6)
+
+
+def test_a_warning_about_music_names_the_file_once(corpus, skvae, monkeypatch):
+    monkeypatch.setattr(
+        MusicDetector, "is_erased", property(lambda self: self._power > 0)
+    )
+    status, _, err = skvae(
+        "enhance", corpus / "noisy/one.wav", corpus / "noisy/two.flac", "-o",
+        corpus / "out", *W, "--block-seconds", 0.2,
+    )  # fmt: skip
+    assert status == 0
+    told = [line for line in err.splitlines() if line.startswith("warning: ")]
+    assert len(told) == 2
+    for name, line in zip(("one.wav", "two.flac"), told, strict=True):
+        assert line.count(name) == 1 and "sounds like music" in line
 
 
 def test_a_noise_profile_is_used(corpus, skvae):

@@ -8,6 +8,7 @@ import pandas
 import pytest
 import soundfile
 from helpers import scripts
+from helpers.music import make_chords
 
 from skvae import (
     VEM,
@@ -15,9 +16,11 @@ from skvae import (
     DNNMask,
     DnVAENMFEnhancer,
     GradientVEM,
+    MaskEstimate,
     SpeechVAE,
     Training,
     VAENMFEnhancer,
+    WienerFilter,
     load_pretrained,
     save_pretrained,
 )
@@ -178,6 +181,30 @@ def test_presets_cost_quality_and_keep_pauses(pairs, tmp_path, capsys):
     assert table["si_sdr"].is_monotonic_increasing
     assert table["pauses"].is_monotonic_decreasing
     assert table["pauses"].iloc[0] == pytest.approx(-6, abs=0.3)
+
+
+def test_music_counts_both_kinds_of_errors(data, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    (folder / "noise/train/music").mkdir()
+    for k in range(2):
+        soundfile.write(
+            folder / f"noise/train/music/{k}.wav", 0.1 * make_chords(k), 16000
+        )
+    arguments = ["--data", str(folder), "--models", "wiener", "--pairs", "6"]
+    music = script("music")
+
+    def erase(self, V, rng, state):
+        return MaskEstimate(np.full_like(V, 0.1))
+
+    monkeypatch.setattr(WienerFilter, "_estimate_mask", erase)
+    assert music.main(arguments) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    found = {tuple(row[:-3]): row[-3:] for row in rows if len(row) > 3}
+    assert found["music",] == ["2", "2", "-20.0"]
+    assert found["steady", "noise"][:2] == ["6", "0"]
+    assert found["noisy", "speech"][:2] == ["6", "0"]
+    assert ["false", "warnings:", "-"] in rows
 
 
 @pytest.fixture(scope="module")
