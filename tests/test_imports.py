@@ -205,6 +205,30 @@ def test_enhance_loads_only_what_the_model_needs(model, unwanted, tmp_path):
     assert not loaded & {*unwanted, "librosa", "matplotlib"}
 
 
+def test_only_tables_need_pandas():
+    code = (
+        "import sys; sys.modules['pandas'] = None\n"
+        "import numpy as np\n"
+        "from skvae import WienerFilter, compare, evaluate, summarize\n"
+        "from skvae import make_enhancement_scorer\n"
+        "from skvae.cli import main\n"
+        "x = [np.random.default_rng(0).standard_normal(20_000)]\n"
+        "enhancer = WienerFilter().fit(x)\n"
+        "enhancer.score(x, x), make_enhancement_scorer('sdr')(enhancer, x, x)\n"
+        "for call in (lambda: evaluate(enhancer, x, x, 'sdr'), lambda: summarize(x),\n"
+        "             lambda: compare(x, x)):\n"
+        "    try:\n        call()\n"
+        "    except ImportError as error:\n"
+        "        assert 'pip install \"skvae[evaluate]\"' in str(error)\n"
+        "    else:\n        raise AssertionError\n"
+        "assert main(['models']) == 0\n"
+        "assert main(['evaluate', '--clean', 'c', '--noisy', 'n']) == 1"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'pip install "skvae[evaluate]"' in done.stderr
+
+
 def test_every_public_name_is_there():
     for name in skvae.__all__:
         assert getattr(skvae, name) is not None

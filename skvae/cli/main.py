@@ -67,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return _tell(arguments, "interrupted", 130)
+    except ModuleNotFoundError as error:
+        if error.name != "pandas":
+            raise
+        hint = 'the tables need the package pandas: pip install "skvae[evaluate]".'
+        return _tell(arguments, hint, 1)
     except Exception as error:
         if not (isinstance(error, OSError) or is_out_of_memory(error)):
             raise

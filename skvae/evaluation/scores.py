@@ -20,6 +20,7 @@ from skvae.evaluation.summary import failed_rows, scores_of
 from skvae.metrics import METRICS, Metric, get_metric, mean_defined
 from skvae.signal.stft import STFT
 from skvae.signal.utterances import is_spectrogram
+from skvae.utils.extras import require_pandas
 from skvae.utils.inputs import check_utterance
 from skvae.utils.progress import Progress
 from skvae.utils.waveforms import (
@@ -126,6 +127,7 @@ def evaluate(
     >>> bool(table["si_sdr"].mean() > before["si_sdr"].mean())
     True
     """
+    require_pandas("evaluate")
     import pandas
 
     noisy_items, clean_items = _list_pairs(noisy, clean, ("noisy", "clean"))

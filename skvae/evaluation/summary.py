@@ -11,6 +11,7 @@ from skvae.evaluation.intervals import MANY_CLUSTERS, MIN_N, Estimate, estimate_
 from skvae.evaluation.layout import STYLES, lay_out
 from skvae.evaluation.systems import SYSTEM, check_paired, list_pairs, list_systems
 from skvae.metrics import METRICS, mean_defined
+from skvae.utils.extras import require_pandas
 from skvae.utils.parameters import check_option, check_real
 from skvae.utils.random import RandomState, draw_seed
 
@@ -126,6 +127,7 @@ def summarize(
     0    one  si_sdr   7.0
     1    two  si_sdr   8.0
     """
+    require_pandas("summarize")
     import pandas
 
     estimate = _make_estimator(confidence, n_resamples, random_state)
@@ -229,6 +231,7 @@ def compare(
     0    one  si_sdr         0.8
     1    two  si_sdr         1.8
     """
+    require_pandas("compare")
     import pandas
 
     estimate = _make_estimator(confidence, n_resamples, random_state)
