@@ -24,9 +24,6 @@ from skvae._version import __version__
 #: died is started again within this time.
 PATIENCE = 60.0
 
-#: Seconds between two looks at a cluster from which no result comes.
-INTERVAL = 5.0
-
 #: What dask raises when the connection to its scheduler is lost.
 LOST = (CancelledError, CommClosedError)
 
@@ -47,7 +44,6 @@ class Watch:
     def __init__(self, address: str, timeout: float):
         self.address = address
         self.timeout = timeout
-        self.interval = INTERVAL
         self._seen = time.monotonic()
 
     def identity(self) -> dict[str, Any]:

@@ -24,6 +24,9 @@ _IDLE_SECONDS = 30
 #: Seconds to wait for a scheduler, and then for its first worker.
 TIMEOUT = 10.0
 
+#: Seconds between two looks at a cluster from which no result comes.
+_INTERVAL = 5.0
+
 #: Looks at the clusters of :func:`workers`. Clients of others are not looked after:
 #: their clusters may start workers when they like.
 _WATCHES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
@@ -196,15 +199,14 @@ def _run_on_cluster(
         def submit(n: int) -> None:
             for future in islice(futures, n):
                 waiting.append(future)
-                future.add_done_callback(finished.put)
+                if not ordered:
+                    future.add_done_callback(finished.put)
 
         submit(n_ahead)
         while waiting:
-            future = waiting[0] if ordered else _next(finished, watch)
-            while not future.done():
-                _next(finished, watch)
+            future = waiting[0] if ordered else _first_done(waiting, finished, watch)
+            result = _result_of(future, watch)
             waiting.remove(future)
-            result = future.result()
             submit(1)
             yield result
     except LOST as error:
@@ -213,14 +215,30 @@ def _run_on_cluster(
         raise watch.lost() from error
 
 
-def _next(finished: SimpleQueue[Any], watch: Any) -> Any:
-    """Return the next future that is done; look at the cluster while there is none."""
+def _first_done(waiting: list[Any], finished: SimpleQueue[Any], watch: Any) -> Any:
+    """Wait for one of several futures; look at the cluster while none is done."""
+    while True:
+        for future in waiting:
+            if future.done():
+                return future
+        # A result that died with its worker is computed again and not reported again.
+        try:
+            finished.get(timeout=_INTERVAL)
+        except Empty:
+            if watch is not None:
+                watch.check()
+
+
+def _result_of(future: Any, watch: Any) -> Any:
+    """Wait for the result of a future; look at the cluster while there is none."""
     if watch is None:
-        return finished.get()
+        return future.result()
     while True:
         try:
-            return finished.get(timeout=watch.interval)
-        except Empty:
+            return future.result(timeout=_INTERVAL)
+        except TimeoutError:
+            if future.status == "error":  # that of the task itself
+                raise
             watch.check()
 
 

@@ -40,7 +40,7 @@ def cluster():
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr(cluster_module, "PATIENCE", 0.2)
-    monkeypatch.setattr(cluster_module, "INTERVAL", 0.1)
+    monkeypatch.setattr(workers_module, "_INTERVAL", 0.1)
 
 
 def silent(conversation):
