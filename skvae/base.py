@@ -36,6 +36,9 @@ from skvae.utils.parameters import Number, Range
 from skvae.utils.random import draw_seed
 from skvae.utils.waveforms import check_sample_rate
 
+#: Upper limits of `attenuation_limit` in dB and of `block_seconds`: silence, and days.
+MAX_ATTENUATION, MAX_SECONDS = 1000, 10**6
+
 
 class BaseEnhancer(SpeechEstimator, ABC):
     """Base of all enhancers, which multiply a spectrogram by a mask.
@@ -95,8 +98,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
     """
 
     _parameter_ranges: ClassVar[Mapping[str, Range | None]] = {
-        "attenuation_limit": Number(low=0, high=1000, optional=True),
-        "block_seconds": Number(0, 1e6, open_low=True, optional=True),
+        "attenuation_limit": Number(0, MAX_ATTENUATION, optional=True),
+        "block_seconds": Number(0, MAX_SECONDS, open_low=True, optional=True),
         "n_jobs": JobCount(),
     }
 

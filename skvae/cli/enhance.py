@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from skvae.base import MAX_ATTENUATION, MAX_SECONDS
 from skvae.cli.enhance_report import (
     describe_outcome,
     json_report,
@@ -91,13 +92,16 @@ def _check(arguments: argparse.Namespace) -> Settings:
     if arguments.jobs == 0:
         raise CommandError("--jobs must not be 0.", status=2)
     limit, seconds = arguments.attenuation_limit, arguments.block_seconds
-    if limit is not None and not 0 <= limit < math.inf:
+    if limit is not None and not 0 <= limit <= MAX_ATTENUATION:
         raise CommandError(
-            f"--attenuation-limit must be at least 0 dB, got {limit}.", status=2
+            f"--attenuation-limit must be from 0 to {MAX_ATTENUATION} dB, got {limit}.",
+            status=2,
         )
-    if seconds is not None and not 0 < seconds < math.inf:
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
         raise CommandError(
-            f"--block-seconds must be more than 0, got {seconds}.", status=2
+            f"--block-seconds must be more than 0 and at most {MAX_SECONDS}, got "
+            f"{seconds}.",
+            status=2,
         )
     if not 0 <= arguments.mix <= 1:
         raise CommandError(f"--mix must be from 0 to 1, got {arguments.mix}.", 2)

@@ -100,7 +100,7 @@ def test_the_first_frames_serve_as_noise_where_speech_begins_later(method):
             {"attenuation_limit": -1},
             r"`attenuation_limit`.*\[0, 1000\] or None",
         ),
-        ({"block_seconds": 0}, r"`block_seconds`.*\(0, 1000000.0\] or None, got 0"),
+        ({"block_seconds": 0}, r"`block_seconds`.*\(0, 1000000\] or None, got 0"),
         ({"block_seconds": np.inf}, "`block_seconds`"),
         ({"attenuation_limit": np.nan}, "`attenuation_limit`"),
         ({"verbose": "yes"}, "`verbose`"),
