@@ -1,8 +1,8 @@
 """Kill ``skvae enhance`` at random times, run it again, and count what is lost.
 
 Each time the command starts on a folder of recordings and receives a signal once a
-random number of outputs is there: KILL, TERM, INT or HUP, in turn, with one job and with
-two. Workers outlive a killed process. Then the same command runs to its end::
+random number of outputs is there: KILL, TERM, INT or HUP, in turn, with one job and
+with two. Workers outlive a killed process. Then the same command runs to its end::
 
     python tools/kill_enhance.py --kills 40
 

@@ -99,6 +99,8 @@ def first_frames_power(V: np.ndarray, n_frames: int = _N_FIRST_FRAMES) -> np.nda
     return V[:n_frames].mean(0)
 
 
+# A ratio beyond single precision is infinite, and its negative exponential zero.
+@np.errstate(over="ignore")
 def track_noise(
     V: np.ndarray,
     state: NoiseState | None = None,

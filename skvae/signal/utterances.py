@@ -142,7 +142,9 @@ def read_collection(estimator: Any, X: Any, *, reset: bool = False) -> Utterance
 def _validated(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     """X as a 2-D array of numbers, checked by scikit-learn."""
     try:
-        array = validate_data(estimator, X, reset=reset, dtype=None)
+        # Its sum of opposite infinities, which it refuses, gives a warning.
+        with np.errstate(invalid="ignore"):
+            array = validate_data(estimator, X, reset=reset, dtype=None)
         if array.dtype.kind not in "fiub":
             array = validate_data(estimator, X, reset=reset, dtype="numeric")
     except OverflowError as error:

@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -145,6 +146,15 @@ def test_silence_gives_a_positive_finite_noise_power(dtype, shape):
     assert (noise > 0).all() and np.isfinite(noise).all()
     later, _ = track_noise(np.full(shape, 1e8, dtype), state)
     assert np.isfinite(later).all() and (later > 0).all()
+
+
+def test_levels_far_apart_give_no_warning():
+    V = np.full((8, 3), 1e-30, np.float32)
+    V[4:] = 1e30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        noise, _ = track_noise(V)
+    assert np.isfinite(noise).all()
 
 
 def test_the_level_makes_no_difference():

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,3 +135,10 @@ def test_clean_speech_that_is_needed_and_there_is_read():
     assert require_clean([X, X], 2) == [X, X]
     with pytest.raises(ValueError, match="the 3 utterances"):
         require_clean([X, X], 3)
+
+
+def test_opposite_infinities_are_refused_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="infinity"):
+            read_collection(STFT(), np.array([[np.inf, -np.inf, 0.0]]))
