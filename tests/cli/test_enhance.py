@@ -191,6 +191,13 @@ def test_a_preset_is_a_limit_unless_one_is_given(corpus, skvae, options, limit):
     np.testing.assert_allclose(enhanced, wanted, atol=1e-6)
 
 
+def test_other_verbs_take_a_model_without_a_preset():
+    settings = enhancers.choose_model("wiener", [])
+    assert enhancers.make_enhancer(settings, 16000).attenuation_limit is None
+    settings = settings._replace(preset="auto")
+    assert enhancers.make_enhancer(settings, 16000).attenuation_limit == 24
+
+
 def test_a_warning_about_music_names_the_file_once(corpus, skvae, monkeypatch):
     monkeypatch.setattr(
         MusicDetector, "is_erased", property(lambda self: self._power > 0)
