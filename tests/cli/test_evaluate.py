@@ -417,6 +417,7 @@ def test_the_report_has_the_format_that_is_asked_for(pairs, skvae):
     assert f"{float(rows[0]['value']):.2f}" == mean
     report = json.loads(found["json"])
     assert list(report) == ["settings", "means", "differences"]
+    assert json.loads(skvae(*words, "--json")[1])["means"] == report["means"]
     assert [row["system"] for row in report["means"]] == ["noisy"] * 6 + ["wiener"] * 6
     [first, *_, last] = report["differences"]
     assert (first["reference"], first["group"], first["sign"]) == ("noisy", "all", 1)
