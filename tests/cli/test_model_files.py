@@ -70,7 +70,8 @@ def test_a_model_that_cannot_be_loaded_is_told_once(corpus, skvae, clean, jobs):
 
 def test_enhance_gives_what_the_loaded_enhancer_gives(corpus, skvae, model):
     noisy, _ = soundfile.read(corpus / "noisy/one.wav")
-    skvae("enhance", corpus / "noisy/one.wav", "-o", corpus / "o.wav", "--model", model)
+    words = ("enhance", corpus / "noisy/one.wav", "-o", corpus / "o.wav")
+    skvae(*words, "--model", model, "--preset", "strong")
     [expected] = pretrained.load_pretrained(model).transform([noisy])
     got, _ = soundfile.read(corpus / "o.wav")
     np.testing.assert_allclose(got, expected, atol=1 / 2**15)
