@@ -179,7 +179,7 @@ def enhance_all(
     try:
         with (
             settings_for_workers(settings, local=arguments.dask is None) as loaded,
-            workers(arguments.jobs, arguments.dask) as options,
+            workers(min(arguments.jobs, len(jobs)), arguments.dask) as options,
         ):
             every = ((job, loaded, *rest) for job in jobs)
             calls = takewhile(lambda call: not wrong, every)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -157,6 +157,8 @@ def run_tasks(
     >>> list(run_tasks(pow, [(1,), (2,)], shared=(3,)))
     [3, 9]
     """
+    if isinstance(calls, Sized) and n_jobs is not None and n_jobs > 1:
+        n_jobs = max(1, min(n_jobs, len(calls)))  # a process is started for each
     backend, _ = get_active_backend()
     client = getattr(backend, "client", None)
     if client is not None:

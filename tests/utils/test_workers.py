@@ -13,6 +13,7 @@ import pytest
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from skvae.utils import workers as workers_module
 from skvae.utils.workers import run_tasks, workers
 
 #: Seconds that a busy machine may take.
@@ -45,6 +46,23 @@ def test_results_come_as_soon_as_they_are_there_if_order_does_not_matter():
         found = [next(results) for _ in range(4)]
         others_are_done.set()
         assert [*sorted(found), *results] == [1, 2, 3, 4, 0]
+
+
+@pytest.mark.parametrize(("n_jobs", "wanted"), [(10_000, 3), (2, 2), (-1, -1)])
+def test_no_more_processes_start_than_there_are_tasks(monkeypatch, n_jobs, wanted):
+    found = []
+
+    class Parallel:
+        def __init__(self, n_jobs, **options):
+            found.append(n_jobs)
+
+        def __call__(self, tasks):
+            return [function(*args) for function, args, _ in tasks]
+
+    monkeypatch.setattr(workers_module, "Parallel", Parallel)
+    monkeypatch.setattr(workers_module, "delayed", joblib.delayed)
+    assert [*run_tasks(abs, [(-1,), (2,), (-3,)], n_jobs)] == [1, 2, 3]
+    assert found == [wanted]
 
 
 @pytest.mark.parametrize("backend", ["sequential", "multiprocessing"])
