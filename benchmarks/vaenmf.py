@@ -27,7 +27,19 @@ from quality import read_pairs
 from sklearn.frozen import FrozenEstimator
 from variants import print_table, published, variant
 
-from skvae import MCEM, MCMC, VEM, GradientVEM, NMFNoise, load_pretrained
+from skvae import (
+    MCEM,
+    MCMC,
+    VEM,
+    GradientVEM,
+    Langevin,
+    NMFNoise,
+    PointEM,
+    SmoothNMFNoise,
+    StableNoise,
+    StudentNoise,
+    load_pretrained,
+)
 
 METRICS = ("si_sdr", "pesq")
 
@@ -51,10 +63,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "200 iterations": {"inference": GradientVEM(200)},
     "learning rate 0.2": {"inference": GradientVEM(50, learning_rate=0.2)},
     "VEM": {"inference": VEM()},
-    "VEM, 25 iterations": {"inference": VEM(25)},
-    "VEM, no gain": {"inference": VEM(gain=None)},
-    "VEM, encoder not led": {"inference": VEM(guidance=0.0)},
+    "VEM, MH-Wiener": {"inference": VEM(reconstruction="mh")},
+    "VEM, 25 iterations": {"inference": VEM(25, reconstruction="mh")},
+    "VEM, no gain": {"inference": VEM(gain=None, reconstruction="mh")},
+    "VEM, encoder not led": {"inference": VEM(guidance=0.0, reconstruction="mh")},
     "MCEM": {"inference": MCEM(50, n_burn_in=15, n_samples=5)},
+    "MCEM, MH-Wiener": {
+        "inference": MCEM(50, n_burn_in=15, n_samples=5, reconstruction="mh")
+    },
+    "point estimates": {"inference": PointEM(50)},
+    "Langevin": {"inference": Langevin(50)},
+    "Student's t": {"noise": StudentNoise()},
+    "alpha-stable": {"noise": StableNoise()},
+    "smooth activations": {"noise": SmoothNMFNoise()},
     "MCMC": {"inference": MCMC()},
     # One draw of the latent variables instead of the paper's ten.
     "gradient VEM, as in the paper": {

@@ -531,7 +531,7 @@ def test_a_recording_is_written_whole_or_not_at_all(tmp_path, is_there):
 def test_samples_that_are_not_finite_are_never_written(tmp_path, monkeypatch, value):
     """Whatever made them, such as a model file with numbers of no sense."""
 
-    def blocks(self, channels, rate):
+    def blocks(self, channels, rate, observe=None):
         yield np.zeros((1, 5000), np.float32)
         yield np.full((1, 5000), value, np.float32)
 

@@ -126,6 +126,7 @@ class FixedNoise(NMFNoise):
         Returns
         -------
         FixedNMF
+            Known bases and random activations.
         """
         started = super().start(V, generator, frames=frames, state=state)
         return FixedNMF(started.W, started.H, frames)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from skvae.utils.parameters import (
@@ -24,11 +23,9 @@ from skvae.utils.parameters import (
     Number,
     Option,
 )
-from skvae.vaenmf.adam import Adam
-from skvae.vaenmf.draws import draw
+from skvae.vaenmf.gaussian_posterior import GaussianPosterior
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
-from skvae.vaenmf.mixture import misfit, workspace
-from skvae.vaenmf.padding import total
+from skvae.vaenmf.mixture import workspace
 from skvae.vaenmf.reconstruction import latent_wiener
 
 
@@ -130,18 +127,29 @@ class _GradientRun(Run):
 
     def start(self) -> None:
         V, options = self.V, self.options
-        self.mean, self.log_variance = (
-            part.clone() for part in self.prior.first_posterior(V)
+        self.posterior = GaussianPosterior(
+            V,
+            self.prior,
+            *self.prior.first_posterior(V),
+            self.generator,
+            learning_rate=options.learning_rate,
+            prior_weight=options.prior_weight,
         )
-        self.adam = Adam((self.mean, self.log_variance), options.learning_rate)
         self.variances = list(V.new_empty(options.n_samples, *V.shape))
         self.memory = workspace(V)
 
     def move_latent(self) -> None:
         with_gradients = self.options.hold != "latent"
-        self._cost, gradients = self._lower_bound(with_gradients)
+        self._cost, gradients = self.posterior.lower_bound(
+            self.noise.power(out=self.memory[0]),
+            self.gain,
+            self.noise.frames,
+            self.variances,
+            self.memory[1:],
+            with_gradients=with_gradients,
+        )
         if with_gradients:
-            self.adam.step(gradients)
+            self.posterior.step(gradients)
 
     def update_noise(self) -> None:
         if self.options.hold != "noise":
@@ -155,56 +163,14 @@ class _GradientRun(Run):
         return self._cost
 
     def finish(self, history: list[Any]) -> Posterior:
+        mean = self.posterior.mean
         found = latent_wiener(
             self.prior,
-            self.mean,
-            self.log_variance,
+            mean,
+            self.posterior.log_variance,
             self.noise,
             self.gain,
             self.generator,
             n_draws=self.options.n_draws,
         )
-        return Posterior(
-            found.mean, found.std(), self.mean, self.noise, self.gain, history
-        )
-
-    def _lower_bound(
-        self, with_gradients: bool
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the negative bound and its gradient by (a, b); draw the variances.
-
-        The gradient is that of the sum over a frame's bins, so that a frame's steps do
-        not depend on the number of frames.
-        """
-        mean, log_variance = self.mean, self.log_variance
-        frames, prior_weight = self.noise.frames, self.options.prior_weight
-        n_samples = len(self.variances)
-        V_b = self.noise.power(out=self.memory[0])
-        divergence, by_mean, by_log_variance = self.prior.divergence(mean, log_variance)
-        by_mean = prior_weight * by_mean
-        by_log_variance = prior_weight * by_log_variance
-        cost = prior_weight * total(divergence, frames)
-        V_x, ratio, by_o = self.memory[1:]
-        for variance_of_draw in self.variances:
-            z = draw(mean, log_variance, self.generator)
-            if with_gradients:
-                speech, pullback = self.prior.variance_and_pullback(
-                    z, out=variance_of_draw
-                )
-            else:
-                speech = self.prior.variance(z, out=variance_of_draw)
-                if speech is not variance_of_draw:
-                    variance_of_draw.copy_(speech)
-            torch.mul(speech, self.gain, out=by_o)
-            torch.add(V_b, by_o, out=V_x)
-            torch.div(self.V, V_x, out=ratio)
-            # d(log V_x + V / V_x) / do = g sigma^2 / V_x (1 - V / V_x)
-            by_o.div_(V_x)
-            cost += misfit(ratio, V_x, frames) / n_samples
-            if with_gradients:
-                by_o.mul_(ratio.neg_().add_(1))
-                by_z = pullback(by_o)
-                by_mean += by_z / n_samples
-                # dz/db = (z - a) / 2
-                by_log_variance += by_z * (z - mean) * (0.5 / n_samples)
-        return cost, (by_mean, by_log_variance)
+        return Posterior(found.mean, found.std(), mean, self.noise, self.gain, history)

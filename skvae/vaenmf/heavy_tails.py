@@ -155,6 +155,7 @@ class HeavyTailedNoise(NamedParts, NoiseModel):
         Returns
         -------
         HeavyTailed
+            Noise of the spectrum, with impulses of one.
         """
         spectrum = getattr(self, "spectrum_", None)
         if spectrum is None:

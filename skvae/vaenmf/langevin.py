@@ -11,7 +11,13 @@ U(z) = -log p(x, z), a chain steps to
 
 P is the identity in the papers. A step of one length for all dimensions is too long
 where the posterior is narrow: the chain then has a wrong distribution, or, adjusted, it
-is stuck. Here P may be the variance of the encoder's posterior instead.
+is stuck. Here P may be an approximate variance of the posterior. The encoder's variance
+v is that for clean speech. In noise, a bin with the Wiener gain r has the share r^2 of
+its Fisher information, so that
+
+.. math:: P = \left( 1 + (1 / v - 1)\, \overline{r^2} \right)^{-1},
+
+with the mean of r^2 over the bins of the frame.
 
 An adjusted step is accepted with the probability of Metropolis and Hastings,
 
@@ -54,7 +60,8 @@ class Langevin(IterativeInference):
     step : float, default=0.3
         Length of a step, in units of P.
     preconditioned : bool, default=True
-        Whether P is the variance of the encoder's posterior instead of one.
+        Whether P is the variance of the encoder's posterior, widened for the noise,
+        instead of one.
     adjusted : bool, default=False
         Whether steps are accepted or rejected so that the draws are exact.
     n_draws : int, default=10
@@ -190,7 +197,7 @@ class _LangevinRun(Run):
         self.memory = workspace(V)
         self._kept = V.new_empty(options.n_chains, *V.shape)
         self.variances = list(self._kept)
-        scale = log_variance.exp() if options.preconditioned else 1.0
+        self._information = (-log_variance).exp().sub_(1).clamp_min_(0)
         spread = torch.full_like(log_variance, -torch.inf)
         if options.preconditioned:
             spread = log_variance
@@ -203,7 +210,6 @@ class _LangevinRun(Run):
                 draw(mean, spread, self.generator),
                 self.generator,
                 step=options.step,
-                scale=scale,
                 adjusted=options.adjusted,
                 prior_weight=options.prior_weight,
                 total_variation=options.total_variation,
@@ -214,11 +220,16 @@ class _LangevinRun(Run):
             for variance in self.variances
         ]
 
+        for chain in self.chains:
+            variance = self.prior.variance(chain.z, out=chain.variance)
+            if variance is not chain.variance:
+                chain.variance.copy_(variance)
+
     def move_latent(self) -> None:
         deviation = math.sqrt(self.options.jitter)
         V_b = self.noise.power(out=self.memory[0])
         for chain in self.chains:
-            chain.refresh(V_b, self.gain)
+            chain.refresh(V_b, self.gain, self._scale(chain, V_b))
             for _ in range(self.options.n_steps):
                 chain.step()
             if deviation > 0:
@@ -239,13 +250,21 @@ class _LangevinRun(Run):
         moments = MaskMoments(self.V)
         for chain in self.chains:
             if self.options.n_draws > 1:
-                chain.refresh(V_b, self.gain)
+                chain.refresh(V_b, self.gain, self._scale(chain, V_b))
             for k in range(self.options.n_draws):
                 if k > 0:
                     chain.step()
                 moments.add(wiener_gain(chain.variance, self.gain, V_b))
         z = torch.stack([chain.z for chain in self.chains]).mean(0)
         return Posterior(moments.mean, moments.std(), z, self.noise, self.gain, history)
+
+    def _scale(self, chain: LangevinChain, V_b: Tensor) -> Tensor | float:
+        """Return the diagonal of P at the present state, noise and gain."""
+        if not self.options.preconditioned:
+            return 1.0
+        r = wiener_gain(chain.variance, self.gain, V_b)
+        share = r.square_().mean(-1, keepdim=True)
+        return (self._information * share).add_(1).reciprocal_()
 
 
 class LangevinChain:
@@ -265,8 +284,6 @@ class LangevinChain:
         Source of the draws.
     step : float
         Length epsilon of a step.
-    scale : Tensor of shape (..., N, L), or float
-        Diagonal of P.
     adjusted : bool
         Whether steps are accepted or rejected.
     prior_weight : float
@@ -298,7 +315,6 @@ class LangevinChain:
         generator: torch.Generator,
         *,
         step: float,
-        scale: Tensor | float = 1.0,
         adjusted: bool = True,
         prior_weight: float = 1.0,
         total_variation: float = 0.0,
@@ -311,7 +327,7 @@ class LangevinChain:
         self.z = z
         self.generator = generator
         self.variance = out
-        self._drift = step * scale
+        self._length = step
         self._adjusted = adjusted
         self._prior_weight = prior_weight
         self._total_variation = total_variation
@@ -326,9 +342,10 @@ class LangevinChain:
         """Share of the proposals that were accepted."""
         return float(self._n_accepted) / max(self._n_proposed, 1)
 
-    def refresh(self, V_b: Tensor, gain: Tensor) -> None:
-        """Take the present power of the noise and the gain."""
+    def refresh(self, V_b: Tensor, gain: Tensor, scale: Tensor | float = 1.0) -> None:
+        """Take the present power of the noise and the gain, and the diagonal of P."""
         self._V_b, self._gain = V_b, gain
+        self._drift = self._length * scale
         self._energy, self._gradient = self._measure(self.z, self.variance)
 
     def step(self) -> None:

@@ -21,7 +21,7 @@ class MaskMoments:
     >>> for value in (0.0, 1.0):
     ...     moments.add(torch.full((1, 1), value))
     >>> moments.mean.item(), moments.std().item()
-    (0.5, 0.5)
+    (0.5, 0.7071067690849304)
     """
 
     def __init__(self, like: Tensor):
@@ -37,8 +37,8 @@ class MaskMoments:
         self._squares.addcmul_(change, mask - self.mean)
 
     def std(self) -> Tensor:
-        """Return the standard deviation, shape (..., N, F)."""
-        return (self._squares / max(self._n, 1)).clamp_min_(0).sqrt_()
+        """Return the standard deviation of the draws, shape (..., N, F); 0 for one."""
+        return (self._squares / max(self._n - 1, 1)).clamp_min_(0).sqrt_()
 
 
 def wiener_gain(variance: Tensor, gain: Tensor, V_b: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from skvae.speech.prior import SpeechPrior
 from skvae.vaenmf.draws import draw
+from skvae.vaenmf.gaussian_posterior import GaussianPosterior
 from skvae.vaenmf.metropolis import PROPOSAL_VARIANCE, start_chain
+from skvae.vaenmf.mixture import workspace
 from skvae.vaenmf.moments import MaskMoments, wiener_gain
 from skvae.vaenmf.noise import Noise
 
@@ -60,6 +62,64 @@ def metropolis_wiener(
     for _ in chain.run(n_steps, n_kept):
         moments.add(wiener_gain(chain.variance, gain, chain.V_b))
     return moments
+
+
+def gradient_wiener(
+    V: Tensor,
+    prior: SpeechPrior,
+    noise: Noise,
+    gain: Tensor,
+    generator: torch.Generator,
+    *,
+    n_steps: int = 50,
+    n_draws: int = 25,
+) -> MaskMoments:
+    """Average masks over a Gaussian posterior that is fitted to the mixture first.
+
+    The noise and the gain are held, and Adam raises the lower bound of
+    :class:`~skvae.vaenmf.gaussian_posterior.GaussianPosterior` from the encoder on.
+    Given the noise, the spread is about that of the posterior; that of a few
+    Metropolis steps is far too small.
+
+    Parameters
+    ----------
+    V : Tensor of shape (..., N, F)
+        Power of the mixture.
+    prior : SpeechPrior
+        Decoder and prior of z.
+    noise : Noise
+        Noise, which stays as it is.
+    gain : Tensor of shape (..., N, 1)
+        Gain of the speech in each frame.
+    generator : torch.Generator
+        Source of the draws.
+    n_steps : int
+        Number of steps of Adam.
+    n_draws : int
+        Number of draws that the masks are averaged over.
+
+    Returns
+    -------
+    MaskMoments
+    """
+    posterior = GaussianPosterior(V, prior, *prior.first_posterior(V), generator)
+    memory = workspace(V)
+    V_b, variances = noise.power(out=memory[0]), [V.new_empty(V.shape)]
+    for _ in range(n_steps):
+        _, gradients = posterior.lower_bound(
+            V_b, gain, noise.frames, variances, memory[1:]
+        )
+        posterior.step(gradients)
+    del memory, variances, V_b
+    return latent_wiener(
+        prior,
+        posterior.mean,
+        posterior.log_variance,
+        noise,
+        gain,
+        generator,
+        n_draws=n_draws,
+    )
 
 
 def latent_wiener(

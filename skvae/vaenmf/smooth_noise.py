@@ -114,6 +114,7 @@ class SmoothNMFNoise(NMFNoise):
         Returns
         -------
         SmoothNMF
+            Bases and activations.
         """
         started = super().start(V, generator, frames=frames, state=state)
         return SmoothNMF(

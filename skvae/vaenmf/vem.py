@@ -31,7 +31,11 @@ from skvae.vaenmf.draws import draw
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.mixture import FLOOR, bounded_gain, sum_log
 from skvae.vaenmf.padding import total
-from skvae.vaenmf.reconstruction import latent_wiener, metropolis_wiener
+from skvae.vaenmf.reconstruction import (
+    gradient_wiener,
+    latent_wiener,
+    metropolis_wiener,
+)
 
 
 class VEM(IterativeInference):
@@ -56,8 +60,10 @@ class VEM(IterativeInference):
         Exponent, in a geometric mean with the expected power, of the speech power that
         the guide estimates. It keeps the encoder, which was trained on clean speech,
         from finding more speech in each iteration. It has no effect without a guide.
-    reconstruction : {"mh", "s", "z"}, default="mh"
-        Estimate of the mask: MH-Wiener, S-Wiener or Z-Wiener.
+    reconstruction : {"gradient", "mh", "s", "z"}, default="gradient"
+        Estimate of the mask. "gradient" fits a Gaussian posterior of z by gradients,
+        with the noise held, and averages over its draws. MH-Wiener, S-Wiener and
+        Z-Wiener are those of [1]_, which prefers "mh".
     gain : {"free"} or None, default="free"
         Gain of the speech in each frame: estimated, or one as in [1]_.
     tol : float, default=0.0
@@ -84,7 +90,8 @@ class VEM(IterativeInference):
     --------
     >>> from skvae import VEM
     >>> VEM.as_published()
-    VEM(encoder_input='power', gain=None, guidance=0.0, max_iter=100)
+    VEM(encoder_input='power', gain=None, guidance=0.0, max_iter=100,
+        reconstruction='mh')
     """
 
     follows_prior = False
@@ -94,7 +101,7 @@ class VEM(IterativeInference):
         "covariance": Option(True, False),
         "encoder_input": Option("power", "log-expectation"),
         "guidance": Number(low=0, high=1),
-        "reconstruction": Option("mh", "s", "z"),
+        "reconstruction": Option("gradient", "mh", "s", "z"),
     }
 
     def __init__(
@@ -105,7 +112,7 @@ class VEM(IterativeInference):
         covariance: bool = True,
         encoder_input: str = "log-expectation",
         guidance: float = 0.5,
-        reconstruction: str = "mh",
+        reconstruction: str = "gradient",
         gain: str | None = "free",
         tol: float = 0.0,
     ):
@@ -126,7 +133,9 @@ class VEM(IterativeInference):
         -------
         VEM
         """
-        return cls(100, encoder_input="power", guidance=0.0, gain=None)
+        return cls(
+            100, encoder_input="power", guidance=0.0, reconstruction="mh", gain=None
+        )
 
     def _begin(self, *mixture: Any) -> Run:
         return _VEMRun(self, *mixture)
@@ -199,14 +208,13 @@ class _VEMRun(Run):
             noise.power(out=self.V_b)
             mask, *_ = source_posterior(V, self.inverse_gamma, self.V_b, out=self.E)
             return Posterior(mask.clone(), None, self.mean, noise, gain, history)
-        if self.options.reconstruction == "mh":
-            moments = metropolis_wiener(
-                V, prior, self.mean, noise, gain, self.generator
-            )
+        given = noise, gain, self.generator
+        if self.options.reconstruction == "gradient":
+            moments = gradient_wiener(V, prior, *given)
+        elif self.options.reconstruction == "mh":
+            moments = metropolis_wiener(V, prior, self.mean, *given)
         else:
-            moments = latent_wiener(
-                prior, self.mean, self.log_variance, noise, gain, self.generator
-            )
+            moments = latent_wiener(prior, self.mean, self.log_variance, *given)
         return Posterior(moments.mean, moments.std(), self.mean, noise, gain, history)
 
     def _average_inverse_variance(self) -> None:

@@ -49,6 +49,7 @@ def assert_enhanced_by(gate, corpus, folder):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_class_enhances_without_a_file(corpus, skvae, jobs):
     words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--jobs", jobs)
+    words = (*words, "--preset", "strong")
     status, _, err = skvae(*words, "--model", GATE)
     assert status == 0, err
     assert f"with {GATE}" in err
@@ -65,6 +66,7 @@ def test_a_class_that_learns_says_what_it_was_fitted_on(corpus, skvae):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_file_uses_a_class_that_the_user_allows(corpus, skvae, model, jobs):
     words = ("enhance", corpus / "noisy", "-o", corpus / "out", "--jobs", jobs)
+    words = (*words, "--preset", "strong")
     status, _, err = skvae(*words, "--model", model)
     assert status != 0
     assert f"--allow-class {SPECTRUM} on the command line" in err

@@ -185,7 +185,7 @@ def test_a_name_is_the_object_with_its_defaults(name):
         ("gibbs", "`inference` must be one of 'vem', 'gradient', 'point', 'langevin'"),
         (VEM, "an object such as MCEM\\(\\)"),
         (VEM(0), "`max_iter` must be an integer"),
-        (VEM(reconstruction="x"), "`reconstruction` must be one of 'mh', 's', 'z'"),
+        (VEM(reconstruction="x"), "`reconstruction` must be one of 'gradient', 'mh'"),
         (VEM(encoder_input="log"), "`encoder_input`"),
         (VEM(guidance=2), "`guidance`"),
         (VEM(tol=-1), "`tol`"),

@@ -28,13 +28,13 @@ class HeldNoise(NMF):
         pass
 
 
-def make_chain(V, prior, z, noise, gain, seed=0, **options):
+def make_chain(V, prior, z, noise, gain, seed=0, scale=1.0, **options):
     memory = workspace(V)
     chain = LangevinChain(
         *(V, prior, z, generator(seed)),
         **{"memory": memory, "out": torch.empty_like(V), "step": 0.3, **options},
     )
-    chain.refresh(noise.power(out=memory[0]), gain)
+    chain.refresh(noise.power(out=memory[0]), gain, scale)
     return chain
 
 
