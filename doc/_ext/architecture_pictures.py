@@ -215,19 +215,8 @@ def draw_parts(theme: str) -> Picture:
     box(16, 272, 216, 102, ["=guide", "any enhancer:", "a first guess"], "guide")
     models = ["SpeechVAE", "DenoisingVAE", "NoiseAwareVAE"]
     box(252, 272, 216, 102, ["=speech model", *models], "speech")
-    box(
-        488,
-        272,
-        216,
-        102,
-        [
-            "=noise model",
-            "NMFNoise, FixedNoise,",
-            "SmoothNMFNoise,",
-            "StudentNoise, StableNoise",
-        ],
-        "noise",
-    )
+    noises = ["NMFNoise, FixedNoise", "SmoothNMFNoise", "and heavy tails"]
+    box(488, 272, 216, 102, ["=noise model", *noises], "noise")
     for x, role in ((360, "speech"), (596, "noise")):
         arrow((x, 374), (x, 414), role=role)
     note(370, 393, "`speech_prior")
