@@ -20,6 +20,7 @@ from skvae.enhancement import (
 from skvae.estimator import JobCount, SpeechEstimator
 from skvae.metrics import mean_defined
 from skvae.signal.bandwidth import Band
+from skvae.signal.misread import warn_if_misread
 from skvae.signal.opening import open_spectrograms
 from skvae.signal.spectrogram import Spectrogram, SpectrogramArray
 from skvae.signal.stft import STFT
@@ -277,6 +278,8 @@ class BaseEnhancer(SpeechEstimator, ABC):
         method: Callable[[Enhancement], Any] = Enhancement.enhanced
         if kind.spectral:
             method = Enhancement.enhanced_spectrogram
+        elif sample_rate is None:
+            warn_if_misread(items, self.stft_)
         enhanced = collect(self, method, self._open(items), label="enhancing")
         if kind is Kind.ARRAY:
             return np.stack(enhanced)
