@@ -15,7 +15,7 @@ from skvae.datasets.audio import AudioFile
 from skvae.datasets.audio_folder import find_audio
 from skvae.datasets.mixing.augmentation import Augmentation, cut_at_random
 from skvae.datasets.mixing.channel import Channel
-from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.noises import DEFAULT_KINDS, NOISE_KINDS, make_noise
 from skvae.datasets.mixing.rooms import Rooms
 from skvae.datasets.mixing.snr import (
     check_same_rate,
@@ -61,7 +61,7 @@ class Mixer(BaseEstimator):
         Noises that are not files count as a folder each.
     kinds : sequence of str, default=None
         Kinds of synthetic noise, all equally likely. None means all
-        :data:`NOISE_KINDS`.
+        :data:`NOISE_KINDS` but "calls", "sweeps" and "hits".
     noiseless : float, default=0.0
         Fraction of mixtures without noise, from which a network learns to leave clean
         speech alone.
@@ -330,7 +330,7 @@ class Mixer(BaseEstimator):
 
     def _list_kinds(self) -> Sequence[str]:
         """Validate `kinds` and return the kinds of synthetic noise."""
-        kinds = NOISE_KINDS if self.kinds is None else self.kinds
+        kinds = DEFAULT_KINDS if self.kinds is None else self.kinds
         if isinstance(kinds, str) or not isinstance(kinds, Sequence) or not kinds:
             raise ValueError(
                 f"`kinds` must be None or a sequence of kinds of noise, got {kinds!r}."

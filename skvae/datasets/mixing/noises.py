@@ -404,3 +404,7 @@ _NOISES = {
 
 #: Kinds of noise that :func:`make_noise` generates.
 NOISE_KINDS = tuple(_NOISES)
+
+#: Kinds that are drawn unless others are named. Those of separate events are left out
+#: until their gain in training is measured; seeds and recipes keep their data.
+DEFAULT_KINDS = NOISE_KINDS[: NOISE_KINDS.index("calls")]

@@ -20,7 +20,7 @@ from skvae.datasets.audio import AudioFile, write_wav
 from skvae.datasets.audio_folder import folder_name
 from skvae.datasets.mixing.augmentation import Augmentation
 from skvae.datasets.mixing.mixer import Mixer
-from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.noises import DEFAULT_KINDS, make_noise
 from skvae.utils.parameters import check_real
 
 #: Maximum sample of a written pair. Both files share one gain.
@@ -141,7 +141,7 @@ def mix_pairs(
         environment, snr = next(of_made if k in made else of_recordings)
         noise: AudioFile | _MadeNoise
         if k in made:
-            noise_name = str(rng.choice(NOISE_KINDS))
+            noise_name = str(rng.choice(DEFAULT_KINDS))
             n_samples = max(1, len(clean)) * (_AUGMENTED_LENGTH if augment else 1)
             noise = _MadeNoise(
                 make_noise(n_samples, noise_name, audio.sample_rate, rng),

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 
 from skvae.datasets.mixing.mixer import Mixer
-from skvae.datasets.mixing.noises import NOISE_KINDS, make_noise
+from skvae.datasets.mixing.noises import DEFAULT_KINDS, make_noise
 from skvae.datasets.mixing.speech import make_speech
 from skvae.utils.parameters import check_real
 from skvae.utils.random import RandomState, draw_seed
 from skvae.utils.waveforms import check_sample_rate
-
-#: Kinds of noise. Later ones are left out, so that seeds keep their data.
-_KINDS = NOISE_KINDS[: NOISE_KINDS.index("calls")]
 
 
 def make_dataset(
@@ -81,7 +78,7 @@ def make_dataset(
     for i in range(n_utterances):
         rng = np.random.default_rng([seed, i])
         n_samples = max(1, round(rng.uniform(shortest, longest) * rate))
-        noise = make_noise(n_samples, str(rng.choice(_KINDS)), rate, rng)
+        noise = make_noise(n_samples, str(rng.choice(DEFAULT_KINDS)), rate, rng)
         mixer = Mixer([noise], snr=snr)
         mixture, speech = mixer.mix(make_speech(n_samples, rate, rng), rng)
         noisy.append(mixture)
