@@ -25,9 +25,9 @@ from skvae.evaluation.estimator_checks.kinds import (
     check_lengths_are_kept,
     check_list_gives_list,
     check_recordings_read_themselves,
-    check_set_output_is_unavailable,
     check_spectrograms_equal_waveforms,
     check_spectrograms_give_spectrograms,
+    check_tables_are_refused,
 )
 from skvae.evaluation.estimator_checks.repetition import (
     check_company_changes_nothing,
@@ -78,7 +78,7 @@ CHECKS: tuple[Callable[[Any], None], ...] = (
     check_errors_name_the_pair,
     check_errors_name_the_sample_rate,
     check_recordings_read_themselves,
-    check_set_output_is_unavailable,
+    check_tables_are_refused,
 )
 
 __all__ = [
@@ -111,7 +111,7 @@ __all__ = [
     "check_errors_name_the_pair",
     "check_errors_name_the_sample_rate",
     "check_recordings_read_themselves",
-    "check_set_output_is_unavailable",
+    "check_tables_are_refused",
 ]
 
 

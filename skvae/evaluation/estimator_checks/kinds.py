@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from skvae.evaluation.estimator_checks._tools import (
     Recording,
@@ -17,6 +18,7 @@ from skvae.evaluation.estimator_checks._tools import (
     require,
     require_close,
     require_equal,
+    require_raises,
     summary_of,
 )
 from skvae.signal.spectrogram import Spectrogram
@@ -160,9 +162,15 @@ def check_recordings_read_themselves(estimator: Any) -> None:
     )
 
 
-def check_set_output_is_unavailable(estimator: Any) -> None:
-    """`set_output` is unavailable, since utterances are no table."""
+def check_tables_are_refused(estimator: Any) -> None:
+    """`set_output` accepts the default and refuses tables: utterances are none."""
+    enhancer = clone(estimator)
     require(
-        not hasattr(estimator, "set_output"),
-        "set_output must not be available: utterances are no data frame.",
+        enhancer.set_output(transform="default") is enhancer,
+        "set_output must return the estimator.",
+    )
+    require_raises(
+        lambda: enhancer.set_output(transform="pandas"),
+        "set_output(transform='pandas')",
+        mentions="table",
     )
