@@ -215,7 +215,7 @@ def test_mcem(V, prior, noise, with_gain):
     np.testing.assert_allclose(found.gain[:, 0], g, rtol=1e-8)
     np.testing.assert_allclose(found.history, costs, rtol=1e-8)
     np.testing.assert_allclose(found.mask, np.mean(masks, 0), rtol=1e-8)
-    np.testing.assert_allclose(found.mask_std, np.std(masks, 0), atol=1e-9)
+    np.testing.assert_allclose(found.mask_std, np.std(masks, 0, ddof=1), atol=1e-9)
 
 
 @pytest.mark.parametrize("with_gain", [True, False])
