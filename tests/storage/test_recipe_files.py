@@ -112,7 +112,7 @@ def test_a_recipe_makes_what_it_says(tmp_path):
     card, dtype, estimator, mixers = read_recipe(written(tmp_path, FULL))
     assert card == (
         *("full", "All there is", "speech of nobody", "CC0"),
-        *(("A. Nybody", "N. Obody"), {}),
+        *(("A. Nybody", "N. Obody"), {}, ""),
     )
     assert dtype == "float16"
     assert isinstance(estimator, VAENMFEnhancer)
