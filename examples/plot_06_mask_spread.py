@@ -92,12 +92,12 @@ ax.set(
 legend = ax.legend(loc="lower right")
 
 # %%
-# The error increases with ``mask_std``, but it is larger: nearly three times for the most
-# uncertain bins, and more for the others. One reason is that ``mask_std`` includes only
-# the uncertainty of the latent variables. Errors in W, H and g, and voices that the
-# decoder cannot generate, are not included. The ideal mask also varies from bin to bin
-# even where the model is right. Therefore use ``mask_std`` to rank bins, not as an error
-# bar.
+# The error increases with ``mask_std``, but it is larger: nearly three times for the
+# most uncertain bins, and more for the others. One reason is that ``mask_std`` includes
+# only the uncertainty of the latent variables. Errors in W, H and g, and voices that
+# the decoder cannot generate, are not included. The ideal mask also varies from bin to
+# bin even where the model is right. Therefore use ``mask_std`` to rank bins, not as an
+# error bar.
 #
 # Ranking of recordings
 # ---------------------
