@@ -288,6 +288,11 @@ class SpeechPrior:
         bounds = MIN_LOG_VARIANCE, MAX_LOG_VARIANCE
         return torch.clamp(log_variance.detach(), *bounds, out=out).exp_(), pullback
 
+    def variance_into(self, z: Tensor, out: Tensor) -> Tensor:
+        """Decode the variance of speech into memory (..., N, F), and return that."""
+        variance = self.variance(z, out=out)
+        return out if variance is out else out.copy_(variance)
+
     def variance(self, z: Tensor, out: Tensor | None = None) -> Tensor:
         """Decode the variance of speech, sigma^2(z); see :meth:`log_variance`."""
         return self.log_variance(z, out).exp_()

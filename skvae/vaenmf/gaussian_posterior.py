@@ -118,9 +118,7 @@ class GaussianPosterior:
                     z, out=variance_of_draw
                 )
             else:
-                speech = self._prior.variance(z, out=variance_of_draw)
-                if speech is not variance_of_draw:
-                    variance_of_draw.copy_(speech)
+                speech = self._prior.variance_into(z, variance_of_draw)
             torch.mul(speech, gain, out=by_o)
             torch.add(V_b, by_o, out=V_x)
             torch.div(self._V, V_x, out=ratio)

@@ -35,7 +35,7 @@ from skvae.utils.parameters import (
     Option,
     check_ranges,
 )
-from skvae.vaenmf.mixture import Costs, update_gain
+from skvae.vaenmf.mixture import Costs, misfit, update_gain
 from skvae.vaenmf.nmf_noise import NMFNoise
 from skvae.vaenmf.noise import Noise
 
@@ -237,6 +237,17 @@ class Run(ABC):
         """Update the gain, given the present draws."""
         self.noise.power(out=self.memory[0])
         self.gain = update_gain(self.V, self.variances, self.gain, self.memory)
+
+    def misfit_of_draws(self) -> Tensor:
+        """Sum log(V_x) + V / V_x over the bins and the present draws."""
+        V_b, V_x, ratio, _ = self.memory
+        self.noise.power(out=V_b)
+        cost = self.V.new_zeros(self.V.shape[:-2])
+        for variance in self.variances:
+            torch.addcmul(V_b, variance, self.gain, out=V_x)
+            torch.div(self.V, V_x, out=ratio)
+            cost += misfit(ratio, V_x, self.noise.frames)
+        return cost
 
     @abstractmethod
     def cost(self) -> Tensor:

@@ -42,7 +42,7 @@ from skvae.utils.parameters import MAX_DRAWS, MAX_WEIGHT, Number, Option
 from skvae.vaenmf.draws import draw, draw_normal, draw_uniform
 from skvae.vaenmf.energy import energy_and_gradient
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
-from skvae.vaenmf.mixture import misfit, workspace
+from skvae.vaenmf.mixture import workspace
 from skvae.vaenmf.moments import MaskMoments, wiener_gain
 
 
@@ -221,9 +221,7 @@ class _LangevinRun(Run):
         ]
 
         for chain in self.chains:
-            variance = self.prior.variance(chain.z, out=chain.variance)
-            if variance is not chain.variance:
-                chain.variance.copy_(variance)
+            self.prior.variance_into(chain.z, chain.variance)
 
     def move_latent(self) -> None:
         deviation = math.sqrt(self.options.jitter)
@@ -236,14 +234,7 @@ class _LangevinRun(Run):
                 chain.shake(deviation)
 
     def cost(self) -> Tensor:
-        V_b, V_x, ratio, _ = self.memory
-        self.noise.power(out=V_b)
-        cost = self.V.new_zeros(self.V.shape[:-2])
-        for variance in self.variances:
-            torch.addcmul(V_b, variance, self.gain, out=V_x)
-            torch.div(self.V, V_x, out=ratio)
-            cost += misfit(ratio, V_x, self.noise.frames)
-        return cost
+        return self.misfit_of_draws()
 
     def finish(self, history: list[Any]) -> Posterior:
         V_b = self.noise.power(out=self.memory[0])
@@ -378,9 +369,7 @@ class LangevinChain:
     def shake(self, deviation: float) -> None:
         """Add Gaussian noise to the state; :meth:`refresh` must follow."""
         self.z = self.z + deviation * draw_normal(self.z, self.generator)
-        variance = self.prior.variance(self.z, out=self.variance)
-        if variance is not self.variance:
-            self.variance.copy_(variance)
+        self.prior.variance_into(self.z, self.variance)
 
     def _count(self, accepted: Tensor) -> None:
         self._n_proposed += accepted.numel()

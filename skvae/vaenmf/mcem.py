@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from skvae.utils.parameters import (
@@ -26,7 +25,7 @@ from skvae.utils.parameters import (
 )
 from skvae.vaenmf.inference import IterativeInference, Posterior, Run
 from skvae.vaenmf.metropolis import start_chain
-from skvae.vaenmf.mixture import misfit, workspace
+from skvae.vaenmf.mixture import workspace
 from skvae.vaenmf.reconstruction import gradient_wiener, metropolis_wiener
 
 
@@ -151,14 +150,7 @@ class _MCEMRun(Run):
             self._kept[r] = self.chain.variance
 
     def cost(self) -> Tensor:
-        V_b, V_x, ratio, _ = self.memory
-        self.noise.power(out=V_b)
-        cost = self.V.new_zeros(self.V.shape[:-2])
-        for variance in self.variances:
-            torch.addcmul(V_b, variance, self.gain, out=V_x)
-            torch.div(self.V, V_x, out=ratio)
-            cost += misfit(ratio, V_x, self.noise.frames)
-        return cost
+        return self.misfit_of_draws()
 
     def finish(self, history: list[Any]) -> Posterior:
         z, V, given = self.chain.z, self.V, (self.noise, self.gain, self.generator)

@@ -130,9 +130,7 @@ class _PointRun(Run):
             )
             self.adam.step((gradient,))
         self._cost = total(energy[..., None], self.noise.frames)
-        decoded = self.prior.variance(self.z, out=variance)
-        if decoded is not variance:
-            variance.copy_(decoded)
+        self.prior.variance_into(self.z, variance)
 
     def cost(self) -> Tensor:
         return self._cost
